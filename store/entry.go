@@ -1,0 +1,51 @@
+package store
+
+// An Entry is a value on its way through the tiers, with all that the next tier
+// needs to keep it. The zero Entry holds the zero value and lives until evicted.
+type Entry[T any] struct {
+	// Value is the value; the zero T if Absent.
+	Value T
+
+	// ExpiresAt is the hard expiry: from then on the entry is not returned.
+	// Zero: it lives until it is evicted.
+	ExpiresAt Time
+
+	// StaleAt is the soft expiry: from then on the entry should be refreshed,
+	// and be served only where a stale value is better than none. Zero, or a
+	// time past ExpiresAt: fresh until ExpiresAt.
+	StaleAt Time
+
+	// LoadedAt is when the load that produced the value began, by the clock of
+	// the process that loaded it. Zero: not known. It is for people, not for
+	// decisions: clocks of different machines differ.
+	LoadedAt Time
+
+	// Tags are the invalidation tags of the entry. Not to be changed.
+	Tags []string
+
+	// Version identifies the write that produced this copy. It is opaque, and
+	// zero if the store does not have one.
+	Version uint64
+
+	// Absent says that the source has no value under this key, and that this
+	// was remembered.
+	Absent bool
+
+	// Size is the number of bytes of the encoded value, where known, else 0.
+	Size int
+}
+
+// Expired reports whether e is past its hard expiry at now.
+func (e *Entry[T]) Expired(now Time) bool { return e.ExpiresAt != 0 && now >= e.ExpiresAt }
+
+// Stale reports whether e is past its soft expiry at now.
+func (e *Entry[T]) Stale(now Time) bool { return e.StaleAt != 0 && now >= e.StaleAt }
+
+// MissError is what a Get that found e returns as its error: ErrNotFound if the
+// entry is absent, else nil.
+func (e *Entry[T]) MissError() error {
+	if e.Absent {
+		return ErrNotFound
+	}
+	return nil
+}

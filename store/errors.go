@@ -1,0 +1,66 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The sentinels below are matched with [errors.Is].
+var (
+	// ErrNotFound says that there is no usable entry under the key. A loader
+	// returns it, or an error that wraps it, to say that the source has none.
+	ErrNotFound = errors.New("not found")
+
+	// ErrClosed says that the store, or what it rests on, was closed.
+	ErrClosed = errors.New("closed")
+
+	// ErrUnavailable says that the backend could not be reached or did not
+	// answer in time. Whether a write took effect is then unknown.
+	ErrUnavailable = errors.New("unavailable")
+
+	// ErrTooLarge says that a key or a value exceeds a limit of the store, or
+	// that the backend has no room for it. Nothing was changed by the write,
+	// but that an older entry under the key may be gone.
+	ErrTooLarge = errors.New("too large")
+
+	// ErrInvalidKey says that no key can be made of what was given.
+	ErrInvalidKey = errors.New("invalid key")
+
+	// ErrWrongType says that what is under the key is of another kind: Add on
+	// an entry, for instance.
+	ErrWrongType = errors.New("wrong type")
+)
+
+// An Error says which operation of which store failed on which key. It never
+// holds a value.
+type Error struct {
+	Store string // "redis"
+	Op    string // "get"
+	Key   string // empty where the operation has no single key
+	Err   error  // the cause
+}
+
+// Error returns `redis: get "user:42": unavailable`.
+func (e *Error) Error() string {
+	if e.Key == "" {
+		return e.Store + ": " + e.Op + ": " + e.Err.Error()
+	}
+	return fmt.Sprintf("%s: %s %q: %s", e.Store, e.Op, shorten(e.Key), e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// shorten keeps log lines readable where a key is long.
+func shorten(key string) string {
+	const most = 200
+	if len(key) <= most {
+		return key
+	}
+	return key[:most] + "..."
+}
+
+// unsupported is the error of a capability that s does not have.
+func unsupported(s any, op string) error {
+	return &Error{Store: fmt.Sprintf("%T", s), Op: op, Err: errors.ErrUnsupported}
+}

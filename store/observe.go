@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// An Observer is told of every operation that leaves the process's memory: an
+// exchange with a server, a load from the source. It is passed to a store as an
+// option. Answers from memory are only counted (see [Reporter]).
+//
+// Its methods run on the goroutine of the operation and may be called
+// concurrently. They must be quick.
+type Observer interface {
+	// Begin is called before the operation. The context that it returns is
+	// used for the operation and passed to End.
+	Begin(ctx context.Context, op Op) context.Context
+
+	// End is called after it.
+	End(ctx context.Context, op Op, r Result)
+}
+
+// An Op is an operation that an [Observer] is told of.
+type Op struct {
+	Store string // which store: "redis", "source"
+	Name  string // what it does: "get", "set", "load"
+	Key   string // empty where there are several keys or none
+	Keys  int    // how many keys
+}
+
+// A Result is how an [Op] ended.
+type Result struct {
+	Err     error // nil for a miss: a miss is an answer
+	Hits    int   // keys that were found
+	Elapsed time.Duration
+}
+
+// Observe begins op with o, which may be nil, and returns the context to go on
+// with and the function to call at its end.
+func Observe(ctx context.Context, o Observer, op Op) (context.Context, func(hits int, err error)) {
+	if o == nil {
+		return ctx, func(int, error) {}
+	}
+	start := time.Now()
+	ctx = o.Begin(ctx, op)
+	return ctx, func(hits int, err error) {
+		o.End(ctx, op, Result{Err: err, Hits: hits, Elapsed: time.Since(start)})
+	}
+}
