@@ -1,0 +1,296 @@
+// Package flight makes callers who want the same thing at the same time share
+// the work of getting it.
+//
+// It differs from golang.org/x/sync/singleflight in what a cache needs: results
+// are typed; every waiter obeys its own context; the work runs on a context of
+// its own, which is cancelled when the last waiter has left; a panic or
+// runtime.Goexit in the work is an error for all; and the work can be forgotten
+// while it is under way, so that its result still answers those who wait for it
+// but is not kept, and nobody new joins it.
+package flight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"runtime/debug"
+	"sync"
+)
+
+// ErrClosed is the error of a call on a group that was closed.
+var ErrClosed = errors.New("closed")
+
+// ErrGoexit is the error of a call whose work ended its goroutine by
+// runtime.Goexit instead of returning.
+var ErrGoexit = errors.New("load called runtime.Goexit")
+
+// A PanicError is the error of a call whose work panicked.
+type PanicError struct {
+	Value any    // what was passed to panic
+	Stack []byte // of the goroutine that panicked
+}
+
+// Error names the value of the panic. The stack is not part of it.
+func (e *PanicError) Error() string { return fmt.Sprintf("load panicked: %v", e.Value) }
+
+// Unwrap returns the value of the panic if it was an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+const shardCount = 64
+
+// A Group is a set of calls under way, by key. The zero Group is ready to use
+// and must not be copied. All methods may be called concurrently.
+type Group[T any] struct {
+	once   sync.Once
+	seed   maphash.Seed
+	shards [shardCount]shard[T]
+	work   sync.WaitGroup // calls that have begun and not finished
+}
+
+type shard[T any] struct {
+	mu     sync.Mutex
+	open   map[string]*Call[T] // those that a newcomer joins
+	live   map[string]*Call[T] // those that have not finished, forgotten ones included, by next
+	closed bool
+	_      [32]byte // a cache line of its own
+}
+
+func (g *Group[T]) shard(key string) *shard[T] {
+	g.once.Do(func() { g.seed = maphash.MakeSeed() })
+	return &g.shards[maphash.String(g.seed, key)%shardCount]
+}
+
+// A Call is one piece of work under way for a key.
+type Call[T any] struct {
+	group *Group[T]
+	shard *shard[T]
+	key   string
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // closed when value and err are set
+	value  T
+	err    error
+
+	// Guarded by shard.mu.
+	waiters   int
+	forgotten bool
+	next      *Call[T]      // another one for the same key, begun before
+	keeping   chan struct{} // not nil while Keep runs; closed at its end
+}
+
+// Do returns what fn returns, and shared says that another caller's fn did the
+// work. If a call for key is under way, Do joins it; else it starts fn on a
+// goroutine of its own, with a context that has the values of ctx but neither
+// its deadline nor its cancellation: it is cancelled when every caller who
+// waits has left. A caller leaves when its own ctx is done, and then gets the
+// cause of that.
+//
+// fn passes what it wants to keep to [Call.Keep].
+func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context, *Call[T]) (T, error)) (value T, shared bool, err error) {
+	c, lead := g.Begin(ctx, key)
+	if lead {
+		go c.Run(fn)
+	}
+	value, err = c.Wait(ctx)
+	return value, !lead, err
+}
+
+// Begin joins the call for key that is under way, or registers a new one and
+// says that the caller leads it: it must see to it that Run or Finish is called,
+// on any goroutine. Every caller of Begin must call Wait once.
+func (g *Group[T]) Begin(ctx context.Context, key string) (c *Call[T], lead bool) {
+	s := g.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.open[key]; c != nil {
+		c.waiters++
+		return c, false
+	}
+	c = &Call[T]{group: g, shard: s, key: key, done: make(chan struct{}), waiters: 1}
+	if s.closed {
+		c.err = ErrClosed
+		close(c.done)
+		return c, false
+	}
+	if s.open == nil {
+		s.open, s.live = make(map[string]*Call[T]), make(map[string]*Call[T])
+	}
+	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.open[key] = c
+	c.next, s.live[key] = s.live[key], c
+	g.work.Add(1)
+	return c, true
+}
+
+// Run does the work and finishes the call with what fn returns.
+func (c *Call[T]) Run(fn func(context.Context, *Call[T]) (T, error)) {
+	var value T
+	err := error(ErrGoexit) // stands unless fn returns or panics
+	defer func() { c.Finish(value, err) }()
+	defer func() {
+		if r := recover(); r != nil {
+			err = &PanicError{Value: r, Stack: debug.Stack()}
+		}
+	}()
+	value, err = fn(c.ctx, c)
+}
+
+// Key is the key of the call.
+func (c *Call[T]) Key() string { return c.key }
+
+// Context is the one that the work should run on.
+func (c *Call[T]) Context() context.Context { return c.ctx }
+
+// Finish ends the call with a result. Only the first Finish counts.
+func (c *Call[T]) Finish(value T, err error) {
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	select {
+	case <-c.done:
+		return
+	default:
+	}
+	c.value, c.err = value, err
+	close(c.done)
+	c.cancel()
+	c.leave()
+	c.shard.unlink(c)
+	c.group.work.Done()
+}
+
+// Wait returns the result of the call, or the cause of ctx if that is done first.
+func (c *Call[T]) Wait(ctx context.Context) (T, error) {
+	select {
+	case <-c.done:
+		return c.value, c.err
+	default:
+	}
+	select {
+	case <-c.done:
+		return c.value, c.err
+	case <-ctx.Done():
+	}
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	if c.waiters--; c.waiters == 0 {
+		c.cancel()
+		c.leave() // nobody may join what is being cancelled
+	}
+	var zero T
+	return zero, context.Cause(ctx)
+}
+
+// Keep runs keep unless the call was forgotten, and reports whether it did.
+// While it runs, Forget of the key gives those who must come after it something
+// to wait for.
+func (c *Call[T]) Keep(keep func()) bool {
+	c.shard.mu.Lock()
+	if c.forgotten {
+		c.shard.mu.Unlock()
+		return false
+	}
+	keeping := make(chan struct{})
+	c.keeping = keeping
+	c.shard.mu.Unlock()
+	defer func() {
+		c.shard.mu.Lock()
+		c.keeping = nil
+		c.shard.mu.Unlock()
+		close(keeping)
+	}()
+	keep()
+	return true
+}
+
+// Forgotten reports whether the call was forgotten.
+func (c *Call[T]) Forgotten() bool {
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	return c.forgotten
+}
+
+// leave takes c out of its group, so that nobody joins it. The lock is held.
+func (c *Call[T]) leave() {
+	if c.shard.open[c.key] == c {
+		delete(c.shard.open, c.key)
+	}
+}
+
+// unlink takes c, which has finished, out of the list of its key. The lock is held.
+func (s *shard[T]) unlink(c *Call[T]) {
+	head := s.live[c.key]
+	if head == c {
+		if c.next == nil {
+			delete(s.live, c.key)
+		} else {
+			s.live[c.key] = c.next
+		}
+		return
+	}
+	for ; head != nil; head = head.next {
+		if head.next == c {
+			head.next = c.next
+			return
+		}
+	}
+}
+
+// Forget makes the calls for key that are under way answer those who wait for
+// them and nobody else, and keeps them from beginning a Keep. It does not block.
+// For each Keep that is already running it returns a channel that is closed
+// when that has ended.
+func (g *Group[T]) Forget(key string) (keeping []<-chan struct{}) {
+	s := g.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := s.live[key]; c != nil; c = c.next {
+		keeping = c.forget(keeping)
+	}
+	return keeping
+}
+
+// ForgetAll forgets every call, as Forget does.
+func (g *Group[T]) ForgetAll() (keeping []<-chan struct{}) {
+	for i := range g.shards {
+		s := &g.shards[i]
+		s.mu.Lock()
+		for _, c := range s.live {
+			for ; c != nil; c = c.next {
+				keeping = c.forget(keeping)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return keeping
+}
+
+func (c *Call[T]) forget(keeping []<-chan struct{}) []<-chan struct{} {
+	c.forgotten = true
+	c.leave()
+	if c.keeping != nil {
+		keeping = append(keeping, c.keeping)
+	}
+	return keeping
+}
+
+// Close cancels the work of all calls and waits until each has finished. A
+// Begin after it gets a call that has ended with ErrClosed.
+func (g *Group[T]) Close() {
+	for i := range g.shards {
+		s := &g.shards[i]
+		s.mu.Lock()
+		s.closed = true
+		for _, c := range s.live {
+			for ; c != nil; c = c.next {
+				c.cancel()
+			}
+		}
+		s.mu.Unlock()
+	}
+	g.work.Wait()
+}
