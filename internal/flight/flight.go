@@ -16,6 +16,7 @@ import (
 	"hash/maphash"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrClosed is the error of a call on a group that was closed.
@@ -49,14 +50,16 @@ type Group[T any] struct {
 	seed   maphash.Seed
 	shards [shardCount]shard[T]
 	work   sync.WaitGroup // calls that have begun and not finished
+	all    atomic.Int64   // BlockAlls in force
 }
 
 type shard[T any] struct {
 	mu     sync.Mutex
 	open   map[string]*Call[T] // those that a newcomer joins
 	live   map[string]*Call[T] // those that have not finished, forgotten ones included, by next
+	block  map[string]int      // Blocks in force
 	closed bool
-	_      [32]byte // a cache line of its own
+	_      [24]byte // a cache line of its own
 }
 
 func (g *Group[T]) shard(key string) *shard[T] {
@@ -185,12 +188,12 @@ func (c *Call[T]) Wait(ctx context.Context) (T, error) {
 	return zero, context.Cause(ctx)
 }
 
-// Keep runs keep unless the call was forgotten, and reports whether it did.
-// While it runs, Forget of the key gives those who must come after it something
-// to wait for.
+// Keep runs keep unless the call was forgotten or its key is blocked, and
+// reports whether it did. While it runs, Forget and Block of the key give those
+// who must come after it something to wait for.
 func (c *Call[T]) Keep(keep func()) bool {
 	c.shard.mu.Lock()
-	if c.forgotten {
+	if c.forgotten || c.shard.block[c.key] > 0 || c.group.all.Load() > 0 {
 		c.shard.mu.Unlock()
 		return false
 	}
@@ -248,6 +251,47 @@ func (g *Group[T]) Forget(key string) (keeping []<-chan struct{}) {
 	s := g.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.forget(key)
+}
+
+// Block forgets the calls for key, as Forget does, and until Unblock no call for
+// key begins a Keep. Between the two a write can be made that no load, whenever
+// it began, is kept over. Blocks add up.
+func (g *Group[T]) Block(key string) (keeping []<-chan struct{}) {
+	s := g.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.block == nil {
+		s.block = make(map[string]int)
+	}
+	s.block[key]++
+	return s.forget(key)
+}
+
+// Unblock ends a Block, and forgets the calls that began under it.
+func (g *Group[T]) Unblock(key string) {
+	s := g.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(key)
+	if s.block[key]--; s.block[key] <= 0 {
+		delete(s.block, key)
+	}
+}
+
+// BlockAll is Block for every key.
+func (g *Group[T]) BlockAll() (keeping []<-chan struct{}) {
+	g.all.Add(1)
+	return g.ForgetAll()
+}
+
+// UnblockAll ends a BlockAll.
+func (g *Group[T]) UnblockAll() {
+	g.ForgetAll()
+	g.all.Add(-1)
+}
+
+func (s *shard[T]) forget(key string) (keeping []<-chan struct{}) {
 	for c := s.live[key]; c != nil; c = c.next {
 		keeping = c.forget(keeping)
 	}
