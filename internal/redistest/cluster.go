@@ -1,0 +1,116 @@
+package redistest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// slots is how many hash slots a cluster has.
+const slots = 16384
+
+// A Cluster is a set of primaries that share the hash slots evenly, in order.
+type Cluster struct {
+	Nodes []*Server
+}
+
+// StartCluster starts a cluster of primaries that ends with the test.
+func StartCluster(t testing.TB, primaries int) *Cluster {
+	t.Helper()
+	c, err := NewCluster(primaries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { finish(t, c.Nodes...) })
+	return c
+}
+
+// NewCluster starts a cluster and returns when every node finds it complete. The
+// caller closes it.
+func NewCluster(primaries int) (*Cluster, error) {
+	c := &Cluster{}
+	if err := c.build(primaries); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) build(n int) error {
+	for i := range n {
+		s, err := New(&Options{Config: []string{"cluster-enabled yes", "cluster-node-timeout 5000"}})
+		if err != nil {
+			return err
+		}
+		c.Nodes = append(c.Nodes, s)
+		add := []any{"CLUSTER", "ADDSLOTS"} // ADDSLOTSRANGE is missing in 6.2
+		for slot := i * slots / n; slot < (i+1)*slots/n; slot++ {
+			add = append(add, slot)
+		}
+		// Without epochs of their own the nodes would settle a conflict first.
+		if _, err := s.Do("CLUSTER", "SET-CONFIG-EPOCH", i+1); err != nil {
+			return err
+		}
+		if _, err := s.Do(add...); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.Nodes[1:] {
+		if _, err := c.Nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", s.Port()); err != nil {
+			return err
+		}
+	}
+	return waitFor("the cluster to be complete", func() bool {
+		return !slices.ContainsFunc(c.Nodes, func(s *Server) bool { return !s.clusterOK(n) })
+	})
+}
+
+// clusterOK reports whether this node sees n nodes that serve all slots.
+func (s *Server) clusterOK(n int) bool {
+	reply, err := s.Do("CLUSTER", "INFO")
+	text, _ := reply.(string)
+	info := parseInfo(text)
+	return err == nil && info["cluster_state"] == "ok" && info["cluster_known_nodes"] == fmt.Sprint(n) &&
+		info["cluster_slots_ok"] == fmt.Sprint(slots)
+}
+
+// Addrs returns the addresses of the nodes.
+func (c *Cluster) Addrs() []string {
+	addrs := make([]string, len(c.Nodes))
+	for i, s := range c.Nodes {
+		addrs[i] = s.Addr()
+	}
+	return addrs
+}
+
+// Owner returns the node that serves key.
+func (c *Cluster) Owner(key string) (*Server, error) {
+	reply, err := c.Nodes[0].Do("CLUSTER", "KEYSLOT", key)
+	if err != nil {
+		return nil, err
+	}
+	slot, _ := reply.(int64)
+	for i, s := range c.Nodes {
+		if int(slot) < (i+1)*slots/len(c.Nodes) {
+			return s, nil
+		}
+	}
+	return nil, errors.New("redistest: no node")
+}
+
+// Do runs a command on the node that serves its first argument as a key.
+func (c *Cluster) Do(command string, key string, args ...any) (any, error) {
+	s, err := c.Owner(key)
+	if err != nil {
+		return nil, err
+	}
+	return s.Do(append([]any{command, key}, args...)...)
+}
+
+// Close kills all nodes.
+func (c *Cluster) Close() {
+	for _, s := range c.Nodes {
+		s.Close()
+	}
+}

@@ -1,0 +1,39 @@
+package redistest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// A process is a started server process.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+}
+
+// startProcess starts binary in dir, with its output appended to the file log.
+func startProcess(binary string, args []string, dir, log string) (*process, error) {
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close() // the child has its own descriptor
+	p := &process{cmd: exec.Command(binary, args...), done: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, out, out
+	p.cmd.SysProcAttr = dieWithParent()
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("redistest: %w", err)
+	}
+	go func() {
+		p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// kill ends the process at once and waits until it is gone.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	<-p.done
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package redistest
+
+import "syscall"
+
+// dieWithParent has no equivalent here: a crashed test binary leaves its servers.
+func dieWithParent() *syscall.SysProcAttr { return nil }

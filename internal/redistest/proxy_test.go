@@ -1,0 +1,91 @@
+package redistest_test
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/redistest"
+)
+
+// ask sends a PING through nc; it returns false if no PONG comes within d.
+func ask(t *testing.T, nc net.Conn, d time.Duration) bool {
+	t.Helper()
+	fmt.Fprint(nc, "PING\r\n")
+	return answered(nc, d)
+}
+
+func answered(nc net.Conn, d time.Duration) bool {
+	nc.SetReadDeadline(time.Now().Add(d))
+	buf := make([]byte, 7)
+	_, err := nc.Read(buf)
+	return err == nil && string(buf) == "+PONG\r\n"
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return nc
+}
+
+const long, short = 10 * time.Second, 50 * time.Millisecond
+
+func TestProxy(t *testing.T) {
+	s := redistest.Start(t, nil)
+	p := redistest.StartProxy(t, s.Addr())
+	nc := dial(t, p.Addr())
+	if !ask(t, nc, long) {
+		t.Fatal("no answer through the proxy")
+	}
+	redistest.WaitFor(t, "the count of 6 bytes there, 7 back, 1 connection", func() bool {
+		sent, received, conns := p.Traffic()
+		return sent == 6 && received == 7 && conns == 1
+	})
+
+	p.Hole(true)
+	if ask(t, nc, short) {
+		t.Fatal("answer out of the hole")
+	}
+	p.Hole(false)
+	if !answered(nc, long) {
+		t.Fatal("what was held back did not arrive")
+	}
+
+	p.HoleReplies(true)
+	fmt.Fprint(nc, "INCR n\r\n")
+	redistest.WaitFor(t, "the request to take effect", func() bool {
+		got, err := s.Do("GET", "n")
+		return err == nil && got == "1"
+	})
+	if answered(nc, short) {
+		t.Fatal("reply out of the hole")
+	}
+	p.Cut()
+	nc.SetReadDeadline(time.Now().Add(long))
+	if _, err := nc.Read(make([]byte, 1)); err == nil {
+		t.Fatal("read from a connection that was cut")
+	} else if ne, ok := err.(net.Error); ok && ne.Timeout() {
+		t.Fatal("Cut did not end the connection")
+	}
+	p.HoleReplies(false)
+
+	nc = dial(t, p.Addr())
+	if !ask(t, nc, long) {
+		t.Fatal("no new connection after Cut")
+	}
+	p.Refuse(true)
+	if ask(t, dial(t, p.Addr()), long) {
+		t.Fatal("answer on a refused connection")
+	}
+	p.Refuse(false)
+	p.Delay(short)
+	start := time.Now()
+	if !ask(t, nc, long) || time.Since(start) < 2*short {
+		t.Fatalf("answer after %v, want at least %v", time.Since(start), 2*short)
+	}
+}
