@@ -1,0 +1,34 @@
+package codec
+
+import "sync"
+
+// A sink is a writer that appends to a slice of somebody else.
+type sink struct{ b []byte }
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.b = append(s.b, p...)
+	return len(p), nil
+}
+
+func (s *sink) WriteByte(c byte) error {
+	s.b = append(s.b, c)
+	return nil
+}
+
+// mostPooled is the size in bytes above which buffers are left to the garbage
+// collector, so that one huge value does not stay in memory for good.
+const mostPooled = 1 << 20
+
+// A scratch is a buffer for the time of a call.
+type scratch struct{ b []byte }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func getScratch() *scratch { return scratches.Get().(*scratch) }
+
+func (s *scratch) put() {
+	if cap(s.b) <= mostPooled {
+		s.b = s.b[:0]
+		scratches.Put(s)
+	}
+}

@@ -1,0 +1,88 @@
+package codec
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// JSON returns a codec that writes JSON with encoding/json, for caches that
+// other programs read too. Its rules apply: strings are made valid UTF-8, times
+// keep their zone offset but not its name, and interface values come back as
+// float64, map[string]any and so on. Unlike [json.Marshal] it does not escape
+// the characters that are special in HTML.
+func JSON[T any]() *JSONCodec[T] {
+	c := &JSONCodec[T]{}
+	c.pool.New = func() any {
+		w := &jsonWriter{}
+		w.enc = json.NewEncoder(&w.sink)
+		w.enc.SetEscapeHTML(false)
+		return w
+	}
+	return c
+}
+
+// JSONCodec is the codec that [JSON] returns.
+type JSONCodec[T any] struct {
+	pool sync.Pool // *jsonWriter
+}
+
+type jsonWriter struct {
+	sink sink
+	enc  *json.Encoder
+}
+
+var (
+	_ Codec[int] = (*JSONCodec[int])(nil)
+	_ Identifier = (*JSONCodec[int])(nil)
+)
+
+// Append fails for values that JSON cannot express: channels, functions, NaN,
+// infinities and cycles.
+func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
+	w := c.pool.Get().(*jsonWriter)
+	w.sink.b = dst
+	err := w.enc.Encode(v)
+	out := w.sink.b
+	w.sink.b = nil
+	c.pool.Put(w)
+	if err != nil {
+		return dst, unencodable[T]("json", explainJSON(err), err)
+	}
+	return out[:len(out)-1], nil // without the newline of the Encoder
+}
+
+// Decode ignores object members that T has no field for, and white space around
+// the value.
+func (c *JSONCodec[T]) Decode(src []byte) (T, error) {
+	var v T
+	if err := json.Unmarshal(src, &v); err != nil {
+		var none T
+		return none, corrupt("json", explainJSON(err), err)
+	}
+	return v, nil
+}
+
+// explainJSON says what err is about, without the literals that it quotes.
+func explainJSON(err error) string {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	var unsupported *json.UnsupportedTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("no JSON at byte %d", syntax.Offset)
+	case errors.As(err, &typ):
+		return fmt.Sprintf("no %s for %q at byte %d", typ.Type, typ.Field, typ.Offset)
+	case errors.As(err, &unsupported):
+		return fmt.Sprintf("unsupported type %s", unsupported.Type)
+	default:
+		return fmt.Sprintf("refused with a %T", err)
+	}
+}
+
+// CodecID returns IDJSON.
+func (*JSONCodec[T]) CodecID() byte { return IDJSON }
+
+// String returns "json".
+func (*JSONCodec[T]) String() string { return "json" }

@@ -1,0 +1,146 @@
+package codec
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Msgpack returns the codec that writes MessagePack, the default of Strata.
+//
+// Structs become maps from field names to values, so fields may be added and
+// removed while old and new programs share a cache: what a program does not know
+// it ignores, what it misses is zero. Tags `msgpack:"name,omitempty"` and the
+// methods EncodeMsgpack and DecodeMsgpack are those of
+// github.com/vmihailenco/msgpack/v5; a field `_msgpack struct{}` with the tag
+// `msgpack:",as_array"` makes a struct an array, which is smaller but bound to
+// the fields and their order.
+//
+// If T or *T has the methods MarshalMsg and UnmarshalMsg that
+// github.com/tinylib/msgp generates, they are used, and are several times as fast.
+//
+// Nil slices and maps stay distinct from empty ones. A time comes back as the same
+// instant in the local zone. In interface values, integers come back as int64 or
+// uint64, floats as float64, bytes as string, and maps as map[string]any. Values
+// must not nest deeper than 1000 levels.
+//
+// An extension type registered with msgpack.RegisterExt works; a decoder of
+// msgpack.RegisterExtDecoder must read the payload as bytes, not as values.
+func Msgpack[T any]() *MsgpackCodec[T] {
+	c := &MsgpackCodec[T]{generated: generatedFor[T]()}
+	c.encoders.New = func() any { return &msgpackEncoder[T]{enc: msgpack.NewEncoder(nil)} }
+	c.decoders.New = func() any { return &msgpackDecoder[T]{dec: msgpack.NewDecoder(nil)} }
+	return c
+}
+
+// MsgpackCodec is the codec that [Msgpack] returns.
+type MsgpackCodec[T any] struct {
+	generated generated
+	encoders  sync.Pool // *msgpackEncoder[T]
+	decoders  sync.Pool // *msgpackDecoder[T]
+}
+
+// The value of a call lives in the pooled struct, because reflection moves to
+// the heap whatever it is pointed to.
+type msgpackEncoder[T any] struct {
+	v    T
+	sink sink
+	enc  *msgpack.Encoder
+}
+
+type msgpackDecoder[T any] struct {
+	v   T
+	in  reader
+	dec *msgpack.Decoder
+}
+
+var (
+	_ Codec[int] = (*MsgpackCodec[int])(nil)
+	_ Identifier = (*MsgpackCodec[int])(nil)
+)
+
+// Append fails for values that MessagePack cannot express, channels and
+// functions among them. A value that refers to itself overflows the stack.
+func (c *MsgpackCodec[T]) Append(dst []byte, v T) ([]byte, error) {
+	e := c.encoders.Get().(*msgpackEncoder[T])
+	e.v = v
+	out, err := c.append(e, dst)
+	var none T
+	e.v, e.sink.b = none, nil
+	c.encoders.Put(e)
+	if err != nil {
+		return dst, unencodable[T]("msgpack", explainMsgpack(err), err)
+	}
+	return out, nil
+}
+
+func (c *MsgpackCodec[T]) append(e *msgpackEncoder[T], dst []byte) ([]byte, error) {
+	if c.generated != generatedNone {
+		return marshalMsg(c.generated, dst, &e.v)
+	}
+	e.sink.b = dst
+	e.enc.Reset(&e.sink)
+	e.enc.UseCompactInts(true)
+	err := e.enc.Encode(&e.v)
+	return e.sink.b, err
+}
+
+// Decode looks the bytes over before it decodes them, so that no declared length
+// makes it allocate more than the bytes can hold. A panic of a method of T that
+// takes part in decoding is ErrCorrupt as well.
+func (c *MsgpackCodec[T]) Decode(src []byte) (T, error) {
+	d := c.decoders.Get().(*msgpackDecoder[T])
+	var none T
+	if err := c.decode(d, src); err != nil {
+		// d is not used again: after an error the Decoder may keep on
+		// recording what it reads.
+		return none, corrupt("msgpack", fmt.Sprintf("no %s near byte %d", nameOf[T](), d.in.at), err)
+	}
+	v := d.v
+	d.v, d.in.src = none, nil
+	if len(src) <= mostPooled {
+		c.decoders.Put(d)
+	}
+	return v, nil
+}
+
+func (c *MsgpackCodec[T]) decode(d *msgpackDecoder[T], src []byte) (err error) {
+	if err := d.in.reset(src); err != nil {
+		return err
+	}
+	// Reflection panics for what does not fit: a slice as the key of a
+	// map[any]any, for instance.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	if c.generated != generatedNone {
+		d.in.at, err = unmarshalMsg(c.generated, src, &d.v)
+	} else {
+		d.dec.Reset(&d.in)
+		d.dec.UseLooseInterfaceDecoding(true)
+		err = d.dec.Decode(&d.v)
+	}
+	if err == nil && d.in.left() > 0 {
+		err = fmt.Errorf("%d bytes after the value", d.in.left())
+	}
+	return err
+}
+
+// explainMsgpack returns the text of err if it is one of the messages of msgpack
+// that name a type only, else what kind of error it is.
+func explainMsgpack(err error) string {
+	if text := err.Error(); strings.HasPrefix(text, "msgpack: Encode(unsupported ") {
+		return text
+	}
+	return fmt.Sprintf("refused with a %T", err)
+}
+
+// CodecID returns IDMsgpack.
+func (*MsgpackCodec[T]) CodecID() byte { return IDMsgpack }
+
+// String returns "msgpack".
+func (*MsgpackCodec[T]) String() string { return "msgpack" }

@@ -1,0 +1,59 @@
+package codec
+
+import (
+	"errors"
+	"io"
+)
+
+// errOpaque stops a decoder that reads the payload of an extension as a value.
+// The decoder of msgpack v5 does so where it expects a map and finds an
+// extension; the lengths in there have not been looked over.
+var errOpaque = errors.New("a value inside an extension")
+
+// A reader hands scanned input to a decoder, which reads the first byte of each
+// value with ReadByte, and the payload of an extension with Read.
+type reader struct {
+	scan
+	at   int
+	next int // index in opaque of the first payload that is not behind at
+}
+
+// reset looks over src and begins to read it.
+func (r *reader) reset(src []byte) error {
+	r.src, r.at, r.next = src, 0, 0
+	return r.all()
+}
+
+func (r *reader) left() int { return len(r.src) - r.at }
+
+func (r *reader) Read(p []byte) (int, error) {
+	if r.at == len(r.src) && len(p) > 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.src[r.at:])
+	r.at += n
+	return n, nil
+}
+
+func (r *reader) ReadByte() (byte, error) {
+	if r.at == len(r.src) {
+		return 0, io.EOF
+	}
+	for r.next < len(r.opaque) && r.opaque[r.next] < r.at {
+		r.next++
+	}
+	if r.next < len(r.opaque) && r.opaque[r.next] == r.at {
+		return 0, errOpaque
+	}
+	c := r.src[r.at]
+	r.at++
+	return c, nil
+}
+
+func (r *reader) UnreadByte() error {
+	if r.at == 0 {
+		return io.ErrShortBuffer
+	}
+	r.at--
+	return nil
+}
