@@ -1,0 +1,211 @@
+package storetest
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lokroom/strata/store"
+)
+
+var onWatcher = []Capability{Watcher}
+
+// A log notes what a watcher is told.
+type log struct {
+	mu   sync.Mutex
+	keys map[string]int
+	all  int
+}
+
+func (l *log) note(inv store.Invalidation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if inv.All {
+		l.all++
+	}
+	for _, key := range inv.Keys {
+		l.keys[key]++
+	}
+}
+
+// told returns how often key was told, All included.
+func (l *log) told(key string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keys[key] + l.all
+}
+
+// watch watches c.s until the test ends.
+func (c *check) watch() *log {
+	l := &log{keys: map[string]int{}}
+	c.Cleanup(c.s.(store.Watcher).Watch(l.note))
+	return l
+}
+
+// A change is one way to change the entry under "k", which carries the tag "t".
+type change struct {
+	name string
+	on   Capability
+	do   func(c *check, s store.Store[Value]) error
+}
+
+var changes = []change{
+	{"Set", "", func(c *check, s store.Store[Value]) error {
+		return s.Set(c.ctx, "k", store.Entry[Value]{Value: number(2)})
+	}},
+	{"Set of an absent entry", "", func(c *check, s store.Store[Value]) error {
+		return s.Set(c.ctx, "k", store.Entry[Value]{Absent: true})
+	}},
+	{"Set of an expired entry", "", func(c *check, s store.Store[Value]) error {
+		return s.Set(c.ctx, "k", store.Entry[Value]{ExpiresAt: store.Now().Add(-hour)})
+	}},
+	{"Delete", "", func(c *check, s store.Store[Value]) error { return s.Delete(c.ctx, "nothing", "k") }},
+	{"SetMany", ManySetter, func(c *check, s store.Store[Value]) error {
+		return store.SetMany(c.ctx, s, map[string]store.Entry[Value]{"k": {Value: number(2)}, "new": {}})
+	}},
+	{"Expire", Expirer, func(c *check, s store.Store[Value]) error { return store.Expire(c.ctx, s, "k", hour/2) }},
+	{"Expire to zero", Expirer, func(c *check, s store.Store[Value]) error { return store.Expire(c.ctx, s, "k", 0) }},
+	{"DeletePattern", PatternDeleter, func(c *check, s store.Store[Value]) error {
+		_, err := store.DeletePattern(c.ctx, s, "[k]")
+		return err
+	}},
+	{"InvalidateTags", Tagger, func(c *check, s store.Store[Value]) error { return store.InvalidateTags(c.ctx, s, "t") }},
+	{"Clear", Clearer, func(c *check, s store.Store[Value]) error { return store.Clear(c.ctx, s) }},
+}
+
+// tellsOf fails unless every change that other makes to an entry that read has
+// read, or filled, through c.s is told.
+func (c *check) tellsOf(other store.Store[Value], by string, read func(e store.Entry[Value])) {
+	c.Helper()
+	l := c.watch()
+	for _, ch := range changes {
+		if ch.on != "" && !ch.on.of(other) {
+			continue
+		}
+		for _, again := range []string{"", ", the second time"} {
+			read(store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), Tags: []string{"t"}})
+			before := l.told("k")
+			c.ok(ch.do(c, other), ch.name)
+			c.until(fmt.Sprintf("%s by %s is told%s", ch.name, by, again), func() bool { return l.told("k") > before })
+		}
+	}
+}
+
+// setAndGet reads an entry through c.s that was set through it.
+func (c *check) setAndGet(e store.Entry[Value]) {
+	c.Helper()
+	c.set("k", e)
+	c.quiet()
+	c.get("k")
+}
+
+// quiet waits until what was done should have been told. A store that tells late
+// only makes the rules weaker for it.
+func (c *check) quiet() {
+	if c.h.Peer != nil {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+var watchRules = []rule{{
+	name: "Watch/own changes",
+	says: "If a Get that began after Watch returned an entry, and that entry is later changed by the watching store itself, the watcher is told.",
+	on:   onWatcher,
+	run:  func(c *check) { c.tellsOf(c.s, "the store itself", c.setAndGet) },
+}, {
+	name: "Watch/changes by peers",
+	says: "If a Get that began after Watch returned an entry, and that entry is later changed by anybody, the watcher is told.",
+	on:   onWatcher,
+	with: hasPeer,
+	run:  func(c *check) { c.tellsOf(c.peer(), "a peer", c.setAndGet) },
+}, {
+	name: "Watch/many",
+	says: "Entries that were read by GetMany are watched like those read by Get.",
+	on:   onWatcher,
+	run: func(c *check) {
+		l := c.watch()
+		var keys []string
+		for n := range int64(100) {
+			keys = append(keys, fmt.Sprint("k", n))
+			c.setNumber(keys[n], n)
+		}
+		c.quiet()
+		if found := c.getMany(keys...); len(found) < len(keys) {
+			c.forgot("one of many")
+		}
+		other := c.s
+		if c.h.Peer != nil {
+			other = c.peer()
+		}
+		for _, key := range keys {
+			before := l.told(key)
+			c.ok(other.Delete(c.ctx, key), "Delete")
+			c.until("Delete of "+key+" is told", func() bool { return l.told(key) > before })
+		}
+	},
+}, {
+	name: "Watch/several watchers",
+	says: "Every watcher is told, and one that stops does not stop the others.",
+	on:   onWatcher,
+	run: func(c *check) {
+		first := c.watch()
+		stop := c.s.(store.Watcher).Watch(func(store.Invalidation) {})
+		last := c.watch()
+		for n := range int64(2) {
+			c.setAndGet(store.Entry[Value]{Value: number(n)})
+			a, b := first.told("k"), last.told("k")
+			c.delete("k")
+			c.until("both watchers are told", func() bool { return first.told("k") > a && last.told("k") > b })
+			stop() // the second time for nothing
+		}
+	},
+}, {
+	name: "Watch/stop",
+	says: "After stop has returned the function is not called again.",
+	on:   onWatcher,
+	run: func(c *check) {
+		var ended atomic.Bool
+		c.together(2, func(g int) error {
+			if g == 0 {
+				for n := int64(0); !ended.Load(); n++ {
+					if err := c.s.Set(c.ctx, "k", store.Entry[Value]{Value: number(n)}); err != nil {
+						return err
+					}
+					if _, err := c.s.Get(c.ctx, "k"); err != nil && err != store.ErrNotFound {
+						return err
+					}
+				}
+				return nil
+			}
+			defer ended.Store(true)
+			for range 20 {
+				var calls, late atomic.Int64
+				var stopped atomic.Bool
+				stop := c.s.(store.Watcher).Watch(func(store.Invalidation) {
+					calls.Add(1)
+					if stopped.Load() {
+						late.Add(1)
+					}
+				})
+				for end := time.Now().Add(10 * time.Second); calls.Load() == 0 && time.Now().Before(end); {
+					time.Sleep(100 * time.Microsecond)
+				}
+				stop()
+				stopped.Store(true)
+				time.Sleep(time.Millisecond)
+				if late.Load() > 0 {
+					return fmt.Errorf("the function was called %d times after stop", late.Load())
+				}
+			}
+			return nil
+		})
+	},
+}, {
+	name: "Watch/mirror",
+	says: "A copy of what was read is dropped by what the watcher is told, or is still what Get returns.",
+	on:   onWatcher,
+	run:  func(c *check) { c.mirror(false) },
+}}
+
+func hasPeer(h Harness) bool { return h.Peer != nil }
