@@ -1,0 +1,96 @@
+# Everything that is done with this repository. "make help" lists it.
+
+PKG       ?= ./...
+TESTFLAGS ?=
+BENCH     ?= .
+BENCHPKG  ?= ./benchmarks/...
+COUNT     ?= 6
+FUZZTIME  ?= 20
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+# The module is built as those who import it build it, whatever go.work may lie
+# in a directory above.
+export GOWORK := off
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help test test-race test-alloc check lint format-check vet staticcheck arch tidy-check \
+	format bench bench-compile fuzz cover cover-html quickstart clean need-go need-redis need-cc
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  PKG, TESTFLAGS, BENCH, BENCHPKG, COUNT and FUZZTIME narrow or extend it:"
+	@echo "    make test PKG=./layered/ TESTFLAGS='-run Delete -v'"
+	@echo "    STRATA_TEST_SERVER=valkey-server make test"
+
+# ---- tests -------------------------------------------------------------------
+
+test: test-race test-alloc ## all tests, with the race detector; installs redis-server where it can
+
+test-race: need-go need-cc need-redis
+	go test -race $(TESTFLAGS) $(PKG)
+
+# The race detector allocates: bounds on allocations hold only without it.
+test-alloc: need-go need-redis
+	@tests=$$(scripts/list-tests 'Test[A-Za-z0-9_]*Alloc[A-Za-z0-9_]*' $(PKG)) || exit 1; \
+	[ -n "$$tests" ] || exit 0; \
+	echo "go test -run Alloc"; go test -run Alloc $$(echo "$$tests" | cut -f 1 | sort -u)
+
+check: lint test ## what has to pass before a commit: lint and test
+
+lint: tidy-check format-check vet staticcheck arch ## everything but the tests: tidy, gofmt, vet, staticcheck, import rules
+
+tidy-check: need-go
+	@go mod tidy -diff || { echo "go.mod or go.sum is not tidy: run \"go mod tidy\"" >&2; exit 1; }
+
+format-check: need-go
+	@bad=$$(gofmt -l .) || exit 1; \
+	if [ -n "$$bad" ]; then echo "not formatted (run \"make format\"):" >&2; echo "$$bad" >&2; exit 1; fi
+
+vet: need-go
+	go vet $(PKG)
+
+staticcheck: need-go
+	go run $(STATICCHECK) $(PKG)
+
+arch: need-go
+	go test -run Architecture .
+
+format: need-go ## gofmt every file
+	gofmt -l -w .
+
+# ---- measuring ---------------------------------------------------------------
+
+bench: need-go need-redis ## run the benchmarks: BENCH=pattern COUNT=6 BENCHPKG=./benchmarks/...
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(BENCHPKG)
+	@echo "to compare:  make bench > old.txt;  make bench > new.txt;  go run golang.org/x/perf/cmd/benchstat@latest old.txt new.txt" >&2
+
+bench-compile: need-go need-redis
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	{ go test -run '^$$' -bench . -benchtime 1x ./... >"$$log" 2>&1 || { cat "$$log"; exit 1; }; } && \
+	echo "$$(grep -c '^Benchmark' "$$log") benchmarks run once"
+
+fuzz: need-go need-redis ## run every fuzz target for FUZZTIME=20 seconds; FUZZTOTAL= bounds the sum
+	@scripts/fuzz $(FUZZTIME) $(FUZZTOTAL)
+
+cover: need-go need-redis ## test coverage by package, counted over all tests (coverage.out)
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	{ go test -coverpkg=./... -coverprofile=coverage.out ./... >"$$log" 2>&1 || { cat "$$log"; exit 1; }; }
+	@scripts/cover coverage.out
+
+cover-html: cover ## the same, and each line in a browser
+	go tool cover -html=coverage.out
+
+# ---- the rest ----------------------------------------------------------------
+
+quickstart: need-go ## run examples/quickstart
+	go run ./examples/quickstart
+
+clean: ## remove what the targets above left behind
+	rm -rf bin coverage.out
+	find . -name .git -prune -o \( -name '*.test' -o -name '*.prof' \) -type f -exec rm -f {} +
+
+need-go need-redis need-cc:
+	@scripts/$@
