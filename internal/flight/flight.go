@@ -16,7 +16,6 @@ import (
 	"hash/maphash"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 )
 
 // ErrClosed is the error of a call on a group that was closed.
@@ -50,7 +49,6 @@ type Group[T any] struct {
 	seed   maphash.Seed
 	shards [shardCount]shard[T]
 	work   sync.WaitGroup // calls that have begun and not finished
-	all    atomic.Int64   // BlockAlls in force
 }
 
 type shard[T any] struct {
@@ -132,15 +130,22 @@ func (g *Group[T]) Begin(ctx context.Context, key string) (c *Call[T], lead bool
 
 // Run does the work and finishes the call with what fn returns.
 func (c *Call[T]) Run(fn func(context.Context, *Call[T]) (T, error)) {
+	Protect(func() (T, error) { return fn(c.ctx, c) }, c.Finish)
+}
+
+// Protect calls fn, and done with what it returns. If fn panics, done is called
+// with a [*PanicError] and the program goes on; if fn ends its goroutine by
+// runtime.Goexit, done is called with [ErrGoexit] before the goroutine ends.
+func Protect[T any](fn func() (T, error), done func(T, error)) {
 	var value T
 	err := error(ErrGoexit) // stands unless fn returns or panics
-	defer func() { c.Finish(value, err) }()
+	defer func() { done(value, err) }()
 	defer func() {
 		if r := recover(); r != nil {
 			err = &PanicError{Value: r, Stack: debug.Stack()}
 		}
 	}()
-	value, err = fn(c.ctx, c)
+	value, err = fn()
 }
 
 // Key is the key of the call.
@@ -193,7 +198,7 @@ func (c *Call[T]) Wait(ctx context.Context) (T, error) {
 // who must come after it something to wait for.
 func (c *Call[T]) Keep(keep func()) bool {
 	c.shard.mu.Lock()
-	if c.forgotten || c.shard.block[c.key] > 0 || c.group.all.Load() > 0 {
+	if c.forgotten || c.shard.block[c.key] > 0 {
 		c.shard.mu.Unlock()
 		return false
 	}
@@ -277,18 +282,6 @@ func (g *Group[T]) Unblock(key string) {
 	if s.block[key]--; s.block[key] <= 0 {
 		delete(s.block, key)
 	}
-}
-
-// BlockAll is Block for every key.
-func (g *Group[T]) BlockAll() (keeping []<-chan struct{}) {
-	g.all.Add(1)
-	return g.ForgetAll()
-}
-
-// UnblockAll ends a BlockAll.
-func (g *Group[T]) UnblockAll() {
-	g.ForgetAll()
-	g.all.Add(-1)
 }
 
 func (s *shard[T]) forget(key string) (keeping []<-chan struct{}) {

@@ -246,44 +246,34 @@ func TestForget_givesRunningKeepsToWaitFor(t *testing.T) {
 }
 
 func TestBlock_nothingIsKeptOverAWrite(t *testing.T) {
-	for name, f := range map[string]struct {
-		block   func(*flight.Group[int])
-		unblock func(*flight.Group[int])
-	}{
-		"one key": {func(g *flight.Group[int]) { g.Block("k") }, func(g *flight.Group[int]) { g.Unblock("k") }},
-		"all":     {func(g *flight.Group[int]) { g.BlockAll() }, (*flight.Group[int]).UnblockAll},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var g flight.Group[int]
-				defer g.Close()
-				var kept []string
-				begin := func(when string, d time.Duration) {
-					go g.Do(t.Context(), "k", func(_ context.Context, c *call) (int, error) {
-						time.Sleep(d)
-						c.Keep(func() { kept = append(kept, when) })
-						return 1, nil
-					})
-					synctest.Wait()
-				}
-				begin("begun before the write, ends during it", time.Second)
-				f.block(&g)
-				begin("begun during the write, ends during it", time.Second)
-				time.Sleep(2 * time.Second)
-				begin("begun during the write, ends after it", 3*time.Second)
-				f.block(&g)
-				f.unblock(&g)
-				time.Sleep(time.Second)
-				begin("begun during one of two writes", 0)
-				f.unblock(&g)
-				begin("begun after it", 0)
-				time.Sleep(4 * time.Second)
-				if len(kept) != 1 || kept[0] != "begun after it" {
-					t.Errorf("kept %q, want only the load begun after the write", kept)
-				}
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[int]
+		defer g.Close()
+		var kept []string
+		begin := func(when string, d time.Duration) {
+			go g.Do(t.Context(), "k", func(_ context.Context, c *call) (int, error) {
+				time.Sleep(d)
+				c.Keep(func() { kept = append(kept, when) })
+				return 1, nil
 			})
-		})
-	}
+			synctest.Wait()
+		}
+		begin("begun before the write, ends during it", time.Second)
+		g.Block("k")
+		begin("begun during the write, ends during it", time.Second)
+		time.Sleep(2 * time.Second)
+		begin("begun during the write, ends after it", 3*time.Second)
+		g.Block("k")
+		g.Unblock("k")
+		time.Sleep(time.Second)
+		begin("begun during one of two writes", 0)
+		g.Unblock("k")
+		begin("begun after it", 0)
+		time.Sleep(4 * time.Second)
+		if len(kept) != 1 || kept[0] != "begun after it" {
+			t.Errorf("kept %q, want only the load begun after the write", kept)
+		}
+	})
 }
 
 func TestClose_cancelsAndWaits(t *testing.T) {

@@ -1,0 +1,56 @@
+package layered
+
+import (
+	"context"
+	"time"
+
+	"github.com/lokroom/strata/store"
+)
+
+// lower is the tier that decides how long an entry lives: L2, or L1 without one.
+func (s *Store[T]) lower() store.Store[T] {
+	if s.hasL2 {
+		return s.l2
+	}
+	return s.l1
+}
+
+// TTL returns the life that the entry under key has left in L2.
+func (s *Store[T]) TTL(ctx context.Context, key string) (time.Duration, error) {
+	if s.closed.Load() {
+		return 0, s.errClosed("ttl", key)
+	}
+	return store.TTL(ctx, s.lower(), key)
+}
+
+// Expire changes the life of the entry under key in L2 and drops the copy in L1.
+func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) error {
+	return s.write(ctx, "expire", []string{key}, func() error {
+		return store.Expire(ctx, s.lower(), key, ttl)
+	})
+}
+
+// Exists reports whether L2 has a value or a counter under key.
+func (s *Store[T]) Exists(ctx context.Context, key string) (bool, error) {
+	if s.closed.Load() {
+		return false, s.errClosed("exists", key)
+	}
+	return store.Exists(ctx, s.lower(), key)
+}
+
+// Add adds to a counter in L2, or in L1 without an L2. Counters never go through
+// L1: every call sees what all processes have added.
+func (s *Store[T]) Add(ctx context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
+	if s.closed.Load() {
+		return 0, s.errClosed("add", key)
+	}
+	return store.Add(ctx, s.lower(), key, delta, ttl)
+}
+
+// Ping asks L2 whether it is there.
+func (s *Store[T]) Ping(ctx context.Context) error {
+	if s.closed.Load() {
+		return s.errClosed("ping", "")
+	}
+	return store.Ping(ctx, s.lower())
+}

@@ -1,0 +1,167 @@
+// Package layered puts two tiers in front of a source: L1 in this process, L2
+// shared by all processes, and a loader behind both.
+//
+// A read goes from tier to tier and stops at the first that has a fresh entry:
+// L1 answers without an allocation; L2 in one exchange; the loader is called
+// once for all callers in the process who want the key. What is found on the
+// way back is kept in each tier that it passes, unless a fence refuses it.
+//
+// A write goes to L2 first and then drops the copy in L1, which only reads fill:
+// a value that was never read from L2 is not watched there.
+//
+// # Coherence
+//
+// An L2 that is a [store.Watcher] tells of every change made anywhere. A reply
+// of L2 and a later change of the same key may reach this process in either
+// order, so each read takes a mark before it is sent, each invalidation moves
+// what the marks are compared with, and a copy is kept in L1 only if its mark
+// still stands. A lost connection moves all marks and empties L1.
+//
+// Set, Delete, Clear and their kin block the loads of their keys while they run:
+// a load that they overtake answers those who wait for it, but is not kept, and
+// nobody who comes after them joins it.
+package layered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/lokroom/strata/internal/clock"
+	"github.com/lokroom/strata/internal/flight"
+	"github.com/lokroom/strata/store"
+)
+
+// A Store is a two-tier store. It has every capability of package store, and
+// answers with an error that is errors.ErrUnsupported where its tiers do not.
+// All methods may be called concurrently.
+type Store[T any] struct {
+	opts    Options[T]
+	l1      store.Store[T] // never nil
+	l2      store.Store[T] // never nil
+	hasL2   bool
+	watched bool            // L2 tells of changes
+	filler  store.Filler[T] // nil if L2 is none
+	stop    func()          // ends the watch
+	countL1 bool            // L1 does not count its hits
+
+	guard   *guard
+	flights flight.Group[Found[T]]
+	clock   clock.Coarse
+	count   counters
+	closed  atomic.Bool
+}
+
+var (
+	_ store.Store[int]      = (*Store[int])(nil)
+	_ store.ManyGetter[int] = (*Store[int])(nil)
+	_ store.ManySetter[int] = (*Store[int])(nil)
+	_ store.Expirer         = (*Store[int])(nil)
+	_ store.Counter         = (*Store[int])(nil)
+	_ store.PatternDeleter  = (*Store[int])(nil)
+	_ store.Clearer         = (*Store[int])(nil)
+	_ store.Pinger          = (*Store[int])(nil)
+	_ store.Reporter        = (*Store[int])(nil)
+)
+
+// New returns a store that reads through l1 and l2. Either may be nil; without
+// both it still coalesces loads. o may be nil.
+//
+// The tiers stay the caller's: Close does not close them. While the Store is in
+// use nobody else may write to l1; l2 may be shared with anybody.
+func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
+	var opts Options[T]
+	if o != nil {
+		opts = *o
+	}
+	errs := opts.normalize()
+	s := &Store[T]{opts: opts, l1: l1, l2: l2, hasL2: l2 != nil, guard: newGuard(), stop: func() {}}
+	if l1 == nil {
+		s.l1 = store.Discard[T]()
+	}
+	if l2 == nil {
+		s.l2 = store.Discard[T]()
+	}
+	watcher, _ := l2.(store.Watcher)
+	if _, ok := s.l1.(store.Clearer); watcher != nil && !ok {
+		errs = append(errs, fmt.Errorf("L1 %T must be a store.Clearer: L2 may lose sight of all keys at once", l1))
+	}
+	if _, ok := s.l1.(store.Reporter); !ok {
+		s.countL1 = true
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("layered: %w", errors.Join(errs...))
+	}
+	if watcher != nil {
+		s.watched = true
+		s.filler, _ = l2.(store.Filler[T])
+		s.stop = watcher.Watch(s.invalidated)
+	}
+	return s, nil
+}
+
+// Close ends the watch on L2, cancels the loads under way and waits for them. It
+// does not close the tiers. Every call after it returns store.ErrClosed.
+func (s *Store[T]) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.stop()
+	s.flights.Close()
+	s.clock.Stop()
+	return nil
+}
+
+// invalidated is called when an entry of L2 was changed by somebody else, or may
+// have been. It runs on a goroutine of L2 and does not block.
+func (s *Store[T]) invalidated(iv store.Invalidation) {
+	ctx := context.Background()
+	if iv.All {
+		s.count.lost.Add(1)
+		s.guard.moveAll()
+		s.flights.ForgetAll()
+		_ = store.Clear(ctx, s.l1) // in memory; New saw to it that it can
+		return
+	}
+	s.count.invalidations.Add(uint64(len(iv.Keys)))
+	for _, key := range iv.Keys {
+		s.dropL1(ctx, key)
+		s.flights.Forget(key)
+	}
+}
+
+// dropL1 removes key from L1 and overtakes the reads of it that are under way.
+func (s *Store[T]) dropL1(ctx context.Context, key string) error {
+	var err error
+	s.guard.move(key, func() { err = s.l1.Delete(ctx, key) })
+	return err
+}
+
+// keepL1 keeps e in L1 if nothing happened to key since m was taken.
+func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) {
+	if most := s.opts.L1TTL; most > 0 {
+		if end := store.In(s.opts.jitter(most)); e.ExpiresAt == 0 || end < e.ExpiresAt {
+			e.ExpiresAt = end
+		}
+	}
+	kept := s.guard.keep(m, func() {
+		// An entry that L1 cannot keep is read from L2 again: L1 counts it.
+		_ = s.l1.Set(context.Background(), key, e)
+	})
+	if !kept {
+		s.count.refused.Add(1)
+	}
+}
+
+func (s *Store[T]) errClosed(op, key string) error {
+	return &store.Error{Store: "layered", Op: op, Key: key, Err: store.ErrClosed}
+}
+
+// shorter returns the smaller of two expiries, of which zero is the largest.
+func shorter(a, b store.Time) store.Time {
+	if a == 0 || (b != 0 && b < a) {
+		return b
+	}
+	return a
+}

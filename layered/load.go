@@ -1,0 +1,172 @@
+package layered
+
+import (
+	"context"
+	"errors"
+
+	"github.com/lokroom/strata/internal/flight"
+	"github.com/lokroom/strata/store"
+)
+
+type call[T any] = flight.Call[Found[T]]
+
+// lead does the work of a flight: L2, then the source, then the way back.
+func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T]) (Found[T], error) {
+	key := c.Key()
+	old, l2err := s.behind(ctx, key)
+	if old.Tier != Source && !old.Stale {
+		return old, old.MissError()
+	}
+	if load == nil {
+		return withoutLoader(old, l2err)
+	}
+	e, err := s.load(ctx, key, load)
+	if err != nil {
+		return s.failSafe(old, err)
+	}
+	c.Keep(func() { e = s.fill(ctx, key, e, l2err) })
+	return Found[T]{Entry: e}, e.MissError()
+}
+
+// withoutLoader answers with what there is.
+func withoutLoader[T any](old Found[T], l2err error) (Found[T], error) {
+	switch {
+	case old.Tier != Source:
+		return old, old.MissError()
+	case l2err != nil:
+		return old, l2err
+	default:
+		return old, store.ErrNotFound
+	}
+}
+
+// behind looks for key in the tiers, which have nothing fresh in L1. The tier of
+// what it returns is Source if there is nothing.
+func (s *Store[T]) behind(ctx context.Context, key string) (Found[T], error) {
+	var e store.Entry[T]
+	var err error
+	tier := L2
+	if s.hasL2 {
+		e, err = s.readL2(ctx, key)
+	} else { // a stale copy in L1 may be of use
+		tier = L1
+		e, err = s.l1.Get(ctx, key)
+	}
+	if err != nil && !e.Absent {
+		s.count.misses.Add(1)
+		if errors.Is(err, store.ErrNotFound) {
+			return Found[T]{}, nil
+		}
+		s.count.l2Errors.Add(1)
+		return Found[T]{}, err
+	}
+	f := Found[T]{Entry: e, Tier: tier, Stale: e.Stale(store.Now())}
+	switch {
+	case f.Stale:
+		s.count.misses.Add(1)
+		if tier == L1 {
+			s.count.l1Stale.Add(1)
+		}
+	case tier == L2:
+		s.count.l2Hits.Add(1)
+	}
+	return f, nil
+}
+
+// load calls load and gives what it returns a life. An absent value is no error.
+func (s *Store[T]) load(ctx context.Context, key string, load Loader[T]) (store.Entry[T], error) {
+	ctx, cancel := s.loadContext(ctx)
+	defer cancel()
+	s.count.loads.Add(1)
+	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: key, Keys: 1})
+	began := store.Now()
+	e, err := load(ctx, key)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && e.Absent) {
+		e, err = store.Entry[T]{Absent: true}, nil
+	}
+	if err != nil {
+		s.count.loadErrors.Add(1)
+		end(0, err)
+		return store.Entry[T]{}, err
+	}
+	s.arrived(&e, began)
+	end(1, nil)
+	return e, nil
+}
+
+// loadContext bounds a load.
+func (s *Store[T]) loadContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.opts.LoadTimeout < 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.opts.LoadTimeout)
+}
+
+// arrived gives e, whose load began at began, a life unless it has one.
+func (s *Store[T]) arrived(e *store.Entry[T], began store.Time) {
+	e.LoadedAt = began
+	switch {
+	case e.Absent:
+		s.opts.live(e, s.opts.AbsentFor)
+	case e.ExpiresAt == 0:
+		s.opts.live(e, s.opts.TTL)
+	}
+}
+
+// failSafe answers with a stale entry, if there is one, when a load failed.
+func (s *Store[T]) failSafe(old Found[T], err error) (Found[T], error) {
+	if old.Tier == Source {
+		return Found[T]{}, err
+	}
+	s.count.staleServed.Add(1)
+	old.Cause = err
+	return old, old.MissError()
+}
+
+// fill keeps a loaded entry in both tiers and returns it as it was kept. l2err
+// is why L2 could not be read, if it could not: then it is not asked again.
+func (s *Store[T]) fill(ctx context.Context, key string, e store.Entry[T], l2err error) store.Entry[T] {
+	if e.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
+		return e
+	}
+	m := s.guard.mark(key)
+	if !s.hasL2 {
+		s.keepL1(key, m, e)
+		return e
+	}
+	if l2err != nil {
+		s.keepUnheard(key, m, e)
+		return e
+	}
+	watched := !s.watched
+	var err error
+	if s.filler != nil {
+		var kept store.Entry[T]
+		if kept, watched, err = s.filler.Fill(ctx, key, e); err == nil {
+			kept.Value = e.Value
+			e = kept
+		}
+	} else {
+		err = s.l2.Set(ctx, key, e)
+	}
+	switch {
+	case err != nil:
+		s.count.l2Errors.Add(1)
+		s.keepUnheard(key, m, e)
+	case watched:
+		s.keepL1(key, m, e)
+	}
+	return e
+}
+
+// keepUnheard keeps in L1, for a short time, what L2 could not take. L2 moves
+// all marks, and so empties L1, before it answers again through a new connection.
+func (s *Store[T]) keepUnheard(key string, m mark, e store.Entry[T]) {
+	if s.watched {
+		if s.opts.MaxUnheard < 0 {
+			return
+		}
+		e.ExpiresAt = shorter(e.ExpiresAt, store.In(s.opts.MaxUnheard))
+	}
+	s.keepL1(key, m, e)
+}

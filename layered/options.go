@@ -1,0 +1,108 @@
+package layered
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/lokroom/strata/store"
+)
+
+// Options of a Store. The zero Options are the defaults.
+type Options[T any] struct {
+	// TTL is how long a loaded value is fresh, if its entry does not say.
+	// 0: 5 minutes. store.Forever: until evicted.
+	TTL time.Duration
+
+	// StaleFor is how much longer than TTL such a value is kept, to be served
+	// where the source fails.
+	StaleFor time.Duration
+
+	// AbsentFor is how long it is remembered that the source has no value.
+	// 0: 30 seconds. Negative: not at all.
+	AbsentFor time.Duration
+
+	// L1TTL bounds the life of an entry in L1, which is never longer than its
+	// life in L2. 0: no other bound.
+	L1TTL time.Duration
+
+	// Jitter is the share of TTL, AbsentFor and L1TTL, in 0..1, that is taken
+	// off at random, so that what was loaded together does not expire
+	// together. It only ever shortens a life. 0: 0.1. Negative: none.
+	Jitter float64
+
+	// LoadTimeout bounds a load, whatever deadlines its callers have.
+	// 0: 30 seconds. Negative: no bound.
+	LoadTimeout time.Duration
+
+	// MaxUnheard bounds the life in L1 of what was loaded while L2 could not
+	// be reached and so cannot tell of changes. 0: 2 seconds. Negative:
+	// nothing is kept in L1 then.
+	MaxUnheard time.Duration
+
+	// Observer is told of each load. nil: nobody.
+	Observer store.Observer
+}
+
+// normalize puts defaults in the place of zeros and returns what is wrong.
+func (o *Options[T]) normalize() (errs []error) {
+	if o.TTL < 0 {
+		errs = append(errs, fmt.Errorf("TTL %v is negative", o.TTL))
+	}
+	if o.StaleFor < 0 {
+		errs = append(errs, fmt.Errorf("StaleFor %v is negative", o.StaleFor))
+	}
+	if o.L1TTL < 0 {
+		errs = append(errs, fmt.Errorf("L1TTL %v is negative: to do without L1, pass none", o.L1TTL))
+	}
+	if o.Jitter > 1 {
+		errs = append(errs, fmt.Errorf("jitter %v is more than the whole life", o.Jitter))
+	}
+	if o.Jitter != o.Jitter {
+		errs = append(errs, errors.New("jitter is not a number"))
+	}
+	o.TTL = orDefault(o.TTL, 5*time.Minute)
+	o.AbsentFor = orDefault(o.AbsentFor, 30*time.Second)
+	o.LoadTimeout = orDefault(o.LoadTimeout, 30*time.Second)
+	o.MaxUnheard = orDefault(o.MaxUnheard, 2*time.Second)
+	if o.Jitter == 0 {
+		o.Jitter = 0.1
+	}
+	o.Jitter = max(o.Jitter, 0)
+	return errs
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}
+
+// jitter takes a random part off d.
+func (o *Options[T]) jitter(d time.Duration) time.Duration {
+	if o.Jitter == 0 || d == store.Forever {
+		return d
+	}
+	return d - time.Duration(o.Jitter*rand.Float64()*float64(d))
+}
+
+// NewEntry returns an entry of v that is fresh for ttl from now, less the jitter,
+// and then stale for Options.StaleFor. A ttl of 0 means Options.TTL, a negative
+// one that the entry is not to be kept.
+func (s *Store[T]) NewEntry(v T, ttl time.Duration) store.Entry[T] {
+	e := store.Entry[T]{Value: v, LoadedAt: store.Now()}
+	s.opts.live(&e, orDefault(ttl, s.opts.TTL))
+	return e
+}
+
+// live gives e, which came into being at LoadedAt, its life. The life of a value
+// counts from then, because that is what it was true at.
+func (o *Options[T]) live(e *store.Entry[T], ttl time.Duration) {
+	e.ExpiresAt = e.LoadedAt.Add(o.jitter(ttl))
+	if o.StaleFor > 0 && ttl > 0 && e.ExpiresAt != 0 && !e.Absent {
+		e.StaleAt = e.ExpiresAt
+		e.ExpiresAt = e.ExpiresAt.Add(o.StaleFor)
+	}
+}

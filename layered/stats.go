@@ -1,0 +1,77 @@
+package layered
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/lokroom/strata/store"
+)
+
+// counters count what goes beyond L1. A hit in L1 is counted by L1 itself, if it
+// is a Reporter, and once is enough: l1Stale are those of them that did not serve.
+type counters struct {
+	l1Hits, l1Stale, l2Hits, misses, l2Errors atomic.Uint64
+	loads, loadErrors, shared                 atomic.Uint64
+	staleServed, invalidations, lost, refused atomic.Uint64
+}
+
+// Counts are what a Store did since it was made.
+type Counts struct {
+	L1Hits      uint64 // answers from this process's memory
+	L2Hits      uint64 // answers from the shared tier
+	Misses      uint64 // reads that found nothing fresh in either tier
+	Loads       uint64 // calls of the loader
+	LoadErrors  uint64 // of which failed; "not found" is no failure
+	Shared      uint64 // callers who got the result of another's load or L2 read
+	StaleServed uint64 // stale answers because the source failed
+
+	L2Errors      uint64 // operations of L2 that failed while reading
+	Invalidations uint64 // changes made elsewhere that were told
+	Lost          uint64 // times that changes may have been missed and L1 was emptied
+	Refused       uint64 // copies that L1 refused because they had been overtaken
+
+	L1 store.Stats // of the tier itself; its misses and hits count every look
+}
+
+// Counts returns the counters. It does no I/O.
+func (s *Store[T]) Counts() Counts {
+	c := Counts{
+		L1Hits:        s.count.l1Hits.Load(),
+		L2Hits:        s.count.l2Hits.Load(),
+		Misses:        s.count.misses.Load(),
+		Loads:         s.count.loads.Load(),
+		LoadErrors:    s.count.loadErrors.Load(),
+		Shared:        s.count.shared.Load(),
+		StaleServed:   s.count.staleServed.Load(),
+		L2Errors:      s.count.l2Errors.Load(),
+		Invalidations: s.count.invalidations.Load(),
+		Lost:          s.count.lost.Load(),
+		Refused:       s.count.refused.Load(),
+	}
+	notServed := s.count.l1Stale.Load() // read first: it never exceeds the hits then
+	if !s.countL1 {
+		c.L1, _ = store.StatsOf(context.Background(), s.l1) // in memory
+		c.L1Hits = c.L1.Hits - min(notServed, c.L1.Hits)
+	}
+	return c
+}
+
+// Stats returns the counters as those of one store: a hit is an answer from
+// either tier; sets and deletes are those of the lowest tier, sizes those of L1.
+// L2 may be asked over the network, as [store.Reporter] says.
+func (s *Store[T]) Stats(ctx context.Context) (store.Stats, error) {
+	c := s.Counts()
+	st := c.L1
+	st.Hits, st.Misses = c.L1Hits+c.L2Hits, c.Misses
+	if !s.hasL2 {
+		return st, nil
+	}
+	l2, err := store.StatsOf(ctx, s.l2)
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	st.Sets, st.Deletes = l2.Sets, l2.Deletes
+	st.Corrupt, st.Errors, st.Server = st.Corrupt+l2.Corrupt, st.Errors+l2.Errors, l2.Server
+	return st, err
+}

@@ -1,0 +1,165 @@
+package layered
+
+import (
+	"context"
+
+	"github.com/lokroom/strata/store"
+)
+
+// Set keeps e in L2 and drops the copy in L1; without an L2 it keeps e in L1. An
+// entry without an expiry lives until evicted. When it fails, this process has
+// dropped its copy all the same, but others may go on with what they have.
+func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error {
+	return s.write(ctx, "set", []string{key}, func() error {
+		if !s.hasL2 {
+			return s.setL1(ctx, key, e)
+		}
+		return s.l2.Set(ctx, key, e)
+	})
+}
+
+// SetMany sets every entry as Set does, in one exchange where L2 can.
+func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T]) error {
+	ks := make([]string, 0, len(entries))
+	for key := range entries {
+		ks = append(ks, key)
+	}
+	return s.write(ctx, "set many", ks, func() error {
+		if s.hasL2 {
+			return store.SetMany(ctx, s.l2, entries)
+		}
+		for key, e := range entries {
+			if err := s.setL1(ctx, key, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Delete removes the entries under keys from both tiers. When it fails, this
+// process has dropped its copies all the same, but others may go on with what
+// they have.
+func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
+	return s.write(ctx, "delete", keys, func() error {
+		if !s.hasL2 {
+			return s.dropAll(ctx, keys)
+		}
+		return s.l2.Delete(ctx, keys...)
+	})
+}
+
+// write runs f, which changes ks, so that no read or load that began before its
+// end leaves an older value behind: loads are not kept while it runs, those that
+// were being kept are waited for, and reads are refused by L1 after it.
+func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() error) error {
+	if s.closed.Load() {
+		return s.errClosed(op, first(ks))
+	}
+	var keeping []<-chan struct{}
+	for _, key := range ks {
+		keeping = append(keeping, s.flights.Block(key)...)
+	}
+	defer func() {
+		for _, key := range ks {
+			s.flights.Unblock(key)
+		}
+	}()
+	if err := wait(ctx, keeping); err != nil {
+		_ = s.dropAll(ctx, ks)
+		return &store.Error{Store: "layered", Op: op, Key: first(ks), Err: err}
+	}
+	err := f()
+	if s.hasL2 { // in error too: what L2 has now is not known
+		if l1err := s.dropAll(ctx, ks); err == nil {
+			err = l1err
+		}
+	}
+	return err
+}
+
+// wait waits until all that were being kept have been.
+func wait(ctx context.Context, keeping []<-chan struct{}) error {
+	for _, k := range keeping {
+		select {
+		case <-k:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// setL1 puts e into L1 as the one that stands there, when there is no L2.
+func (s *Store[T]) setL1(ctx context.Context, key string, e store.Entry[T]) error {
+	var err error
+	s.guard.move(key, func() { err = s.l1.Set(ctx, key, e) })
+	return err
+}
+
+func (s *Store[T]) dropAll(ctx context.Context, ks []string) error {
+	var err error
+	for _, key := range ks {
+		if e := s.dropL1(ctx, key); e != nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// first returns the only key, for an error to name, or none of many.
+func first(ks []string) string {
+	if len(ks) == 1 {
+		return ks[0]
+	}
+	return ""
+}
+
+// Clear removes every entry of the tiers, and nothing that others keep in them.
+func (s *Store[T]) Clear(ctx context.Context) error {
+	return s.writeAll(ctx, "clear", func() error {
+		if s.hasL2 {
+			return store.Clear(ctx, s.l2)
+		}
+		return nil
+	})
+}
+
+// DeletePattern removes the entries whose keys match pattern from L2, and
+// returns their number. From L1 it removes all: what is missed there is read
+// again. Without an L2 it removes from L1 what matches.
+func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, error) {
+	var n int
+	err := s.writeAll(ctx, "delete pattern", func() (err error) {
+		t := s.l2
+		if !s.hasL2 {
+			t = s.l1
+		}
+		n, err = store.DeletePattern(ctx, t, pattern)
+		return err
+	})
+	return n, err
+}
+
+// writeAll runs f, which removes any number of keys from L2, and clears L1.
+func (s *Store[T]) writeAll(ctx context.Context, op string, f func() error) error {
+	if s.closed.Load() {
+		return s.errClosed(op, "")
+	}
+	// Loads that begin from here on see the source as it is now, and may be kept.
+	err := wait(ctx, s.flights.ForgetAll())
+	defer s.flights.ForgetAll() // but who comes later joins none that read L2 before f
+	if err != nil {
+		err = &store.Error{Store: "layered", Op: op, Err: err}
+	} else {
+		err = f()
+	}
+	if !s.hasL2 && op != "clear" { // f has done what there is to do
+		return err
+	}
+	s.guard.moveAll()
+	if l1err := store.Clear(ctx, s.l1); err == nil {
+		err = l1err
+	}
+	return err
+}
