@@ -203,6 +203,51 @@ func testOvertaken(t *testing.T, op func(*layered.Store[int]) error, withL2, bat
 	}
 }
 
+// The same for all keys at once.
+func TestClear_waitsForAKeepUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, second := tiers(t, nil)
+		second.fill = func() error {
+			time.Sleep(time.Second) // on the wire
+			return nil
+		}
+		go s.GetOrLoad(t.Context(), "k", value(1))
+		synctest.Wait()
+		if err := s.Clear(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if v := mustGet(t, s, "k", value(2)); v != 2 {
+			t.Errorf("got %d after Clear: the fill landed after it", v)
+		}
+		s.Close()
+	})
+}
+
+// Who comes after a Clear does not join a read that L2 answered before it.
+func TestClear_readDuringIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		second := &plain{m: memstore.New[int](nil), clear: func() { time.Sleep(time.Second) }}
+		s := open(t, memstore.New[int](nil), second, nil)
+		second.Set(t.Context(), "k", store.Entry[int]{Value: 1})
+		go func() {
+			time.Sleep(time.Millisecond)
+			second.get = func() {
+				second.get = nil
+				time.Sleep(time.Minute)
+			}
+			s.GetOrLoad(t.Context(), "k", value(-1))
+		}()
+		if err := s.Clear(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if v := mustGet(t, s, "k", value(2)); v != 2 {
+			t.Errorf("got %d after Clear", v)
+		}
+		time.Sleep(time.Hour)
+		s.Close()
+	})
+}
+
 // A load that is being kept in L2 when a Delete comes must not land after it.
 func TestDelete_waitsForAKeepUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -291,6 +336,11 @@ func TestWrite_readIsOvertaken(t *testing.T) {
 	}
 }
 
+// A slowWatcher has not come to tell of anything yet.
+type slowWatcher struct{}
+
+func (slowWatcher) Watch(func(store.Invalidation)) (stop func()) { return func() {} }
+
 // What L2 does not watch must not stay in L1.
 func TestFill_notWatchedIsNotKept(t *testing.T) {
 	unwatched := &l2{Store: memstore.New[int](nil), unwatched: true}
@@ -299,8 +349,8 @@ func TestFill_notWatchedIsNotKept(t *testing.T) {
 		"fill says so": unwatched,
 		"L2 watches but no fill": struct {
 			store.Store[int]
-			store.Watcher
-		}{m, m},
+			slowWatcher
+		}{m, slowWatcher{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, memstore.New[int](nil), second, nil)

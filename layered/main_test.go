@@ -86,8 +86,9 @@ func (s *l2) Delete(ctx context.Context, ks ...string) error {
 
 // A plain is an L2 that does not tell of changes, and whose Gets a test can delay.
 type plain struct {
-	m   *memstore.Store[int]
-	get func()
+	m     *memstore.Store[int]
+	get   func() // before a get returns what it read
+	clear func() // before a clear
 }
 
 func (s *plain) Get(ctx context.Context, key string) (store.Entry[int], error) {

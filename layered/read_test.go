@@ -193,6 +193,7 @@ func TestStore_answeredButNotKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, first, second := tiers(t, &layered.Options[int]{AbsentFor: -1})
+			second.fill = func() error { t.Error("L2 was written to"); return nil }
 			s.GetOrLoad(t.Context(), "k", load)
 			for _, c := range []*memstore.Store[int]{first, second.Store} {
 				if e, err := c.Get(t.Context(), "k"); err != store.ErrNotFound || e.Absent {
