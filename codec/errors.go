@@ -29,6 +29,11 @@ type failure struct {
 func (f *failure) Error() string   { return f.text }
 func (f *failure) Unwrap() []error { return f.errs }
 
+// A reason is an error of this package, whose text is printed.
+type reason string
+
+func (r reason) Error() string { return string(r) }
+
 // corrupt is the error of a Decode. why is printed and must not quote the
 // input; cause, which may be nil, is not.
 func corrupt(codec, why string, cause error) error {

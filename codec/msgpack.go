@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -96,7 +97,7 @@ func (c *MsgpackCodec[T]) Decode(src []byte) (T, error) {
 	if err := c.decode(d, src); err != nil {
 		// d is not used again: after an error the Decoder may keep on
 		// recording what it reads.
-		return none, corrupt("msgpack", fmt.Sprintf("no %s near byte %d", nameOf[T](), d.in.at), err)
+		return none, corrupt("msgpack", fmt.Sprintf("no %s: %s", nameOf[T](), d.explain(err)), err)
 	}
 	v := d.v
 	d.v, d.in.src = none, nil
@@ -125,9 +126,19 @@ func (c *MsgpackCodec[T]) decode(d *msgpackDecoder[T], src []byte) (err error) {
 		err = d.dec.Decode(&d.v)
 	}
 	if err == nil && d.in.left() > 0 {
-		err = fmt.Errorf("%d bytes after the value", d.in.left())
+		err = reason(fmt.Sprintf("%d bytes after the value", d.in.left()))
 	}
 	return err
+}
+
+// explain says why or where decoding failed with err, without its text unless
+// that is ours.
+func (d *msgpackDecoder[T]) explain(err error) string {
+	var r reason
+	if errors.As(err, &r) {
+		return string(r)
+	}
+	return fmt.Sprintf("failed near byte %d", d.in.at)
 }
 
 // explainMsgpack returns the text of err if it is one of the messages of msgpack

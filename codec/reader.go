@@ -1,14 +1,11 @@
 package codec
 
-import (
-	"errors"
-	"io"
-)
+import "io"
 
 // errOpaque stops a decoder that reads the payload of an extension as a value.
 // The decoder of msgpack v5 does so where it expects a map and finds an
 // extension; the lengths in there have not been looked over.
-var errOpaque = errors.New("a value inside an extension")
+const errOpaque = reason("a value inside an extension")
 
 // A reader hands scanned input to a decoder, which reads the first byte of each
 // value with ReadByte, and the payload of an extension with Read.

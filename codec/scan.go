@@ -1,7 +1,5 @@
 package codec
 
-import "errors"
-
 // maxDepth is how deep MessagePack values may nest. Decoders recurse, and a
 // byte of input is enough for a level.
 const maxDepth = 1000
@@ -26,7 +24,7 @@ type scan struct {
 // truncated is the offset that says that a value does not fit into its input.
 const truncated = -1
 
-var errTruncated = errors.New("a length exceeds the input, or values nest too deep")
+const errTruncated = reason("a length exceeds the input, or values nest too deep")
 
 // all looks over all values in s.src. There may be several: methods
 // EncodeMsgpack often write more than one.

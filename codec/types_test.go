@@ -80,7 +80,11 @@ func (l *generatedListing) MarshalMsg(b []byte) ([]byte, error) {
 
 func (l *generatedListing) UnmarshalMsg(b []byte) ([]byte, error) {
 	in := &msgReader{b: b}
-	for range in.length(0xde) {
+	n := in.length(0xde)
+	if in.bad {
+		return b, errors.New("no map")
+	}
+	for range n {
 		switch string(in.strBytes()) {
 		case "id":
 			l.ID = in.integer()
