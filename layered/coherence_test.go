@@ -3,6 +3,7 @@ package layered_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,8 +208,11 @@ func testOvertaken(t *testing.T, op func(*layered.Store[int]) error, withL2, bat
 func TestClear_waitsForAKeepUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _, second := tiers(t, nil)
+		var fills atomic.Int64
 		second.fill = func() error {
-			time.Sleep(time.Second) // on the wire
+			if fills.Add(1) == 1 {
+				time.Sleep(time.Second) // on the wire
+			}
 			return nil
 		}
 		go s.GetOrLoad(t.Context(), "k", value(1))
@@ -216,8 +220,10 @@ func TestClear_waitsForAKeepUnderWay(t *testing.T) {
 		if err := s.Clear(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if v := mustGet(t, s, "k", value(2)); v != 2 {
-			t.Errorf("got %d after Clear: the fill landed after it", v)
+		mustGet(t, s, "k", value(2))
+		time.Sleep(time.Minute)
+		if e, _ := second.Get(t.Context(), "k"); e.Value != 2 {
+			t.Errorf("L2 keeps %d: the fill landed after Clear", e.Value)
 		}
 		s.Close()
 	})
@@ -226,15 +232,17 @@ func TestClear_waitsForAKeepUnderWay(t *testing.T) {
 // Who comes after a Clear does not join a read that L2 answered before it.
 func TestClear_readDuringIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		second := &plain{m: memstore.New[int](nil), clear: func() { time.Sleep(time.Second) }}
+		var slow atomic.Bool
+		second := &plain{m: memstore.New[int](nil), clear: func() { time.Sleep(time.Second) }, get: func() {
+			if slow.Swap(false) {
+				time.Sleep(time.Minute) // the reply is on its way
+			}
+		}}
 		s := open(t, memstore.New[int](nil), second, nil)
 		second.Set(t.Context(), "k", store.Entry[int]{Value: 1})
 		go func() {
 			time.Sleep(time.Millisecond)
-			second.get = func() {
-				second.get = nil
-				time.Sleep(time.Minute)
-			}
+			slow.Store(true)
 			s.GetOrLoad(t.Context(), "k", value(-1))
 		}()
 		if err := s.Clear(t.Context()); err != nil {

@@ -102,7 +102,12 @@ func (s *plain) Set(ctx context.Context, key string, e store.Entry[int]) error {
 	return s.m.Set(ctx, key, e)
 }
 func (s *plain) Delete(ctx context.Context, ks ...string) error { return s.m.Delete(ctx, ks...) }
-func (s *plain) Clear(ctx context.Context) error                { return s.m.Clear(ctx) }
+func (s *plain) Clear(ctx context.Context) error {
+	if s.clear != nil {
+		s.clear()
+	}
+	return s.m.Clear(ctx)
+}
 func (s *plain) DeletePattern(ctx context.Context, p string) (int, error) {
 	return s.m.DeletePattern(ctx, p)
 }
