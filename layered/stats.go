@@ -61,6 +61,9 @@ func (s *Store[T]) Counts() Counts {
 // either tier; sets and deletes are those of the lowest tier, sizes those of L1.
 // L2 may be asked over the network, as [store.Reporter] says.
 func (s *Store[T]) Stats(ctx context.Context) (store.Stats, error) {
+	if s.closed.Load() {
+		return store.Stats{}, s.errClosed("stats", "")
+	}
 	c := s.Counts()
 	st := c.L1
 	st.Hits, st.Misses = c.L1Hits+c.L2Hits, c.Misses

@@ -1,0 +1,187 @@
+package strata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/otterstore"
+	"github.com/lokroom/strata/store/redisstore"
+	"github.com/lokroom/strata/store/ristrettostore"
+)
+
+// A Backend is what the caches of a process share: one budget of memory and one
+// client of Redis. Its methods may be called concurrently.
+type Backend struct {
+	cfg       Config
+	otter     *otterstore.Budget     // at most one of the two engines
+	ristretto *ristrettostore.Budget //
+	redis     *redisstore.Client     // nil: no L2
+
+	mu     sync.Mutex
+	caches map[string]interface{ Close() error } // by name
+	closed bool
+}
+
+// Open makes a Backend. A nil Config is the zero one: L1 alone.
+//
+// It reports every mistake in the Config at once. If Redis cannot be reached, it
+// returns an error that is store.ErrUnavailable, unless Config.RedisOptional is
+// set. ctx bounds how long it waits for Redis to answer.
+func Open(ctx context.Context, c *Config) (*Backend, error) {
+	b := &Backend{caches: make(map[string]interface{ Close() error })}
+	if c != nil {
+		b.cfg = *c
+	}
+	if err := b.cfg.normalize(); err != nil {
+		return nil, fmt.Errorf("strata: %w", err)
+	}
+	if err := b.openMemory(); err != nil {
+		return nil, fmt.Errorf("strata: %w", err)
+	}
+	if err := b.openRedis(ctx); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("strata: %w", err)
+	}
+	return b, nil
+}
+
+func (c *Config) normalize() error {
+	var errs []error
+	if c.Redis != nil && c.RedisURL != "" {
+		errs = append(errs, errors.New("Config has both Redis and RedisURL"))
+	}
+	if c.Redis == nil && c.RedisURL == "" && c.RedisPassword != "" {
+		errs = append(errs, errors.New("Config has a RedisPassword but no RedisURL"))
+	}
+	if c.Engine != Otter && c.Engine != Ristretto {
+		errs = append(errs, fmt.Errorf("Config has an unknown %v", c.Engine))
+	}
+	if c.Prefix == "" {
+		c.Prefix = defaultPrefix
+	}
+	if c.Memory == 0 {
+		c.Memory = defaultMemory
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Backend) openMemory() (err error) {
+	if b.cfg.Memory < 0 {
+		return nil
+	}
+	switch b.cfg.Engine {
+	case Ristretto:
+		b.ristretto, err = ristrettostore.NewBudget(b.cfg.Memory)
+	default:
+		b.otter, err = otterstore.NewBudget(b.cfg.Memory)
+	}
+	return err
+}
+
+func (b *Backend) openRedis(ctx context.Context) (err error) {
+	if b.cfg.RedisURL == "" {
+		b.redis = b.cfg.Redis
+		return nil
+	}
+	address, err := withPassword(b.cfg.RedisURL, b.cfg.RedisPassword)
+	if err != nil {
+		return err
+	}
+	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional}
+	if b.redis, err = dialer.DialURL(address); err != nil {
+		return err
+	}
+	if b.cfg.RedisOptional {
+		return nil
+	}
+	return b.redis.Ping(ctx)
+}
+
+// withPassword puts password into address unless that has one.
+func withPassword(address, password string) (string, error) {
+	if password == "" {
+		return address, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", errors.New("RedisURL is no URL") // the cause would show what is secret in it
+	}
+	if _, ok := u.User.Password(); !ok {
+		u.User = url.UserPassword(u.User.Username(), password)
+	}
+	return u.String(), nil
+}
+
+// Ping asks Redis whether it is there. Without Redis it returns nil.
+func (b *Backend) Ping(ctx context.Context) error {
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	switch {
+	case closed:
+		return &store.Error{Store: "strata", Op: "ping", Err: store.ErrClosed}
+	case b.redis == nil:
+		return nil
+	default:
+		return b.redis.Ping(ctx)
+	}
+}
+
+// Close closes every cache of the backend, waits for their loads, and gives back
+// the memory and the connections. Caches return store.ErrClosed from then on.
+func (b *Backend) Close() error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = true
+	caches := b.caches
+	b.mu.Unlock()
+
+	var errs []error
+	for _, c := range caches {
+		errs = append(errs, c.Close())
+	}
+	if b.redis != nil && b.redis != b.cfg.Redis {
+		b.redis.Close()
+	}
+	if b.otter != nil {
+		b.otter.Close()
+	}
+	if b.ristretto != nil {
+		b.ristretto.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// register takes name for a cache, and makes the cache while nobody else can
+// take it.
+func (b *Backend) register(name string, open func() (interface{ Close() error }, error)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return store.ErrClosed
+	}
+	if b.caches[name] != nil {
+		return errors.New("the backend already has a cache of this name")
+	}
+	c, err := open()
+	if err == nil {
+		b.caches[name] = c
+	}
+	return err
+}
+
+// release gives the name of a closed cache back.
+func (b *Backend) release(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		delete(b.caches, name)
+	}
+}

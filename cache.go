@@ -1,0 +1,263 @@
+package strata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/keys"
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/otterstore"
+	"github.com/lokroom/strata/store/redisstore"
+	"github.com/lokroom/strata/store/ristrettostore"
+)
+
+// Options of a [Cache]. The zero Options are the defaults.
+type Options[K comparable, V any] struct {
+	// TTL is how long a value is fresh. 0: keys.Medium. store.Forever: until
+	// evicted or changed.
+	TTL time.Duration
+
+	// TTLOf gives a value a TTL of its own. 0: TTL. Negative: the value is
+	// answered but not kept. It must be quick and may run concurrently.
+	TTLOf func(id K, v V) time.Duration
+
+	// StaleFor is how much longer than TTL a value is kept, to be served if the
+	// source fails.
+	StaleFor time.Duration
+
+	// AbsentFor is how long it is remembered that the source has no value.
+	// 0: 30 seconds. Negative: not at all.
+	AbsentFor time.Duration
+
+	// L1TTL bounds the life in L1, which never exceeds the life in L2.
+	// 0: no other bound.
+	L1TTL time.Duration
+
+	// Jitter is the share of every life, in 0..1, that is taken off at random.
+	// 0: 0.1. Negative: none.
+	Jitter float64
+
+	// LoadTimeout bounds a load. 0: 30 seconds. Negative: no bound.
+	LoadTimeout time.Duration
+
+	// LoadMany loads many values in one go, for GetMany. An id that is not in
+	// the map is absent at the source. nil: the loader is called for each id,
+	// a few at a time.
+	LoadMany func(ctx context.Context, ids []K) (map[K]V, error)
+
+	// Codec turns values into bytes for Redis. nil: codec.Msgpack.
+	Codec codec.Codec[V]
+
+	// Version is part of the key in Redis. Raise it when V changes so that old
+	// values cannot be read: processes with different versions do not see each
+	// other's values.
+	Version uint
+}
+
+// A Cache keeps the values of one kind of thing by their ids. Values are shared:
+// who gets one must not change it. All methods may be called concurrently.
+type Cache[K comparable, V any] struct {
+	name    string
+	backend *Backend
+	load    func(context.Context, K) (V, error) // nil: nothing is loaded
+	opts    Options[K, V]
+	key     func(K) (string, error)
+	tiers   *layered.Store[V]
+}
+
+// New makes a cache called name, which is unique in its backend and part of its
+// keys in Redis. load gets a value from the source; if there is none, it returns
+// an error that is store.ErrNotFound. It runs once for all who want an id at the
+// same time, on a context that has the values of the first caller's and is
+// cancelled when none of them waits any more. load may be nil: Get then finds
+// only what was Set. o may be nil.
+//
+// K is a string or integer kind, or has a MarshalText method that gives each id
+// its own text.
+func New[K comparable, V any](b *Backend, name string, load func(context.Context, K) (V, error), o *Options[K, V]) (*Cache[K, V], error) {
+	c := &Cache[K, V]{name: name, backend: b, load: load}
+	if o != nil {
+		c.opts = *o
+	}
+	if c.opts.TTL == 0 {
+		c.opts.TTL = keys.Medium
+	}
+	space, err := keys.New(name, &keys.Options{Version: c.opts.Version})
+	key, kerr := keyFunc[K]()
+	if err := errors.Join(err, kerr); err != nil {
+		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
+	}
+	c.key = key
+	err = b.register(name, func() (interface{ Close() error }, error) {
+		c.tiers, err = openTiers(b, space, &c.opts)
+		return c.tiers, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
+	}
+	return c, nil
+}
+
+func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K, V]) (*layered.Store[V], error) {
+	var l1, l2 store.Store[V]
+	switch {
+	case b.otter != nil:
+		l1 = otterstore.New[V](b.otter, nil)
+	case b.ristretto != nil:
+		l1 = ristrettostore.New[V](b.ristretto, nil)
+	}
+	if b.redis != nil {
+		l2 = redisstore.New(b.redis, &redisstore.Options[V]{
+			Prefix:   b.cfg.Prefix + space.Prefix(),
+			Codec:    o.Codec,
+			Observer: b.cfg.Observer,
+		})
+	}
+	return layered.New(l1, l2, &layered.Options[V]{
+		TTL:         o.TTL,
+		StaleFor:    o.StaleFor,
+		AbsentFor:   o.AbsentFor,
+		L1TTL:       o.L1TTL,
+		Jitter:      o.Jitter,
+		LoadTimeout: o.LoadTimeout,
+		MaxUnheard:  b.cfg.MaxUnheard,
+		Observer:    b.cfg.Observer,
+	})
+}
+
+// Get returns the value of id: from L1, from Redis, or from the loader. If the
+// source has none, the error is store.ErrNotFound. An error of the loader comes
+// back as it is, unless there is a stale value to answer with.
+func (c *Cache[K, V]) Get(ctx context.Context, id K) (V, error) {
+	key, err := c.key(id)
+	if err != nil {
+		var zero V
+		return zero, c.failed("get", err)
+	}
+	if e, ok := c.tiers.Local(ctx, key); ok {
+		return e.Value, e.MissError()
+	}
+	f, err := c.find(ctx, key, id)
+	return f.Value, err
+}
+
+// An Entry is a value and what is known about it.
+type Entry[V any] struct {
+	store.Entry[V]
+	Tier  layered.Tier  // where it came from
+	Age   time.Duration // since its load began; 0 if not known
+	Stale bool          // it should have been loaded anew, but could not be
+	Cause error         // why it could not
+}
+
+// GetEntry is Get that tells what is known about the value. Of an id that the
+// source does not have it returns an Entry that is Absent, and store.ErrNotFound.
+func (c *Cache[K, V]) GetEntry(ctx context.Context, id K) (Entry[V], error) {
+	key, err := c.key(id)
+	if err != nil {
+		return Entry[V]{}, c.failed("get", err)
+	}
+	f, err := c.find(ctx, key, id)
+	e := Entry[V]{Entry: f.Entry, Tier: f.Tier, Stale: f.Stale, Cause: f.Cause}
+	if e.LoadedAt != 0 {
+		e.Age = max(store.Now().Sub(e.LoadedAt), 0)
+	}
+	return e, err
+}
+
+// find is not part of Get so that a hit in L1 need not pay for the closure.
+func (c *Cache[K, V]) find(ctx context.Context, key string, id K) (layered.Found[V], error) {
+	if c.load == nil && c.opts.LoadMany == nil {
+		return c.tiers.Find(ctx, key, nil)
+	}
+	return c.tiers.Find(ctx, key, func(ctx context.Context, _ string) (store.Entry[V], error) {
+		return c.loadEntry(ctx, id)
+	})
+}
+
+func (c *Cache[K, V]) loadEntry(ctx context.Context, id K) (store.Entry[V], error) {
+	v, err := c.loadOne(ctx, id)
+	if err != nil {
+		return store.Entry[V]{}, err
+	}
+	return c.entry(id, v), nil
+}
+
+func (c *Cache[K, V]) loadOne(ctx context.Context, id K) (V, error) {
+	if c.load != nil {
+		return c.load(ctx, id)
+	}
+	vs, err := c.opts.LoadMany(ctx, []K{id})
+	v, ok := vs[id]
+	if err == nil && !ok {
+		err = store.ErrNotFound
+	}
+	return v, err
+}
+
+// entry gives v the life that the options say.
+func (c *Cache[K, V]) entry(id K, v V) store.Entry[V] {
+	var ttl time.Duration
+	if c.opts.TTLOf != nil {
+		ttl = c.opts.TTLOf(id, v)
+	}
+	return c.tiers.NewEntry(v, ttl)
+}
+
+// Set makes v the value of id for every process: it is written to Redis, and
+// copies in memory are dropped. If Redis cannot be reached, this process has
+// dropped its copy and the error is store.ErrUnavailable: others may not have
+// heard. Of two Sets at the same time the one that Redis sees last stands; where
+// values come from a source, Delete is the safer call.
+func (c *Cache[K, V]) Set(ctx context.Context, id K, v V) error {
+	key, err := c.key(id)
+	if err != nil {
+		return c.failed("set", err)
+	}
+	return c.tiers.Set(ctx, key, c.entry(id, v))
+}
+
+// Delete makes every process forget the values of ids, so that the next Get loads
+// them. Call it after the source has changed. If Redis cannot be reached, this
+// process has forgotten and the error is store.ErrUnavailable: others may not
+// have heard.
+func (c *Cache[K, V]) Delete(ctx context.Context, ids ...K) error {
+	ks := make([]string, len(ids))
+	for i, id := range ids {
+		key, err := c.key(id)
+		if err != nil {
+			return c.failed("delete", err)
+		}
+		ks[i] = key
+	}
+	return c.tiers.Delete(ctx, ks...)
+}
+
+// Clear makes every process forget all values of this cache, and of no other.
+func (c *Cache[K, V]) Clear(ctx context.Context) error { return c.tiers.Clear(ctx) }
+
+// Name returns the name of the cache.
+func (c *Cache[K, V]) Name() string { return c.name }
+
+// Tiers returns the two tiers below, for what a Cache does not do itself:
+// counters, patterns, the life of single entries. Its keys are the texts of ids.
+func (c *Cache[K, V]) Tiers() *layered.Store[V] { return c.tiers }
+
+// Stats returns what the cache did since it was made. It does no I/O.
+func (c *Cache[K, V]) Stats() layered.Counts { return c.tiers.Counts() }
+
+// Close ends the cache, waits for its loads, and gives its name back to the
+// backend. Backend.Close does it for every cache.
+func (c *Cache[K, V]) Close() error {
+	err := c.tiers.Close()
+	c.backend.release(c.name)
+	return err
+}
+
+func (c *Cache[K, V]) failed(op string, err error) error {
+	return fmt.Errorf("strata: cache %q: %s: %w", c.name, op, err)
+}

@@ -1,0 +1,169 @@
+package strata
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+// An Engine keeps the entries of L1.
+type Engine uint8
+
+// The engines.
+const (
+	Otter     Engine = iota // W-TinyLFU; the default
+	Ristretto               // sampled LFU with TinyLFU admission
+)
+
+// String returns "otter" or "ristretto".
+func (e Engine) String() string {
+	switch e {
+	case Otter:
+		return "otter"
+	case Ristretto:
+		return "ristretto"
+	default:
+		return fmt.Sprintf("Engine(%d)", uint8(e))
+	}
+}
+
+// A Config says what a [Backend] is made of. The zero Config is L1 alone.
+type Config struct {
+	// RedisURL is where L2 is: redis://, or rediss:// for TLS, as
+	// redisstore.DialURL reads it, sentinels and clusters included.
+	// Empty: there is no L2.
+	RedisURL string
+
+	// RedisPassword is the password for RedisURL, if that has none.
+	RedisPassword string
+
+	// Redis is a client to use instead of RedisURL. Close does not close it.
+	Redis *redisstore.Client
+
+	// RedisOptional lets Open succeed while Redis cannot be reached: caches
+	// then work on L1 and their loaders, and use Redis when it is there. It is
+	// for a single server; a cluster or sentinels must be there at Open.
+	RedisOptional bool
+
+	// Prefix begins every key in Redis, so that several programs can share
+	// one. Empty: "strata:".
+	Prefix string
+
+	// Memory is the budget of L1 in bytes, shared by all caches.
+	// 0: 64 MiB. Negative: there is no L1.
+	Memory int64
+
+	// Engine keeps the entries of L1.
+	Engine Engine
+
+	// MaxUnheard bounds how long L1 may serve what was loaded while Redis could
+	// not be reached and so could not tell of changes. 0: 2 seconds. Negative:
+	// L1 keeps nothing then.
+	MaxUnheard time.Duration
+
+	// Observer is told of every exchange with Redis and every load.
+	// nil: nobody.
+	Observer store.Observer
+}
+
+const (
+	defaultPrefix = "strata:"
+	defaultMemory = 64 << 20
+)
+
+// FromEnv returns the Config that the environment describes:
+//
+//	REDIS_URL              RedisURL
+//	REDIS_PASSWORD         RedisPassword
+//	STRATA_REDIS_OPTIONAL  RedisOptional: "true" or "false"
+//	STRATA_PREFIX          Prefix
+//	STRATA_MEMORY          Memory: bytes, or with a unit as in "64MiB", "1GB"; "off" for no L1
+//	STRATA_ENGINE          Engine: "otter" or "ristretto"
+//	STRATA_MAX_UNHEARD     MaxUnheard: a duration as in "2s"; "off" for nothing
+//
+// What is not set, or empty, is left zero. The error names every variable that
+// cannot be understood.
+func FromEnv() (*Config, error) {
+	c := &Config{
+		RedisURL:      os.Getenv("REDIS_URL"),
+		RedisPassword: os.Getenv("REDIS_PASSWORD"),
+		Prefix:        os.Getenv("STRATA_PREFIX"),
+	}
+	var errs []error
+	read := func(name string, parse func(string) error) {
+		if v := os.Getenv(name); v != "" {
+			if err := parse(v); err != nil {
+				errs = append(errs, fmt.Errorf("%s=%q: %w", name, v, err))
+			}
+		}
+	}
+	read("STRATA_REDIS_OPTIONAL", func(v string) (err error) {
+		if c.RedisOptional, err = strconv.ParseBool(v); err != nil {
+			err = errors.New(`want "true" or "false"`)
+		}
+		return err
+	})
+	read("STRATA_MEMORY", func(v string) (err error) {
+		c.Memory, err = parseBytes(v)
+		return err
+	})
+	read("STRATA_ENGINE", func(v string) (err error) {
+		c.Engine, err = parseEngine(v)
+		return err
+	})
+	read("STRATA_MAX_UNHEARD", func(v string) (err error) {
+		if v == "off" {
+			c.MaxUnheard = -1
+			return nil
+		}
+		if c.MaxUnheard, err = time.ParseDuration(v); err != nil || c.MaxUnheard <= 0 {
+			err = errors.New(`want a duration like "2s", or "off"`)
+		}
+		return err
+	})
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("strata: %w", errors.Join(errs...))
+	}
+	return c, nil
+}
+
+func parseEngine(v string) (Engine, error) {
+	for _, e := range []Engine{Otter, Ristretto} {
+		if strings.EqualFold(v, e.String()) {
+			return e, nil
+		}
+	}
+	return 0, errors.New(`want "otter" or "ristretto"`)
+}
+
+var byteUnits = []struct {
+	suffix string
+	bytes  int64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
+	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
+}
+
+func parseBytes(v string) (int64, error) {
+	if v == "off" {
+		return -1, nil
+	}
+	number, unit := v, int64(1)
+	for _, u := range byteUnits {
+		if n, ok := strings.CutSuffix(v, u.suffix); ok {
+			number, unit = n, u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+	if err != nil || n <= 0 || n > (1<<62)/unit {
+		return 0, errors.New(`want bytes like "67108864", "64MiB" or "1GB", or "off"`)
+	}
+	return n * unit, nil
+}

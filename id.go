@@ -1,0 +1,49 @@
+package strata
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strconv"
+
+	"github.com/lokroom/strata/store"
+)
+
+// keyFunc returns the function that turns ids of type K into keys, as
+// encoding/json turns the keys of a map into strings: a string kind as it is,
+// then MarshalText, then the integer kinds in decimal. No two ids give one key,
+// as long as MarshalText gives each its own text.
+func keyFunc[K comparable]() (func(K) (string, error), error) {
+	t := reflect.TypeFor[K]()
+	kind := t.Kind()
+	switch {
+	case t == reflect.TypeFor[string]():
+		return func(id K) (string, error) { return any(id).(string), nil }, nil
+	case t == reflect.TypeFor[int64]():
+		return func(id K) (string, error) { return strconv.FormatInt(any(id).(int64), 10), nil }, nil
+	case t == reflect.TypeFor[int]():
+		return func(id K) (string, error) { return strconv.Itoa(any(id).(int)), nil }, nil
+	case kind == reflect.String:
+		return func(id K) (string, error) { return reflect.ValueOf(id).String(), nil }, nil
+	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+		return textKey[K], nil
+	case kind >= reflect.Int && kind <= reflect.Int64:
+		return func(id K) (string, error) { return strconv.FormatInt(reflect.ValueOf(id).Int(), 10), nil }, nil
+	case kind >= reflect.Uint && kind <= reflect.Uint64:
+		return func(id K) (string, error) { return strconv.FormatUint(reflect.ValueOf(id).Uint(), 10), nil }, nil
+	default:
+		return nil, fmt.Errorf("ids of type %v cannot be keys: want a string or integer kind, or a MarshalText method", t)
+	}
+}
+
+func textKey[K comparable](id K) (key string, err error) {
+	// A nil pointer is an id that nobody has, not a reason to end the program.
+	if v := reflect.ValueOf(id); v.Kind() == reflect.Pointer && v.IsNil() {
+		return "", fmt.Errorf("%w: nil %T", store.ErrInvalidKey, id)
+	}
+	text, err := any(id).(encoding.TextMarshaler).MarshalText()
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", store.ErrInvalidKey, err)
+	}
+	return string(text), nil
+}
