@@ -125,6 +125,31 @@ func TestWatch_lossEmptiesL1(t *testing.T) {
 	}
 }
 
+// A read of L2 that finds its connection lost tells so itself: what is loaded
+// after that is kept all the same.
+func TestWatch_lossDuringTheReadBeforeALoad(t *testing.T) {
+	for name, read := range map[string]func(*layered.Store[int]){
+		"one": func(s *layered.Store[int]) { mustGet(t, s, "k", value(1)) },
+		"many": func(s *layered.Store[int]) {
+			s.GetManyOrLoad(t.Context(), []string{"k"}, func(context.Context, []string) (map[string]store.Entry[int], error) {
+				return map[string]store.Entry[int]{"k": {Value: 1}}, nil
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _, second := tiers(t, nil)
+			second.get = func(string, store.Entry[int], error) (store.Entry[int], error) {
+				second.Peer().Clear(t.Context()) // tells All
+				return store.Entry[int]{}, &store.Error{Store: "l2", Op: "get", Err: store.ErrUnavailable}
+			}
+			read(s)
+			if _, ok := s.Local(t.Context(), "k"); !ok {
+				t.Error("L1 does not keep what was loaded")
+			}
+		})
+	}
+}
+
 // A fill that is overtaken on its way back must not be kept in L1.
 func TestFill_overtakenByAChange(t *testing.T) {
 	s, _, second := tiers(t, nil)

@@ -20,6 +20,9 @@ func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T]) (Found[
 	if load == nil {
 		return withoutLoader(old, l2err)
 	}
+	// The load sees whatever overtook the read of L2: a lost connection, for
+	// instance, that the read itself brought to light.
+	c.Renew()
 	e, err := s.load(ctx, key, load)
 	if err != nil {
 		return s.failSafe(old, err)

@@ -185,8 +185,9 @@ func (s *Store[T]) batch(ctx context.Context, led []*call[T], load ManyLoader[T]
 		return nil
 	}
 	ks = ks[:0]
-	for key := range byKey {
+	for key, c := range byKey {
 		ks = append(ks, key)
+		c.Renew() // see lead
 	}
 	loaded, err := s.loadMany(ctx, ks, load)
 	s.fillMany(ctx, byKey, loaded, l2err)

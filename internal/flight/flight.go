@@ -215,6 +215,15 @@ func (c *Call[T]) Keep(keep func()) bool {
 	return true
 }
 
+// Renew says that from here on the work rests on nothing that was read before:
+// that the call was forgotten until now does not keep its result from being
+// kept. Newcomers still do not join a call that was forgotten.
+func (c *Call[T]) Renew() {
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	c.forgotten = false
+}
+
 // Forgotten reports whether the call was forgotten.
 func (c *Call[T]) Forgotten() bool {
 	c.shard.mu.Lock()

@@ -245,6 +245,39 @@ func TestForget_givesRunningKeepsToWaitFor(t *testing.T) {
 	}
 }
 
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[int]
+		defer g.Close()
+		var kept []string
+		begin := func(name string) {
+			go g.Do(t.Context(), "k", func(_ context.Context, c *call) (int, error) {
+				time.Sleep(time.Second)
+				c.Renew()
+				time.Sleep(time.Second)
+				c.Keep(func() { kept = append(kept, name) })
+				return 1, nil
+			})
+			synctest.Wait()
+		}
+		begin("forgotten before Renew")
+		g.Forget("k")
+		begin("begun beside it")
+		time.Sleep(3 * time.Second)
+		begin("forgotten after Renew")
+		time.Sleep(time.Second + 1)
+		g.Forget("k")
+		time.Sleep(3 * time.Second)
+		begin("blocked before Renew")
+		g.Block("k")
+		time.Sleep(3 * time.Second)
+		g.Unblock("k")
+		if len(kept) != 2 {
+			t.Errorf("kept %q, want the two that were not forgotten after Renew", kept)
+		}
+	})
+}
+
 func TestBlock_nothingIsKeptOverAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[int]

@@ -1,0 +1,115 @@
+package strata_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+func TestFromEnv(t *testing.T) {
+	for name, v := range map[string]string{
+		"REDIS_URL": "redis://localhost:6379", "REDIS_PASSWORD": "secret", "STRATA_REDIS_OPTIONAL": "true",
+		"STRATA_PREFIX": "shop:", "STRATA_MEMORY": "64MiB", "STRATA_ENGINE": "Ristretto", "STRATA_MAX_UNHEARD": "500ms",
+	} {
+		t.Setenv(name, v)
+	}
+	c, err := strata.FromEnv()
+	want := strata.Config{
+		RedisURL: "redis://localhost:6379", RedisPassword: "secret", RedisOptional: true,
+		Prefix: "shop:", Memory: 64 << 20, Engine: strata.Ristretto, MaxUnheard: 500 * time.Millisecond,
+	}
+	if err != nil || *c != want {
+		t.Errorf("FromEnv = %+v, %v, want %+v", c, err, want)
+	}
+}
+
+func TestFromEnv_values(t *testing.T) {
+	for v, want := range map[string]int64{"1": 1, "1B": 1, "2KB": 2000, "2KiB": 2048, "3 MB": 3e6, "1GiB": 1 << 30, "off": -1, "": 0} {
+		t.Setenv("STRATA_MEMORY", v)
+		if c, err := strata.FromEnv(); err != nil || c.Memory != want {
+			t.Errorf("STRATA_MEMORY=%q: %+v, %v, want %d", v, c, err, want)
+		}
+	}
+	t.Setenv("STRATA_MAX_UNHEARD", "off")
+	if c, err := strata.FromEnv(); err != nil || c.MaxUnheard >= 0 {
+		t.Errorf("STRATA_MAX_UNHEARD=off: %+v, %v", c, err)
+	}
+}
+
+func TestFromEnv_namesEveryMistake(t *testing.T) {
+	bad := map[string]string{
+		"STRATA_MEMORY": "lots", "STRATA_ENGINE": "diesel", "STRATA_MAX_UNHEARD": "-1s", "STRATA_REDIS_OPTIONAL": "perhaps",
+	}
+	for name, v := range bad {
+		t.Setenv(name, v)
+	}
+	_, err := strata.FromEnv()
+	for name := range bad {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+	for _, v := range []string{"0", "-5", "1e9", "99999999999GiB", "MiB"} {
+		t.Setenv("STRATA_MEMORY", v)
+		if _, err := strata.FromEnv(); !strings.Contains(err.Error(), "STRATA_MEMORY") {
+			t.Errorf("STRATA_MEMORY=%q was accepted", v)
+		}
+	}
+}
+
+func TestOpen_mistakes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		c    strata.Config
+		want []string
+	}{
+		"several at once": {strata.Config{Engine: 7, RedisPassword: "hush"}, []string{"Engine(7)", "RedisPassword"}},
+		"two Redis":       {strata.Config{Redis: new(redisstore.Client), RedisURL: "redis://x"}, []string{"both"}},
+		"no URL":          {strata.Config{RedisURL: "localhost:6379"}, []string{"redis://"}},
+		"no URL, secret":  {strata.Config{RedisURL: "redis://u:hush\x7f@x", RedisPassword: "hush"}, []string{"URL"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := strata.Open(t.Context(), &tc.c)
+			if err == nil {
+				b.Close()
+				t.Fatal("no error")
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%v: does not tell of %s", err, want)
+				}
+			}
+			if strings.Contains(err.Error(), "hush") {
+				t.Errorf("%v: tells the password", err)
+			}
+		})
+	}
+}
+
+func TestOpen_noRedisThere(t *testing.T) {
+	const nobody = "redis://127.0.0.1:1"
+	if _, err := strata.Open(t.Context(), &strata.Config{RedisURL: nobody}); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Open: %v, want ErrUnavailable", err)
+	}
+	b := backend(t, &strata.Config{RedisURL: nobody, RedisOptional: true})
+	var r repo
+	c := listings(t, b, &r, nil)
+	for range 2 {
+		if l, err := c.Get(t.Context(), 1); err != nil || l.ID != 1 {
+			t.Errorf("Get without Redis = %+v, %v", l, err)
+		}
+	}
+	if r.loads.Load() != 1 {
+		t.Errorf("%d loads, want L1 to serve the second read", r.loads.Load())
+	}
+	if err := c.Delete(t.Context(), 1); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Delete: %v, want ErrUnavailable", err)
+	}
+	if err := b.Ping(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Ping: %v, want ErrUnavailable", err)
+	}
+}
