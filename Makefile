@@ -30,7 +30,7 @@ help: ## list the targets
 test: test-race test-alloc ## all tests, with the race detector; installs redis-server where it can
 
 test-race: need-go need-cc need-redis
-	go test -race $(TESTFLAGS) $(PKG)
+	go test -race $(PKG) $(TESTFLAGS)
 
 # The race detector allocates: bounds on allocations hold only without it.
 test-alloc: need-go need-redis

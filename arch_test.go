@@ -100,7 +100,6 @@ func TestArchitecture_violations(t *testing.T) {
 		{"library by way of another", pkg{path: "layered", imports: []string{own("store/redisstore")}, deps: []string{own("store/redisstore"), rueidis, rueidis + "/internal/cmds"}}, `layered links github.com/redis/rueidis: a package that links`},
 		{"what codec links", pkg{path: "store/redisstore", imports: []string{own("codec"), rueidis}, deps: []string{own("codec"), rueidis, msgpack}}, ""},
 		{"what the root links", pkg{path: "httpcache/admin", imports: []string{module}, deps: []string{module, rueidis, msgpack, "net/http"}}, ""},
-		{"name only in the folder", pkg{path: "ratelimit", imports: []string{rueidis}}, `has "redis" in its name`},
 		{"msgpack outside of codec", pkg{path: "store/redisstore", imports: []string{msgpack}}, `has "codec" in its name`},
 		{"metrics of OTel", pkg{path: "otelcache", imports: []string{"go.opentelemetry.io/otel/metric/noop"}}, ""},
 		{"SDK of OTel", pkg{path: "otelcache", imports: []string{"go.opentelemetry.io/otel/sdk/trace"}}, `only tests import go.opentelemetry.io/otel/sdk`},
