@@ -1,0 +1,425 @@
+package strata_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/keys"
+	"github.com/lokroom/strata/store"
+)
+
+// A Listing is what the examples cache.
+type Listing struct {
+	ID    int64
+	Title string
+	Price int
+}
+
+// A shop is a source: the examples read it as programs read a database.
+type shop map[int64]Listing
+
+func newShop() shop {
+	return shop{
+		1: {ID: 1, Title: "Loft by the canal", Price: 120},
+		2: {ID: 2, Title: "Room with a view", Price: 45},
+		3: {ID: 3, Title: "Boathouse", Price: 80},
+	}
+}
+
+// ListingByID is a loader: it fits New as it is.
+func (s shop) ListingByID(_ context.Context, id int64) (Listing, error) {
+	l, ok := s[id]
+	if !ok {
+		return Listing{}, fmt.Errorf("listing %d: %w", id, store.ErrNotFound)
+	}
+	fmt.Println("loading", id)
+	return l, nil
+}
+
+// ListingsByID is one query for many.
+func (s shop) ListingsByID(_ context.Context, ids []int64) (map[int64]Listing, error) {
+	fmt.Println("loading", len(ids), "at once")
+	found := make(map[int64]Listing)
+	for _, id := range ids {
+		if l, ok := s[id]; ok {
+			found[id] = l
+		}
+	}
+	return found, nil
+}
+
+func Example() {
+	ctx := context.Background()
+	repo := newShop()
+
+	// One for the process. With RedisURL it has a second tier, which processes share.
+	b, err := strata.Open(ctx, &strata.Config{Memory: 64 << 20})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+
+	// One for each kind of thing. The loader says what the types are.
+	listings, err := strata.New(b, "listing", repo.ListingByID, &strata.Options[int64, Listing]{
+		TTL: keys.Medium,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for range 3 {
+		l, err := listings.Get(ctx, 2)
+		fmt.Println(l.Title, l.Price, err)
+	}
+
+	// When the source has changed, say so.
+	repo[2] = Listing{ID: 2, Title: "Room with a view", Price: 50}
+	if err := listings.Delete(ctx, 2); err != nil {
+		log.Print(err) // other processes may not have heard
+	}
+	l, err := listings.Get(ctx, 2)
+	fmt.Println(l.Title, l.Price, err)
+	// Output:
+	// loading 2
+	// Room with a view 45 <nil>
+	// Room with a view 45 <nil>
+	// Room with a view 45 <nil>
+	// loading 2
+	// Room with a view 50 <nil>
+}
+
+func ExampleOpen() {
+	// With RedisURL: "redis://localhost:6379" there are two tiers, and nothing
+	// else changes.
+	b, err := strata.Open(context.Background(), &strata.Config{
+		Memory: 128 << 20,
+		Engine: strata.Otter,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	fmt.Println(b.Ping(context.Background()))
+
+	_, err = strata.Open(context.Background(), &strata.Config{Engine: 7, RedisPassword: "secret"})
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// strata: Config has a RedisPassword but no RedisURL
+	// Config has an unknown Engine(7)
+}
+
+func ExampleFromEnv() {
+	os.Setenv("STRATA_MEMORY", "256MiB")
+	os.Setenv("STRATA_ENGINE", "ristretto")
+	defer os.Unsetenv("STRATA_MEMORY")
+	defer os.Unsetenv("STRATA_ENGINE")
+
+	c, err := strata.FromEnv()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(c.Memory>>20, c.Engine)
+
+	os.Setenv("STRATA_MEMORY", "a lot")
+	_, err = strata.FromEnv()
+	fmt.Println(err)
+	// Output:
+	// 256 ristretto
+	// strata: STRATA_MEMORY="a lot": want bytes like "67108864", "64MiB" or "1GB", or "off"
+}
+
+func ExampleNew() {
+	b, err := strata.Open(context.Background(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+
+	listings, err := strata.New(b, "listing", newShop().ListingByID, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(listings.Name())
+
+	_, err = strata.New(b, "listing", newShop().ListingByID, nil)
+	fmt.Println(err)
+	// Output:
+	// listing
+	// strata: cache "listing": the backend already has a cache of this name
+}
+
+func ExampleNew_options() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+
+	listings, err := strata.New(b, "listing", newShop().ListingByID, &strata.Options[int64, Listing]{
+		TTL:       keys.Long,
+		StaleFor:  24 * time.Hour,  // served that much longer where the source fails
+		AbsentFor: 5 * time.Second, // how long "there is none" is remembered
+		TTLOf: func(_ int64, l Listing) time.Duration {
+			if l.Price < 50 {
+				return keys.Short // cheap ones are soon gone
+			}
+			return 0 // TTL
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, id := range []int64{1, 2} {
+		e, err := listings.GetEntry(ctx, id)
+		fmt.Println(e.Value.Title, e.StaleAt.Until() <= time.Minute, err)
+	}
+	// Output:
+	// loading 1
+	// Loft by the canal false <nil>
+	// loading 2
+	// Room with a view true <nil>
+}
+
+func ExampleCache_Get() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	var asked atomic.Int32
+	titles, err := strata.New(b, "title", func(_ context.Context, id string) (string, error) {
+		asked.Add(1)
+		if id != "home" {
+			return "", store.ErrNotFound
+		}
+		return "Welcome", nil
+	}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for _, id := range []string{"home", "home", "nowhere", "nowhere"} {
+		title, err := titles.Get(ctx, id)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			fmt.Println("there is none")
+		case err != nil:
+			fmt.Println("the source failed:", err)
+		default:
+			fmt.Println(title)
+		}
+	}
+	fmt.Println("the source was asked", asked.Load(), "times")
+	// Output:
+	// Welcome
+	// Welcome
+	// there is none
+	// there is none
+	// the source was asked 2 times
+}
+
+func ExampleCache_GetMany() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	repo := newShop()
+	listings, err := strata.New(b, "listing", repo.ListingByID, &strata.Options[int64, Listing]{
+		LoadMany: repo.ListingsByID,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for _, ids := range [][]int64{{1, 2, 99}, {1, 2, 3, 99}} {
+		found, err := listings.GetMany(ctx, ids)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, id := range ids {
+			if l, ok := found[id]; ok {
+				fmt.Println(id, l.Title)
+			}
+		}
+	}
+	// Output:
+	// loading 3 at once
+	// 1 Loft by the canal
+	// 2 Room with a view
+	// loading 1 at once
+	// 1 Loft by the canal
+	// 2 Room with a view
+	// 3 Boathouse
+}
+
+func ExampleCache_GetEntry() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	listings, err := strata.New(b, "listing", newShop().ListingByID, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for range 2 {
+		e, err := listings.GetEntry(ctx, 3)
+		fmt.Println(e.Value.Title, "from", e.Tier, e.Stale, err)
+	}
+	e, err := listings.GetEntry(ctx, 99)
+	fmt.Println(e.Absent, err)
+	// Output:
+	// loading 3
+	// Boathouse from source false <nil>
+	// Boathouse from L1 false <nil>
+	// true not found
+}
+
+// A source that fails need not be seen by those who read: values are kept for
+// StaleFor beyond their TTL.
+func ExampleCache_GetEntry_stale() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	var down atomic.Bool
+	prices, err := strata.New(b, "price", func(_ context.Context, id int) (int, error) {
+		if down.Load() {
+			return 0, errors.New("connection refused")
+		}
+		return 100 * id, nil
+	}, &strata.Options[int, int]{TTL: time.Millisecond, StaleFor: time.Hour})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	e, err := prices.GetEntry(ctx, 7)
+	fmt.Println(e.Value, e.Stale, err)
+	down.Store(true)
+	for !e.Stale { // until the millisecond is over
+		e, err = prices.GetEntry(ctx, 7)
+	}
+	fmt.Println(e.Value, e.Stale, err)
+	fmt.Println("because of:", e.Cause)
+	// Output:
+	// 700 false <nil>
+	// 700 true <nil>
+	// because of: connection refused
+}
+
+// A cache without a loader holds what was put there.
+func ExampleCache_Set() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	sessions, err := strata.New[string, []string](b, "session", nil, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	if err := sessions.Set(ctx, "abc", []string{"ada", "admin"}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sessions.Get(ctx, "abc"))
+	fmt.Println(sessions.Get(ctx, "xyz"))
+	// Output:
+	// [ada admin] <nil>
+	// [] not found
+}
+
+func ExampleCache_Delete() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	repo := newShop()
+	listings, err := strata.New(b, "listing", repo.ListingByID, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	before, err := listings.Get(ctx, 1)
+	fmt.Println(before.Price, err)
+
+	repo[1] = Listing{ID: 1, Title: "Loft by the canal", Price: 99} // first the source,
+	if err := listings.Delete(ctx, 1); err != nil {                 // then the cache
+		log.Fatal(err)
+	}
+	after, err := listings.Get(ctx, 1)
+	fmt.Println(after.Price, err)
+	// Output:
+	// loading 1
+	// 120 <nil>
+	// loading 1
+	// 99 <nil>
+}
+
+func ExampleCache_Clear() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	caches := make([]*strata.Cache[int, string], 2)
+	for i := range caches {
+		caches[i], err = strata.New[int, string](b, fmt.Sprint("cache", i), nil, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := caches[i].Set(ctx, 1, "kept"); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	if err := caches[0].Clear(ctx); err != nil {
+		log.Fatal(err)
+	}
+	for _, c := range caches {
+		fmt.Println(c.Get(ctx, 1))
+	}
+	// Output:
+	//  not found
+	// kept <nil>
+}
+
+func ExampleCache_Stats() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	squares, err := strata.New(b, "square", func(_ context.Context, n int) (int, error) { return n * n, nil }, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, n := range slices.Repeat([]int{1, 2, 3}, 10) {
+		if _, err := squares.Get(ctx, n); err != nil {
+			log.Fatal(err)
+		}
+	}
+	st := squares.Stats()
+	fmt.Println(st.L1Hits, "hits,", st.Misses, "misses,", st.Loads, "loads")
+	// Output: 27 hits, 3 misses, 3 loads
+}
