@@ -15,7 +15,8 @@ import (
 
 // A Budget is an amount of memory that any number of stores share, whatever
 // their types: an entry that is used more pushes out one that is used less,
-// whoever set them. Its methods may be called concurrently.
+// whoever set them. What it holds may exceed it by a sixteenth, and an entry, while
+// the engine makes room. Its methods may be called concurrently.
 type Budget struct {
 	engine  *ristretto.Cache[uint64, *cell]
 	stripes [256]stripe
@@ -24,8 +25,9 @@ type Budget struct {
 	closed  atomic.Bool
 	closing sync.Once
 
-	// untold is by how much the cells in the engine cost more than it knows.
-	untold atomic.Int64
+	entries, bytes atomic.Int64 // of all live cells
+	underway       atomic.Int64 // cells on their way to the engine
+	untold         atomic.Int64 // by how much the others cost more than it knows
 
 	mu    sync.Mutex
 	views []*view.Counters // of all stores
@@ -84,9 +86,10 @@ func (b *Budget) Close() {
 			s := &b.stripes[i]
 			s.mu.Lock()
 			clear(s.cells)
-			s.entries, s.bytes = 0, 0
 			s.mu.Unlock()
 		}
+		b.entries.Store(0)
+		b.bytes.Store(0)
 		b.engine.Close()
 		b.clock.Stop()
 	})
@@ -107,13 +110,5 @@ func (b *Budget) awaitReaders() {
 // Stats returns the sizes of all that the stores of the budget hold, what was
 // cleared but not yet pushed out included, and nothing else.
 func (b *Budget) Stats() store.Stats {
-	st := store.Stats{MaxBytes: b.max}
-	for i := range b.stripes {
-		s := &b.stripes[i]
-		s.mu.Lock()
-		st.Entries += s.entries
-		st.Bytes += s.bytes
-		s.mu.Unlock()
-	}
-	return st
+	return store.Stats{Entries: b.entries.Load(), Bytes: b.bytes.Load(), MaxBytes: b.max}
 }

@@ -3,7 +3,6 @@ package ristrettostore
 import (
 	"context"
 
-	"github.com/lokroom/strata/internal/view"
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
 )
@@ -42,7 +41,7 @@ func (s *Store[T]) deletePattern(in *stripe, pattern string) (n int, open bool) 
 		if it == nil || !s.view.Owns(it) || !keys.Match(pattern, it.Key) {
 			continue
 		}
-		s.budget.change(in, h, func(*view.Item) *view.Item { return nil })
+		s.budget.replace(c, nil)
 		if !s.budget.clock.Passed(it.ExpiresAt) {
 			s.view.At(h).Deletes.Add(1)
 			n++

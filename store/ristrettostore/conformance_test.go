@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 	}
 	storetest.Run(t, storetest.Harness{
 		Open: func(t testing.TB) store.Store[storetest.Value] {
-			return openIn(open(t, 64<<20))
+			return openIn(open(t, 16<<20))
 		},
 		Close: func(s store.Store[storetest.Value]) { budgetOf(s).Close() },
 		Neighbour: func(_ testing.TB, s store.Store[storetest.Value]) store.Store[storetest.Value] {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package otterstore_test
+
+const raceEnabled = false

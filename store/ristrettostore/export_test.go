@@ -1,0 +1,64 @@
+package ristrettostore
+
+import (
+	"fmt"
+	"runtime"
+)
+
+// Collide has the hashes of s keep only the bits of mask. Call it before s is used.
+func (s *Store[T]) Collide(mask uint64) { s.view.Mask = mask }
+
+// Settle waits until the engine has applied all that it was told.
+func (b *Budget) Settle() { b.engine.Wait() }
+
+// Stick keeps the engine from applying anything until release is called. Keys
+// for which Stuck reports true must not be used in between.
+func (b *Budget) Stick() (release func()) {
+	s := &b.stripes[0]
+	s.mu.Lock()
+	for !b.engine.Set(0, &cell{dead: true}, 0) {
+		runtime.Gosched()
+	}
+	return s.mu.Unlock
+}
+
+// Stuck reports whether key must not be used while the engine is stuck.
+func (s *Store[T]) Stuck(key string) bool {
+	return s.budget.stripe(s.view.Hash(key)) == &s.budget.stripes[0]
+}
+
+// Untold and Limit are the sum that the engine was not told and its limit.
+func (b *Budget) Untold() int64 { return b.untold.Load() }
+func (b *Budget) Limit() int64  { return b.engine.MaxCost() }
+
+// Check says what is wrong with the books. Nothing may be under way.
+func (b *Budget) Check() error {
+	var entries, bytes, told int64
+	for i := range b.stripes {
+		s := &b.stripes[i]
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for h, c := range s.cells {
+			held, _ := b.engine.Get(h)
+			if c.hash != h || c.dead || held != c {
+				return fmt.Errorf("cell %x under %x: dead %v, the engine holds %p, not %p", c.hash, h, c.dead, held, c)
+			}
+			if c.item.Load() != nil {
+				entries++
+			}
+			bytes += c.cost
+			told += c.told
+		}
+	}
+	if b.underway.Load() != 0 {
+		return fmt.Errorf("%d cells under way", b.underway.Load())
+	}
+	if entries != b.entries.Load() || bytes != b.bytes.Load() || bytes-told != b.untold.Load() {
+		return fmt.Errorf("%d entries, %d bytes, %d untold; counted %d, %d, %d",
+			entries, bytes, bytes-told, b.entries.Load(), b.bytes.Load(), b.untold.Load())
+	}
+	if used := b.engine.MaxCost() - b.engine.RemainingCost(); used != told {
+		return fmt.Errorf("the engine counts %d, it was told %d", used, told)
+	}
+	return nil
+}

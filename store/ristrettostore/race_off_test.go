@@ -1,0 +1,5 @@
+//go:build !race
+
+package ristrettostore_test
+
+const raceEnabled = false
