@@ -1,0 +1,56 @@
+package redisstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// A copy in the memory of T lives as long as its key: until the expiry, a push,
+// or the end of the connection. rueidis wants a bound of its own as well, and
+// tells the nearer of the two as the expiry, from which no soft expiry could be
+// counted back. So the bound is one that no key reaches.
+const (
+	clientSideTTL = 250 * 365 * 24 * time.Hour
+	noExpiry      = 200 * 365 * 24 * time.Hour
+)
+
+// getClientSide answers from the memory of T, or asks and keeps the answer there.
+func (s *Store[T]) getClientSide(ctx context.Context, l *links, full string) (e store.Entry[T], found bool, err error) {
+	r := l.t.DoCache(ctx, l.t.B().Get().Key(full).Cache(), clientSideTTL)
+	blob, err := r.AsBytes()
+	if rueidis.IsRedisNil(err) {
+		return e, false, nil
+	}
+	if err != nil {
+		return e, false, s.foreign(err)
+	}
+	expires := store.Time(r.CachePXAT())
+	if expires < 0 || expires.Until() > noExpiry {
+		expires = 0
+	}
+	e, found = s.decode(full, blob, expires)
+	return e, found, nil
+}
+
+// settle returns when T has handled the pushes of writes on W to keys that have
+// been answered: Redis put the pushes on T before it answered on W, and what is
+// asked on T now is answered behind them. Without ClientSide nothing is read
+// from the memory of T, and settle does nothing.
+func (s *Store[T]) settle(ctx context.Context, l *links, full ...string) error {
+	if !s.clientSide || len(full) == 0 {
+		return nil
+	}
+	cmds := make([]rueidis.Completed, len(full)) // in a cluster each goes to the node of its key
+	for i, key := range full {
+		cmds[i] = l.t.B().Strlen().Key(key).Build()
+	}
+	for _, r := range l.t.DoMulti(ctx, cmds...) {
+		if err := r.NonRedisError(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

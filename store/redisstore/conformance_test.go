@@ -1,0 +1,117 @@
+package redisstore_test
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+	"github.com/lokroom/strata/store/storetest"
+	"github.com/redis/rueidis"
+)
+
+// patience is the timeout of operations in tests that are not about timeouts.
+const patience = 20 * time.Second
+
+type value = storetest.Value
+
+// A place is where the suite runs.
+type place struct {
+	option     func(t testing.TB) rueidis.ClientOption
+	clientSide bool
+}
+
+// An opened store, and what it was opened with.
+type opened struct {
+	*redisstore.Store[value]
+	client *redisstore.Client
+	prefix string
+	turns  *sync.Map // key to *sync.Mutex
+}
+
+// Fill makes Fills of one key take turns, as the flights of a tier in front do:
+// a Fill is not told of others through the same store.
+func (o opened) Fill(ctx context.Context, key string, e store.Entry[value]) (store.Entry[value], bool, error) {
+	turn, _ := o.turns.LoadOrStore(key, new(sync.Mutex))
+	turn.(*sync.Mutex).Lock()
+	defer turn.(*sync.Mutex).Unlock()
+	return o.Store.Fill(ctx, key, e)
+}
+
+func (p *place) open(t testing.TB, prefix string) store.Store[value] {
+	t.Helper()
+	c := dial(t, p.option(t))
+	s := redisstore.New(c, &redisstore.Options[value]{Prefix: prefix, ClientSide: p.clientSide})
+	o := opened{s, c, prefix, new(sync.Map)}
+	if p.clientSide {
+		return noFiller{o, nil}
+	}
+	return o
+}
+
+func (o opened) resource() *redisstore.Client { return o.client }
+func (o opened) redisPrefix() string          { return o.prefix }
+
+// noFiller hides Fill, whose point is lost with ClientSide, as its comment says:
+// the ambiguous name takes the method away.
+type noFiller struct {
+	opened
+	noFill
+}
+
+type noFill interface{ Fill() }
+
+// Get lets others run: answers from memory never wait, and readers that spin
+// would starve the connections on a machine with few processors.
+func (n noFiller) Get(ctx context.Context, key string) (store.Entry[value], error) {
+	runtime.Gosched()
+	return n.opened.Get(ctx, key)
+}
+
+type reachable interface {
+	resource() *redisstore.Client
+	redisPrefix() string
+}
+
+func (p *place) harness() storetest.Harness {
+	h := storetest.Harness{
+		Open:  func(t testing.TB) store.Store[value] { return p.open(t, prefix()) },
+		Close: func(s store.Store[value]) { s.(reachable).resource().Close() },
+		Peer: func(t testing.TB, s store.Store[value]) store.Store[value] {
+			return p.open(t, s.(reachable).redisPrefix())
+		},
+		Neighbour: func(t testing.TB, s store.Store[value]) store.Store[value] {
+			return p.open(t, prefix())
+		},
+		KeepsLoadedAt: true,
+		ExpiryError:   500 * time.Millisecond, // a round trip, on a busy machine
+		TooLarge:      redisstore.DefaultMaxValueSize + 1,
+		Want: []storetest.Capability{
+			storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter, storetest.PatternDeleter,
+			storetest.Clearer, storetest.Pinger, storetest.Reporter, storetest.Watcher,
+		},
+	}
+	if !p.clientSide {
+		h.Want = append(h.Want, storetest.Filler)
+	}
+	return h
+}
+
+func onServer(t testing.TB) rueidis.ClientOption { return to(server(t)) }
+
+func onCluster(t testing.TB) rueidis.ClientOption {
+	return rueidis.ClientOption{InitAddress: cluster(t).Addrs()}
+}
+
+func TestConformance(t *testing.T) {
+	for name, p := range map[string]*place{
+		"server":      {option: onServer},
+		"cluster":     {option: onCluster},
+		"client side": {option: onServer, clientSide: true},
+	} {
+		t.Run(name, func(t *testing.T) { storetest.Run(t, p.harness()) })
+	}
+}

@@ -1,0 +1,204 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// DefaultTimeout bounds an operation where nothing else is said.
+const DefaultTimeout = time.Second
+
+// A Dialer holds the settings of a [Client] that rueidis does not have. The zero
+// Dialer is what [Dial] uses.
+type Dialer struct {
+	// Timeout bounds every operation of the client and of the stores that do
+	// not say otherwise, and each attempt to connect. Zero or less:
+	// DefaultTimeout. An operation may end up to an eighth of it later.
+	Timeout time.Duration
+
+	// Lazy makes Dial return a client even if Redis cannot be reached.
+	// Operations are ErrUnavailable until it can be, which each of them tries.
+	Lazy bool
+}
+
+// Dial connects as opt says and returns when the server has answered. It is
+// (&Dialer{}).Dial(opt).
+func Dial(opt rueidis.ClientOption) (*Client, error) { return (&Dialer{}).Dial(opt) }
+
+// DialURL is [Dial] with a URL. It is (&Dialer{}).DialURL(url).
+func DialURL(url string) (*Client, error) { return (&Dialer{}).DialURL(url) }
+
+// DialURL connects to a server named by a URL:
+//
+//	redis://user:password@host:6379/0
+//	rediss://host:6379                                          over TLS
+//	redis://node1:6379?addr=node2:6379&addr=node3:6379          a cluster
+//	redis://sentinel1:26379?addr=sentinel2:26379&master_set=m   behind sentinels
+//	unix:///run/redis.sock?db=1
+//
+// rueidis.ParseURL describes the parameters. Errors do not contain the URL.
+func (d *Dialer) DialURL(url string) (*Client, error) {
+	opt, err := rueidis.ParseURL(url)
+	if err != nil {
+		return nil, &store.Error{Store: storeName, Op: "dial", Err: urlError(err)}
+	}
+	return d.Dial(opt)
+}
+
+// urlError makes an error of rueidis.ParseURL safe to print: it quotes parts of
+// the URL, any of which may be a piece of the password.
+func urlError(err error) error {
+	text := err.Error()
+	if ours, ok := strings.CutPrefix(text, "redis: "); ok {
+		what, _, _ := strings.Cut(ours, ":")
+		return errors.New(what)
+	}
+	return errors.New("malformed URL")
+}
+
+// Dial connects as opt says and returns when the server has answered, or with an
+// error that is ErrUnavailable, or [ErrAuth], or says which settings of opt do
+// not work here and why.
+//
+// Addresses, credentials, TLS, the database, sentinels, cluster options and the
+// dial functions of opt are used as they are. Where opt has no
+// ConnWriteTimeout it is 2 s, and where it has no Dialer.KeepAlive 1 s: a dead
+// connection is then noticed within about 4 s. The sentinels, if any, are asked
+// for the primary every 5 s, because an announcement may be missed.
+//
+// The caller closes the client.
+func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
+	if err := checkSettings(&opt); err != nil {
+		return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
+	}
+	timeout := d.Timeout
+	if timeout <= 0 {
+		timeout = DefaultTimeout
+	}
+	setDefaults(&opt, timeout)
+	c := &Client{deadlines: deadlines{timeout: timeout}, opt: opt}
+	ctx := context.Background()
+	if _, err := c.connect(ctx); err != nil {
+		err = c.cause(ctx, err)
+		if !d.Lazy || !errors.Is(err, store.ErrUnavailable) {
+			c.Close()
+			return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
+		}
+	}
+	return c, nil
+}
+
+// setDefaults completes the settings that both connections have.
+func setDefaults(opt *rueidis.ClientOption, timeout time.Duration) {
+	for _, d := range []*net.Dialer{&opt.Dialer, &opt.Sentinel.Dialer} {
+		if d.Timeout == 0 {
+			d.Timeout = timeout
+		}
+		if d.KeepAlive == 0 {
+			d.KeepAlive = time.Second
+		}
+	}
+	if opt.ConnWriteTimeout == 0 {
+		opt.ConnWriteTimeout = 2 * time.Second
+	}
+	if opt.Sentinel.MasterSet != "" && opt.Sentinel.TopologyRefreshInterval == 0 {
+		opt.Sentinel.TopologyRefreshInterval = 5 * time.Second
+	}
+	opt.PipelineMultiplex = -1
+	opt.BlockingPipeline = -1 // never leave the one connection
+	opt.DisableRetry = true   // rueidis would retry until the context ends
+}
+
+// links are the two clients. See the package comment.
+type links struct {
+	t, w rueidis.Client
+}
+
+// open connects both.
+func (c *Client) open() (*links, error) {
+	opt := c.opt
+	opt.ClientTrackingOptions = []string{"OPTOUT", "NOLOOP"}
+	opt.OnInvalidations = c.pushed
+	opt.DialCtxFn = c.dialTracked
+	t, err := rueidis.NewClient(opt)
+	if err != nil {
+		if t != nil {
+			t.Close()
+		}
+		return nil, err
+	}
+	opt = c.opt
+	opt.DisableCache = true
+	// Without it a caller whose context ends while it is alone on the
+	// connection would take the connection with it.
+	opt.AlwaysPipelining = true
+	w, err := rueidis.NewClient(opt)
+	if err != nil {
+		if w != nil {
+			w.Close()
+		}
+		t.Close()
+		return nil, err
+	}
+	return &links{t: t, w: w}, nil
+}
+
+// dialTracked dials for T. The watchers hear of a lost connection here already,
+// and from Read below, because rueidis may serve commands on the new connection
+// before it reports the end of the old one.
+func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
+	c.watchers.tellAll()
+	nc, err := c.dial(ctx, addr, d, conf)
+	if err != nil {
+		return nil, err
+	}
+	return &trackedConn{Conn: nc, lost: c.watchers.tellAll}, nil
+}
+
+// dial does what rueidis does without a DialCtxFn of ours.
+func (c *Client) dial(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (nc net.Conn, err error) {
+	switch {
+	case c.opt.DialCtxFn != nil:
+		nc, err = c.opt.DialCtxFn(ctx, addr, d, conf)
+	case c.opt.DialFn != nil:
+		nc, err = c.opt.DialFn(addr, d, conf)
+	case conf != nil:
+		nc, err = (&tls.Dialer{NetDialer: d, Config: conf}).DialContext(ctx, "tcp", addr)
+	default:
+		nc, err = d.DialContext(ctx, "tcp", addr)
+	}
+	if tcp := tcpOf(nc); err == nil && tcp != nil && c.opt.DisableTCPNoDelay {
+		err = tcp.SetNoDelay(false) // rueidis does not see through our wrapper
+	}
+	return nc, err
+}
+
+// tcpOf returns the TCP connection that nc is or rests on, or nil.
+func tcpOf(nc net.Conn) *net.TCPConn {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	tcp, _ := nc.(*net.TCPConn)
+	return tcp
+}
+
+// A trackedConn tells when nothing more can be read from it.
+type trackedConn struct {
+	net.Conn
+	lost func()
+}
+
+func (c *trackedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		c.lost()
+	}
+	return n, err
+}

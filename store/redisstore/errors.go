@@ -1,0 +1,120 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// ErrAuth says that Redis refuses the credentials, or that they do not permit
+// the command.
+var ErrAuth = errors.New("credentials refused")
+
+// errTimeout is the cause of an ErrUnavailable where Redis did not answer in time.
+var errTimeout = errors.New("no answer in time")
+
+// fail counts a failed operation and wraps its error.
+func (s *Store[T]) fail(ctx context.Context, op, key string, err error) error {
+	s.stats.errors.Add(1)
+	return &store.Error{Store: storeName, Op: op, Key: key, Err: s.client.cause(ctx, err)}
+}
+
+// cause returns what to report for err, an error of rueidis or of this package,
+// from an operation that was called with ctx:
+//
+//	ctx is done                                     its error
+//	the client was closed                           ErrClosed
+//	an error reply                                  see replyCause
+//	anything else: refused, reset, timeout ...      ErrUnavailable
+func (c *Client) cause(ctx context.Context, err error) error {
+	var reply *rueidis.RedisError
+	if errors.As(err, &reply) {
+		return replyCause(reply.Error(), err)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case isPast(ctx) && errors.Is(err, context.DeadlineExceeded): // its timer is late
+		return context.DeadlineExceeded
+	case errors.Is(err, store.ErrClosed), c.isClosed():
+		return store.ErrClosed
+	case isOurs(err):
+		return err
+	case errors.Is(err, rueidis.ErrNoCache):
+		return fmt.Errorf("the server does not do client tracking over RESP3 (Redis 6 or later does): %w", err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
+		// Not the caller's context, which the chain must not suggest.
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, errTimeout)
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}
+
+func isPast(ctx context.Context) bool {
+	at, ok := ctx.Deadline()
+	return ok && !time.Now().Before(at)
+}
+
+// isOurs reports whether err says already what it means.
+func isOurs(err error) bool {
+	for _, known := range []error{store.ErrUnavailable, store.ErrTooLarge, store.ErrWrongType, ErrAuth, errCannotEncode, errNoPrefix, errNegativeTTL} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// replyCause classifies an error reply by its first word, which rueidis leaves out
+// where it is ERR.
+func replyCause(text string, err error) error {
+	word, _, _ := strings.Cut(text, " ")
+	switch word {
+	case "WRONGTYPE":
+		return fmt.Errorf("%w: %w", store.ErrWrongType, err)
+	case "OOM": // maxmemory, and nothing that may be evicted
+		return fmt.Errorf("%w: %w", store.ErrTooLarge, err)
+	case "NOAUTH", "WRONGPASS", "NOPERM":
+		return fmt.Errorf("%w: %w", ErrAuth, err)
+	case "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY", "MOVED", "ASK":
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	switch {
+	case strings.Contains(text, "max number of clients"):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	case strings.HasPrefix(text, "AUTH"), strings.HasPrefix(text, "invalid password"):
+		return fmt.Errorf("%w: %w", ErrAuth, err)
+	case strings.HasPrefix(text, "value is not an integer"):
+		return fmt.Errorf("%w: %w", store.ErrWrongType, err)
+	case strings.HasPrefix(text, "unknown command"):
+		// The rest quotes the arguments, and the value is one of them.
+		text, _, _ = strings.Cut(text, ", with args")
+		return errors.New(text)
+	}
+	return err
+}
+
+// isBroken reports whether err says that a connection broke under a command, or
+// could not be made, so that the command is worth a second try.
+func isBroken(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() != nil || errors.Is(err, rueidis.ErrClosing) {
+		return false
+	}
+	var reply *rueidis.RedisError
+	if errors.As(err, &reply) {
+		return false
+	}
+	// A refused connection will be refused again. What ended with the context
+	// of the call that happened to dial may succeed with ours.
+	var e *net.OpError
+	if errors.As(err, &e) && e.Op == "dial" {
+		return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	}
+	return true
+}

@@ -1,0 +1,149 @@
+package redisstore
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// A look is what can be told of a key without its value.
+type look struct {
+	kind    kind
+	absent  bool
+	endless bool
+	ms      int64 // left; -1: without end
+}
+
+// there reports whether there is an entry or a counter.
+func (k look) there() bool { return k.kind == kindValue || k.kind == kindCounter }
+
+// look goes over W: nobody keeps a copy of what it reads, so there is nothing to
+// be told of later.
+func (s *Store[T]) look(ctx context.Context, op, key string) (k look, err error) {
+	full, err := s.redisKey(key)
+	if err != nil {
+		return k, s.fail(ctx, op, key, err)
+	}
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op, Key: key, Keys: 1})
+	k, err = s.peek(ctx, full)
+	hits := 0
+	if err != nil {
+		err = s.fail(ctx, op, key, err)
+	} else if k.there() {
+		hits = 1
+	}
+	end(hits, err)
+	return k, err
+}
+
+func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		return k, err
+	}
+	b := l.w.B()
+	r := l.w.DoMulti(call, b.Pttl().Key(full).Build(), b.Getrange().Key(full).Start(0).End(peekSize-1).Build())
+	if k.ms, err = r[0].AsInt64(); err != nil {
+		return k, err
+	}
+	head, err := r[1].AsBytes()
+	if err != nil {
+		k.kind = kindCorrupt
+		return k, s.foreign(err)
+	}
+	if k.ms == -2 || k.ms == 0 { // it came in between; it goes this millisecond
+		return k, nil
+	}
+	if k.kind = kindOf(head); k.kind == kindValue && len(head) > 2 {
+		k.absent, k.endless = head[2]&flagAbsent != 0, head[2]&flagEndless != 0
+	}
+	return k, nil
+}
+
+// TTL returns how long the entry or counter under key has left.
+func (s *Store[T]) TTL(ctx context.Context, key string) (time.Duration, error) {
+	k, err := s.look(ctx, "ttl", key)
+	switch {
+	case err != nil:
+		return 0, err
+	case !k.there():
+		return 0, store.ErrNotFound
+	case k.ms == -1 || k.endless:
+		return store.Forever, nil
+	}
+	return time.Duration(k.ms) * time.Millisecond, nil
+}
+
+// Exists reports whether there is a value or a counter under key.
+func (s *Store[T]) Exists(ctx context.Context, key string) (bool, error) {
+	k, err := s.look(ctx, "exists", key)
+	return err == nil && k.there() && !k.absent, err
+}
+
+// expireScript changes the life of what is under a key, but for records without
+// a value and for what is no string. The soft expiry is kept in the record as a
+// distance from the hard one, and moves along.
+var expireScript = rueidis.NewLuaScript(`
+local h = redis.pcall('GETRANGE', KEYS[1], 0, 2)
+if type(h) ~= 'string' or h == '' or string.sub(h, 1, 2) == 'N\1' then return 0 end
+local flags = #h == 3 and string.sub(h, 1, 2) == 'V\1' and string.byte(h, 3) or 0
+local endless = math.floor(flags / 32) % 2 == 1
+if ARGV[1] == '0' then
+  if not endless then redis.call('PERSIST', KEYS[1]) end
+  return 1
+end
+if endless then redis.call('SETRANGE', KEYS[1], 2, string.char(flags - 32)) end
+return redis.call('PEXPIRE', KEYS[1], ARGV[1])
+`)
+
+// Expire sets the time that the entry or counter under key has left.
+func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) error {
+	full, err := s.redisKey(key)
+	if err != nil {
+		return s.fail(ctx, "expire", key, err)
+	}
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "expire", Key: key, Keys: 1})
+	found, err := s.expire(ctx, full, ttl)
+	if err != nil {
+		err = s.fail(ctx, "expire", key, err)
+		end(0, err)
+		return err
+	}
+	if !found {
+		end(0, nil)
+		return store.ErrNotFound
+	}
+	end(1, nil)
+	return nil
+}
+
+func (s *Store[T]) expire(ctx context.Context, full string, ttl time.Duration) (found bool, err error) {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		return false, err
+	}
+	n, err := expireScript.Exec(call, l.w, []string{full}, []string{strconv.FormatInt(millis(ttl), 10)}).AsInt64()
+	if err != nil {
+		return false, err
+	}
+	return n == 1, s.settle(call, l, full)
+}
+
+// millis returns ttl in milliseconds for a script: 0 for none, -1 for one that
+// is over, at least 1 otherwise.
+func millis(ttl time.Duration) int64 {
+	switch {
+	case ttl == store.Forever:
+		return 0
+	case ttl <= 0:
+		return -1
+	}
+	return min(max(1, ttl.Milliseconds()), maxLife)
+}

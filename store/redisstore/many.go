@@ -1,0 +1,175 @@
+package redisstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// maxPipeline is how many keys go in one exchange: enough to make the round trip
+// not matter, not so many that others wait long behind them.
+const maxPipeline = 400
+
+func beUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
+
+// GetMany returns the entries that are there, with one exchange for 400 keys.
+func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store.Entry[T], error) {
+	found := make(map[string]store.Entry[T], len(keys))
+	if len(keys) == 0 {
+		return found, nil
+	}
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "get many", Keys: len(keys)})
+	var errs []error
+	names := make([]string, 0, min(len(keys), maxPipeline))
+	full := make([]string, 0, cap(names))
+	for i, key := range keys {
+		if f, err := s.redisKey(key); err != nil {
+			errs = append(errs, s.fail(ctx, "get", key, err))
+		} else {
+			names, full = append(names, key), append(full, f)
+		}
+		if len(full) == maxPipeline || i == len(keys)-1 && len(full) > 0 {
+			if err := s.getChunk(ctx, names, full, found); err != nil {
+				errs = append(errs, s.fail(ctx, "get many", "", err))
+			}
+			names, full = names[:0], full[:0]
+		}
+	}
+	err := errors.Join(errs...)
+	end(len(found), err)
+	return found, err
+}
+
+// getChunk adds to found what is there. It returns the first error, after having
+// looked at all replies.
+func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map[string]store.Entry[T]) (first error) {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	for try := 0; ; try++ {
+		l, err := s.client.connected(call)
+		if err != nil {
+			return err
+		}
+		broken := false
+		hits, misses := 0, 0
+		first = nil
+		for i, e := range s.fetch(call, l, full) {
+			switch {
+			case e.err != nil:
+				broken = broken || isBroken(call, e.err)
+				if first == nil {
+					first = e.err
+				}
+			case e.found:
+				found[names[i]] = e.entry
+				hits++
+			default:
+				misses++
+			}
+		}
+		if try > 0 || !broken {
+			s.stats.hits.Add(uint64(hits))
+			s.stats.misses.Add(uint64(misses))
+			return first
+		}
+	}
+}
+
+type fetched[T any] struct {
+	entry store.Entry[T]
+	found bool
+	err   error
+}
+
+// fetch reads keys with one exchange.
+func (s *Store[T]) fetch(ctx context.Context, l *links, full []string) []fetched[T] {
+	out := make([]fetched[T], len(full))
+	if s.clientSide {
+		for i, key := range full {
+			out[i].entry, out[i].found, out[i].err = s.getClientSide(ctx, l, key)
+		}
+		return out
+	}
+	sent := store.Now()
+	cmds := make([]rueidis.Completed, 0, 2*len(full))
+	for _, key := range full {
+		b := l.t.B()
+		cmds = append(cmds, b.Pttl().Key(key).Build(), b.Get().Key(key).Build())
+	}
+	r := l.t.DoMulti(ctx, cmds...)
+	for i, key := range full {
+		out[i].entry, out[i].found, out[i].err = s.answer(key, sent, r[2*i], r[2*i+1])
+	}
+	return out
+}
+
+// SetMany sets every entry, with one exchange for 400 of them.
+func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T]) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "set many", Keys: len(entries)})
+	var errs []error
+	names := make([]string, 0, min(len(entries), maxPipeline))
+	writes := make([]write, 0, cap(names))
+	flush := func() {
+		for i, err := range s.setChunk(ctx, writes) {
+			if err != nil {
+				errs = append(errs, s.fail(ctx, "set", names[i], err))
+			} else {
+				s.stats.sets.Add(1)
+			}
+		}
+		names, writes = names[:0], writes[:0]
+	}
+	for key, e := range entries {
+		full, err := s.redisKey(key)
+		var w write
+		if err == nil {
+			w, err = s.encode(full, &e)
+		}
+		if err != nil {
+			errs = append(errs, s.fail(ctx, "set", key, err))
+			continue
+		}
+		names, writes = append(names, key), append(writes, w)
+		if len(writes) == maxPipeline {
+			flush()
+		}
+	}
+	if len(writes) > 0 {
+		flush()
+	}
+	err := errors.Join(errs...)
+	end(0, err)
+	return err
+}
+
+// setChunk sends writes with one exchange, releases their buffers, and returns
+// what went wrong with each.
+func (s *Store[T]) setChunk(ctx context.Context, writes []write) []error {
+	failed := make([]error, len(writes))
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		fillErrors(failed, err)
+		return failed
+	}
+	cmds := make([]rueidis.Completed, len(writes))
+	full := make([]string, len(writes))
+	for i := range writes {
+		cmds[i], full[i] = writes[i].command(l.w), writes[i].key
+	}
+	for i, r := range l.w.DoMulti(call, cmds...) {
+		failed[i] = r.Error()
+		release(writes[i].buf, failed[i])
+	}
+	if err := s.settle(call, l, full...); err != nil {
+		fillErrors(failed, err)
+	}
+	return failed
+}

@@ -1,0 +1,91 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/lokroom/strata/keys"
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// errNoPrefix says why Clear refuses.
+var errNoPrefix = errors.New("a store without a prefix cannot tell its own keys from those of others")
+
+// Clear removes what is under the prefix of the store. Without a prefix it is an
+// error: the keys of everybody else begin with nothing, too.
+//
+// Like [Store.DeletePattern] it looks at every key of the server.
+func (s *Store[T]) Clear(ctx context.Context) error {
+	if s.prefix == "" {
+		return s.fail(ctx, "clear", "", errNoPrefix)
+	}
+	_, err := s.removeMatching(ctx, "clear", "*")
+	return err
+}
+
+// DeletePattern removes the entries and counters whose keys, which begin with
+// the prefix of the store, match pattern after it. In a store without a prefix
+// that is whatever matches, whoever set it.
+//
+// It looks at every key of every primary, a thousand at a time (SCAN), so that
+// others are not held up, and takes seconds where there are millions. Every
+// step has the timeout of an operation; ctx bounds the whole. On an error some
+// may have been removed.
+func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, error) {
+	return s.removeMatching(ctx, "delete pattern", pattern)
+}
+
+func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int, error) {
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op})
+	removed, err := s.scanPrimaries(ctx, keys.Quote(s.prefix)+pattern)
+	if err != nil {
+		err = s.fail(ctx, op, "", err)
+	}
+	s.stats.deletes.Add(uint64(removed))
+	end(removed, err)
+	return removed, err
+}
+
+// scanPrimaries removes what matches from every primary. It goes on with the
+// next after a failure.
+func (s *Store[T]) scanPrimaries(ctx context.Context, pattern string) (removed int, err error) {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		return 0, err
+	}
+	nodes, err := l.primaries(call)
+	errs := []error{err}
+	for _, node := range nodes {
+		n, err := s.scan(ctx, node, pattern)
+		removed += n
+		errs = append(errs, err)
+	}
+	return removed, errors.Join(errs...)
+}
+
+// scan removes what matches from one node.
+func (s *Store[T]) scan(ctx context.Context, node rueidis.Client, pattern string) (removed int, err error) {
+	for cursor := uint64(0); ; {
+		page, err := s.scanPage(ctx, node, cursor, pattern)
+		if err != nil {
+			return removed, err
+		}
+		n, failed := s.unlink(ctx, page.Elements)
+		removed += n
+		if err := errors.Join(failed...); err != nil {
+			return removed, err
+		}
+		if cursor = page.Cursor; cursor == 0 {
+			return removed, nil
+		}
+	}
+}
+
+func (s *Store[T]) scanPage(ctx context.Context, node rueidis.Client, cursor uint64, pattern string) (rueidis.ScanEntry, error) {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	return node.Do(call, node.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
+}

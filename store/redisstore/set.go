@@ -1,0 +1,299 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// errCannotEncode says that the codec refused a value.
+var errCannotEncode = errors.New("cannot encode the value")
+
+// maxLife is the longest life in milliseconds that Redis is asked for.
+const maxLife = 1 << 52
+
+// Set keeps e under key. An entry that would be stale for longer than 49 days
+// expires after 49 days of staleness; one with a soft expiry and no hard one is
+// then forgotten. A full Redis that may not evict is ErrTooLarge.
+func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error {
+	full, err := s.redisKey(key)
+	if err != nil {
+		return s.fail(ctx, "set", key, err)
+	}
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "set", Key: key, Keys: 1})
+	if err = s.set(ctx, full, &e); err != nil {
+		err = s.fail(ctx, "set", key, err)
+	} else {
+		s.stats.sets.Add(1)
+	}
+	end(0, err)
+	return err
+}
+
+func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T]) error {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		return err
+	}
+	w, err := s.encode(full, e)
+	if err != nil {
+		return err
+	}
+	err = l.w.Do(call, w.command(l.w)).Error()
+	release(w.buf, err)
+	if err != nil {
+		return err
+	}
+	return s.settle(call, l, full)
+}
+
+// A write is an entry on its way to Redis.
+type write struct {
+	key string
+	buf *[]byte // the record
+	id  uint64
+	life
+	size int // of the payload
+}
+
+// A life is that of an entry as Redis is told it.
+type life struct {
+	ms      int64  // from now on; 0: without end, negative: over
+	keepMs  uint32 // how much of it, at the end, is stale
+	endless bool   // has an end only because something must bear keepMs
+}
+
+// command returns the command of c that makes the write.
+func (w *write) command(c rueidis.Client) rueidis.Completed {
+	if w.ms < 0 {
+		return c.B().Unlink().Key(w.key).Build()
+	}
+	set := c.B().Set().Key(w.key).Value(rueidis.BinaryString(*w.buf))
+	if w.ms == 0 {
+		return set.Build()
+	}
+	return set.PxMilliseconds(w.ms).Build()
+}
+
+// encode makes a write of e. The caller releases its buffer.
+func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
+	w = write{key: full, buf: blobs.Get().(*[]byte), id: newID(), life: lifeOf(e.ExpiresAt, e.StaleAt, store.Now())}
+	if w.ms < 0 {
+		return w, nil
+	}
+	r := record{
+		absent: e.Absent, endless: w.endless, codec: s.codecID, id: w.id,
+		keepMs: w.keepMs, loadedAt: e.LoadedAt, tags: e.Tags,
+	}
+	b, err := appendHead((*w.buf)[:0], &r)
+	if err == nil {
+		head := len(b)
+		if !e.Absent {
+			b, err = codec.AppendFor(s.codec, b, full, e.Value)
+		}
+		w.size = len(b) - head
+	}
+	switch {
+	case errors.Is(err, store.ErrTooLarge):
+	case err != nil:
+		err = fmt.Errorf("%w: %w", errCannotEncode, err)
+	case w.size > s.maxValue:
+		err = fmt.Errorf("%w: a value of %d bytes, of at most %d", store.ErrTooLarge, w.size, s.maxValue)
+	}
+	if err != nil {
+		blobs.Put(w.buf)
+		return write{}, err
+	}
+	seal(b)
+	*w.buf = b
+	return w, nil
+}
+
+// lifeOf returns the life of an entry with these expiry times. A record counts
+// its soft expiry back from the end of its key in 32 bits: where that does not
+// reach, the end comes earlier.
+func lifeOf(expires, stale, now store.Time) life {
+	if expires != 0 && expires <= now {
+		return life{ms: -1}
+	}
+	if stale == 0 || expires != 0 && stale >= expires {
+		if expires == 0 {
+			return life{}
+		}
+		return life{ms: min(int64(expires-now), maxLife)}
+	}
+	l := life{endless: expires == 0}
+	if last := max(stale, now) + maxKeep; expires == 0 || expires > last {
+		expires = last
+	}
+	l.ms, l.keepMs = min(int64(expires-now), maxLife), uint32(min(expires-stale, maxKeep))
+	return l
+}
+
+// times returns the expiry times of an entry whose key has l.ms left at now.
+func (l *life) times(now store.Time) (expires, stale store.Time) {
+	if l.ms == 0 {
+		return 0, 0
+	}
+	expires = now + store.Time(l.ms)
+	if l.keepMs > 0 {
+		stale = expires - store.Time(l.keepMs)
+	}
+	if l.endless {
+		expires = 0
+	}
+	return expires, stale
+}
+
+// Fill keeps e under key as [store.Filler] describes it, with one exchange on T.
+// Redis does not push T its own write, and forgets that T had read the key; so
+// the id is read back in the same exchange, which makes Redis remember, and
+// shows whether it is still this record.
+//
+// Watchers of other stores of the same client are told.
+func (s *Store[T]) Fill(ctx context.Context, key string, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
+	full, err := s.redisKey(key)
+	if err != nil {
+		return kept, false, s.fail(ctx, "fill", key, err)
+	}
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "fill", Key: key, Keys: 1})
+	kept, watched, err = s.fill(ctx, full, e)
+	if err != nil {
+		kept, watched, err = store.Entry[T]{}, false, s.fail(ctx, "fill", key, err)
+	} else {
+		s.stats.sets.Add(1)
+	}
+	end(0, err)
+	return kept, watched, err
+}
+
+func (s *Store[T]) fill(ctx context.Context, full string, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		return kept, false, err
+	}
+	sent := store.Now()
+	w, err := s.encode(full, &e)
+	if err != nil {
+		return kept, false, err
+	}
+	var set, id rueidis.RedisResult
+	peek := l.t.B().Getrange().Key(full).Start(offID).End(offID + 7).Build()
+	if w.ms < 0 || s.client.clientSide.Load() {
+		// What T answers from its own cache must be told of the write, too.
+		set, id = l.w.Do(call, w.command(l.w)), l.t.Do(call, peek)
+	} else {
+		r := l.t.DoMulti(call, w.command(l.t), peek)
+		set, id = r[0], r[1]
+		s.client.watchers.tell([]string{full}, s)
+	}
+	err = set.Error()
+	release(w.buf, err)
+	if err != nil {
+		return kept, false, err
+	}
+	kept = e
+	if w.ms < 0 {
+		return kept, false, nil
+	}
+	kept.Version, kept.Size = w.id, w.size
+	kept.ExpiresAt, kept.StaleAt = w.times(sent)
+	back, err := id.AsBytes()
+	return kept, err == nil && len(back) == 8 && beUint64(back) == w.id, nil
+}
+
+// Delete removes the entries under keys.
+func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	op := store.Op{Store: storeName, Name: "delete", Keys: len(keys)}
+	if len(keys) == 1 {
+		op.Key = keys[0]
+	}
+	ctx, end := store.Observe(ctx, s.observer, op)
+	err := s.delete(ctx, keys)
+	end(0, err)
+	return err
+}
+
+func (s *Store[T]) delete(ctx context.Context, keys []string) error {
+	var errs []error
+	full := make([]string, 0, len(keys))
+	kept := make([]string, 0, len(keys))
+	for _, key := range keys {
+		f, err := s.redisKey(key)
+		if err != nil { // there cannot be an entry
+			errs = append(errs, s.fail(ctx, "delete", key, err))
+			continue
+		}
+		full, kept = append(full, f), append(kept, key)
+	}
+	_, failed := s.unlink(ctx, full)
+	for i, err := range failed {
+		if err != nil {
+			errs = append(errs, s.fail(ctx, "delete", kept[i], err))
+		} else {
+			s.stats.deletes.Add(1)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unlink removes Redis keys and returns how many were there, and what went wrong
+// with each. A broken connection is no reason to give up: once more does no harm.
+func (s *Store[T]) unlink(ctx context.Context, full []string) (removed int, failed []error) {
+	failed = make([]error, len(full))
+	for start := 0; start < len(full); start += maxPipeline {
+		end := min(start+maxPipeline, len(full))
+		removed += s.unlinkChunk(ctx, full[start:end], failed[start:end])
+	}
+	return removed, failed
+}
+
+func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []error) (removed int) {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		fillErrors(failed, err)
+		return 0
+	}
+	for try := 0; ; try++ {
+		removed = 0
+		cmds := make([]rueidis.Completed, len(full))
+		for i, key := range full {
+			cmds[i] = l.w.B().Unlink().Key(key).Build()
+		}
+		broken := false
+		for i, r := range l.w.DoMulti(call, cmds...) {
+			n, err := r.AsInt64()
+			failed[i], removed = err, removed+int(n)
+			broken = broken || isBroken(call, err)
+		}
+		if try > 0 || !broken {
+			break
+		}
+	}
+	if err := s.settle(call, l, full...); err != nil {
+		fillErrors(failed, err)
+	}
+	return removed
+}
+
+// fillErrors sets those of errs that are nil.
+func fillErrors(errs []error, err error) {
+	for i := range errs {
+		if errs[i] == nil {
+			errs[i] = err
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package redisstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/redis/rueidis"
+)
+
+// checkSettings returns an error that names every setting of opt that this
+// package cannot work with, and why.
+func checkSettings(opt *rueidis.ClientOption) error {
+	var errs []error
+	refuse := func(set bool, name, why string) {
+		if set {
+			errs = append(errs, fmt.Errorf("rueidis.ClientOption.%s: %s", name, why))
+		}
+	}
+	refuse(len(opt.InitAddress) == 0, "InitAddress", "is missing")
+
+	const ours = "is set by this package"
+	refuse(opt.OnInvalidations != nil, "OnInvalidations", ours+": use Store.Watch")
+	refuse(opt.ClientTrackingOptions != nil, "ClientTrackingOptions", ours+": OPTOUT NOLOOP is what Watch and Fill rest on")
+	refuse(opt.NewCacheStoreFn != nil, "NewCacheStoreFn", ours+": a store of one's own might answer after the push")
+	refuse(opt.RetryDelay != nil, "RetryDelay", ours+": reads are tried twice, and then it is ErrUnavailable")
+	refuse(opt.PipelineMultiplex != 0 && opt.PipelineMultiplex != -1, "PipelineMultiplex",
+		"must be 0 or -1: with several connections to a node, replies and pushes have no common order")
+
+	refuse(opt.ConnLifetime != 0, "ConnLifetime", "replacing a connection loses its pushes and may apply a write twice")
+	refuse(opt.DisableAutoPipelining, "DisableAutoPipelining", "pushes to pooled connections are dropped")
+	refuse(opt.BlockingPipeline != 0, "BlockingPipeline", "long pipelines would leave the one connection that orders replies and pushes")
+	refuse(opt.BlockingPoolCleanup != 0, "BlockingPoolCleanup", "closing pooled connections looks like lost pushes")
+	refuse(opt.DisableCache, "DisableCache", "it switches tracking off")
+	refuse(opt.AlwaysRESP2, "AlwaysRESP2", "pushes need RESP3")
+	refuse(opt.Dialer.KeepAlive < 0, "Dialer.KeepAlive", "must not be negative: a dead connection would not be noticed")
+	refuse(opt.ConnWriteTimeout < 0, "ConnWriteTimeout", "must not be negative: a dead connection would not be noticed")
+
+	const replica = "a replica may not have your own last write yet"
+	refuse(opt.SendToReplicas != nil, "SendToReplicas", replica)
+	refuse(opt.ReplicaOnly, "ReplicaOnly", replica)
+	refuse(opt.ReplicaSelector != nil, "ReplicaSelector", replica)
+	refuse(opt.ReadNodeSelector != nil, "ReadNodeSelector", replica)
+	refuse(len(opt.Standalone.ReplicaAddress) > 0, "Standalone.ReplicaAddress", replica)
+	refuse(opt.Standalone.EnableRedirect, "Standalone.EnableRedirect", "a redirected connection has not been told about keys read before")
+	return errors.Join(errs...)
+}

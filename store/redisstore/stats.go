@@ -1,0 +1,92 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/lokroom/strata/store"
+)
+
+// counters are what a store counts by itself.
+type counters struct {
+	hits, misses, sets, deletes, corrupt, errors atomic.Uint64
+}
+
+// Stats returns the counters of this store, and what the primaries tell of
+// themselves, whoever uses them.
+func (s *Store[T]) Stats(ctx context.Context) (store.Stats, error) {
+	st := store.Stats{
+		Hits: s.stats.hits.Load(), Misses: s.stats.misses.Load(), Sets: s.stats.sets.Load(),
+		Deletes: s.stats.deletes.Load(), Corrupt: s.stats.corrupt.Load(), Errors: s.stats.errors.Load(),
+	}
+	server, err := s.serverStats(ctx)
+	if err != nil {
+		err = s.fail(ctx, "stats", "", err)
+	}
+	st.Server = server
+	return st, err
+}
+
+func (s *Store[T]) serverStats(ctx context.Context) (*store.ServerStats, error) {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := l.primaries(call)
+	errs := []error{err}
+	sum := &store.ServerStats{}
+	for _, node := range nodes {
+		info, err := node.Do(call, node.B().Info().Build()).ToString()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		addInfo(sum, info)
+	}
+	if sum.Nodes == 0 {
+		sum = nil
+	}
+	return sum, errors.Join(errs...)
+}
+
+// addInfo adds what a node says in reply to INFO.
+func addInfo(sum *store.ServerStats, info string) {
+	sum.Nodes++
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if strings.HasPrefix(name, "db") { // db0:keys=2,expires=0,avg_ttl=0
+			first, _, _ := strings.Cut(value, ",")
+			if keys, ok := strings.CutPrefix(first, "keys="); ok {
+				n, _ := strconv.ParseInt(keys, 10, 64)
+				sum.Keys += n
+			}
+			continue
+		}
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			continue
+		}
+		switch name {
+		case "used_memory":
+			sum.Bytes += n
+		case "maxmemory":
+			sum.MaxBytes += n
+		case "keyspace_hits":
+			sum.Hits += uint64(n)
+		case "keyspace_misses":
+			sum.Misses += uint64(n)
+		case "evicted_keys":
+			sum.Evictions += uint64(n)
+		case "expired_keys":
+			sum.Expired += uint64(n)
+		}
+	}
+}
+
+// Ping is that of the client.
+func (s *Store[T]) Ping(ctx context.Context) error { return s.client.Ping(ctx) }

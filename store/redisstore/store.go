@@ -1,0 +1,257 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+const (
+	// DefaultMaxKeySize bounds keys where Options do not, in bytes.
+	DefaultMaxKeySize = 16 << 10
+
+	// DefaultMaxValueSize bounds encoded values where Options do not, in bytes.
+	// A larger value holds up all others on the one connection.
+	DefaultMaxValueSize = 4 << 20
+)
+
+// Options configure a [Store]. The zero value, and nil, give a usable one.
+type Options[T any] struct {
+	// Prefix begins the Redis key of every entry. Two stores whose types
+	// differ need different prefixes, neither of which begins the other:
+	// "a:" would see, and Clear, what "a:b:" keeps.
+	Prefix string
+
+	// Codec turns values into bytes. Nil: codec.Msgpack. A codec that depends
+	// on the key is given the whole Redis key, prefix included.
+	Codec codec.Codec[T]
+
+	// MaxKeySize bounds the Redis key in bytes, prefix included; what is longer
+	// is ErrTooLarge. Zero or less: DefaultMaxKeySize.
+	MaxKeySize int
+
+	// MaxValueSize bounds the encoded value in bytes; what is larger is
+	// ErrTooLarge and not sent. Zero or less: DefaultMaxValueSize.
+	MaxValueSize int
+
+	// ClientSide serves Gets from the memory of the Redis client: encoded
+	// values, at most CacheSizeEachConn bytes of them a node (a setting of
+	// rueidis), kept until their expiry or until Redis pushes that they
+	// changed; after the loss of a connection, until it is noticed. For a
+	// store of its own: behind an in-process tier it would keep everything
+	// twice, and Fill would tell the store's own watchers, too.
+	ClientSide bool
+
+	// Observer is told of every operation; of Gets that ClientSide answers from
+	// memory too.
+	Observer store.Observer
+
+	// Timeout bounds every operation. Zero or less: that of the client.
+	Timeout time.Duration
+}
+
+// A Store is a view of Redis for values of one type. See [store.Store] and the
+// package comment.
+type Store[T any] struct {
+	client     *Client
+	prefix     string
+	codec      codec.Codec[T]
+	codecID    byte
+	maxKey     int
+	maxValue   int
+	clientSide bool
+	observer   store.Observer
+	deadlines  *deadlines
+	stats      counters
+}
+
+var (
+	_ store.Store[int]      = (*Store[int])(nil)
+	_ store.ManyGetter[int] = (*Store[int])(nil)
+	_ store.ManySetter[int] = (*Store[int])(nil)
+	_ store.Filler[int]     = (*Store[int])(nil)
+	_ store.Watcher         = (*Store[int])(nil)
+	_ store.Expirer         = (*Store[int])(nil)
+	_ store.Counter         = (*Store[int])(nil)
+	_ store.PatternDeleter  = (*Store[int])(nil)
+	_ store.Clearer         = (*Store[int])(nil)
+	_ store.Pinger          = (*Store[int])(nil)
+	_ store.Reporter        = (*Store[int])(nil)
+)
+
+// New returns a store of values of type T on c. Nil options are the defaults.
+// Closing c ends the store.
+func New[T any](c *Client, o *Options[T]) *Store[T] {
+	if o == nil {
+		o = &Options[T]{}
+	}
+	s := &Store[T]{
+		client: c, prefix: o.Prefix, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize,
+		clientSide: o.ClientSide, observer: o.Observer, deadlines: &c.deadlines,
+	}
+	if s.codec == nil {
+		s.codec = codec.Msgpack[T]()
+	}
+	s.codecID = codec.ID(s.codec)
+	if s.maxKey <= 0 {
+		s.maxKey = DefaultMaxKeySize
+	}
+	if s.maxValue <= 0 {
+		s.maxValue = DefaultMaxValueSize
+	}
+	if o.Timeout > 0 {
+		s.deadlines = &deadlines{timeout: o.Timeout}
+	}
+	if o.ClientSide {
+		c.clientSide.Store(true)
+	}
+	return s
+}
+
+// redisKey returns the Redis key of key.
+func (s *Store[T]) redisKey(key string) (string, error) {
+	if n := len(s.prefix) + len(key); n > s.maxKey {
+		return "", fmt.Errorf("%w: a key of %d bytes, of at most %d", store.ErrTooLarge, n, s.maxKey)
+	}
+	return s.prefix + key, nil
+}
+
+// Get returns the entry under key with one exchange. The times of the entry are
+// counted from the moment the request was sent, so that they are never late.
+func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) {
+	full, err := s.redisKey(key)
+	if err != nil {
+		return store.Entry[T]{}, s.fail(ctx, "get", key, err)
+	}
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "get", Key: key, Keys: 1})
+	e, found, err := s.get(ctx, full)
+	switch {
+	case err != nil:
+		err = s.fail(ctx, "get", key, err)
+		end(0, err)
+		return store.Entry[T]{}, err
+	case !found:
+		s.stats.misses.Add(1)
+		end(0, nil)
+		return store.Entry[T]{}, store.ErrNotFound
+	}
+	s.stats.hits.Add(1)
+	end(1, nil)
+	return e, e.MissError()
+}
+
+func (s *Store[T]) get(ctx context.Context, full string) (e store.Entry[T], found bool, err error) {
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	for try := 0; ; try++ {
+		l, err := s.client.connected(call)
+		if err != nil {
+			return e, false, err
+		}
+		if s.clientSide {
+			e, found, err = s.getClientSide(call, l, full)
+		} else {
+			e, found, err = s.getRemote(call, l, full)
+		}
+		if try > 0 || !isBroken(call, err) {
+			return e, found, err
+		}
+	}
+}
+
+// getRemote asks for the life first: if the key is replaced between the two
+// commands, the push of the change comes before the value, and whoever keeps
+// copies knows that this one is in doubt.
+func (s *Store[T]) getRemote(ctx context.Context, l *links, full string) (e store.Entry[T], found bool, err error) {
+	sent := store.Now()
+	b := l.t.B()
+	r := l.t.DoMulti(ctx, b.Pttl().Key(full).Build(), b.Get().Key(full).Build())
+	return s.answer(full, sent, r[0], r[1])
+}
+
+// answer makes an entry of the replies to PTTL and GET.
+func (s *Store[T]) answer(full string, sent store.Time, life, value rueidis.RedisResult) (e store.Entry[T], found bool, err error) {
+	pttl, err := life.AsInt64()
+	if err != nil {
+		return e, false, err
+	}
+	blob, err := value.AsBytes()
+	if rueidis.IsRedisNil(err) || err == nil && pttl == -2 { // it came or went in between
+		return e, false, nil
+	}
+	if err != nil {
+		return e, false, s.foreign(err)
+	}
+	var expires store.Time
+	if pttl >= 0 {
+		expires = sent + store.Time(pttl)
+	}
+	e, found = s.decode(full, blob, expires)
+	return e, found, nil
+}
+
+// foreign counts what is no string, and therefore no record, as corrupt, like
+// all other bytes that are not ours. Other errors it returns.
+func (s *Store[T]) foreign(err error) error {
+	if reply, ok := rueidis.IsRedisErr(err); ok && errors.Is(replyCause(reply.Error(), err), store.ErrWrongType) {
+		s.stats.corrupt.Add(1)
+		return nil
+	}
+	return err
+}
+
+// decode makes an entry of a record, or finds that there is none.
+func (s *Store[T]) decode(full string, blob []byte, expires store.Time) (e store.Entry[T], found bool) {
+	switch kindOf(blob) {
+	case kindNone, kindCounter:
+		return e, false
+	case kindCorrupt:
+		s.stats.corrupt.Add(1)
+		return e, false
+	}
+	var r record
+	err := parseRecord(blob, &r)
+	if err == nil && !r.absent {
+		if r.codec != s.codecID {
+			err = errCorrupt
+		} else {
+			e.Value, err = codec.DecodeFor(s.codec, full, r.payload)
+		}
+	}
+	if err != nil {
+		s.stats.corrupt.Add(1)
+		return store.Entry[T]{}, false
+	}
+	e.Absent, e.Version, e.Tags, e.LoadedAt, e.Size = r.absent, r.id, r.tags, r.loadedAt, len(r.payload)
+	if expires == 0 {
+		return e, true
+	}
+	now := store.Now()
+	if expires <= now {
+		return store.Entry[T]{}, false
+	}
+	l := life{ms: int64(expires - now), keepMs: r.keepMs, endless: r.endless}
+	e.ExpiresAt, e.StaleAt = l.times(now)
+	return e, true
+}
+
+// blobs are buffers to encode in.
+var blobs = sync.Pool{New: func() any { return new([]byte) }}
+
+// mostPooled is the size above which a buffer is left to the garbage collector.
+const mostPooled = 1 << 20
+
+// release gives a buffer back. If err says that the command may still be waiting
+// to be sent, the buffer belongs to it for good.
+func release(buf *[]byte, err error) {
+	var reply *rueidis.RedisError
+	if cap(*buf) <= mostPooled && (err == nil || errors.As(err, &reply)) {
+		blobs.Put(buf)
+	}
+}
