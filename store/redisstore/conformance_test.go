@@ -3,7 +3,6 @@ package redisstore_test
 import (
 	"context"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,23 +28,13 @@ type opened struct {
 	*redisstore.Store[value]
 	client *redisstore.Client
 	prefix string
-	turns  *sync.Map // key to *sync.Mutex
-}
-
-// Fill makes Fills of one key take turns, as the flights of a tier in front do:
-// a Fill is not told of others through the same store.
-func (o opened) Fill(ctx context.Context, key string, e store.Entry[value]) (store.Entry[value], bool, error) {
-	turn, _ := o.turns.LoadOrStore(key, new(sync.Mutex))
-	turn.(*sync.Mutex).Lock()
-	defer turn.(*sync.Mutex).Unlock()
-	return o.Store.Fill(ctx, key, e)
 }
 
 func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 	t.Helper()
 	c := dial(t, p.option(t))
 	s := redisstore.New(c, &redisstore.Options[value]{Prefix: prefix, ClientSide: p.clientSide})
-	o := opened{s, c, prefix, new(sync.Map)}
+	o := opened{s, c, prefix}
 	if p.clientSide {
 		return noFiller{o, nil}
 	}

@@ -15,6 +15,12 @@ type mirror struct {
 	epochs map[string]int // how often a key was told
 	all    int
 	copies map[string]store.Entry[Value]
+
+	// turns makes those who read or fill a key and keep what they got take
+	// turns, as the flights of a tier do: a Fill is not told to the watchers of
+	// its own store, so nothing else would stop the slower of two from keeping
+	// the older copy.
+	turns map[string]*sync.Mutex
 }
 
 func (m *mirror) note(inv store.Invalidation) {
@@ -56,13 +62,16 @@ func (m *mirror) copy(key string) (store.Entry[Value], bool) {
 // mirror reads, fills and changes a few keys from many sides, and at the end
 // fails if a copy is left that differs from what the store holds.
 func (c *check) mirror(fill bool) {
-	m := &mirror{epochs: map[string]int{}, copies: map[string]store.Entry[Value]{}}
+	m := &mirror{epochs: map[string]int{}, copies: map[string]store.Entry[Value]{}, turns: map[string]*sync.Mutex{}}
 	c.Cleanup(c.s.(store.Watcher).Watch(m.note))
 	writers := []store.Store[Value]{c.s}
 	if c.h.Peer != nil {
 		writers = append(writers, c.peer())
 	}
 	keys := []string{"a", "b", "c"}
+	for _, key := range keys {
+		m.turns[key] = new(sync.Mutex)
+	}
 	var last atomic.Int64
 	const readers = 2
 	for round := range 10 {
@@ -106,6 +115,8 @@ func (c *check) change(s store.Store[Value], key string, n int64) error {
 }
 
 func (c *check) mirrorGet(m *mirror, key string) error {
+	m.turns[key].Lock()
+	defer m.turns[key].Unlock()
 	epoch := m.epoch(key)
 	e, err := c.s.Get(c.ctx, key)
 	if err == nil {
@@ -117,6 +128,8 @@ func (c *check) mirrorGet(m *mirror, key string) error {
 }
 
 func (c *check) mirrorFill(m *mirror, key string, n int64) error {
+	m.turns[key].Lock()
+	defer m.turns[key].Unlock()
 	epoch := m.epoch(key)
 	kept, watched, err := c.s.(store.Filler[Value]).Fill(c.ctx, key, store.Entry[Value]{Value: number(n), ExpiresAt: store.In(hour)})
 	if err == nil && watched {
