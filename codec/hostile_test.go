@@ -120,6 +120,11 @@ func TestMsgpack_extensionsDoNotHideLengths(t *testing.T) {
 			refuses[struct{ A map[string]any }](t, "\x81\xa1A"+src)
 			refuses[struct{ A map[string][]any }](t, "\x81\xa1A"+src)
 			refuses[[]map[string]any](t, "\x91"+src)
+			// After extensions that are in order.
+			refuses[struct {
+				S, T time.Time
+				A    map[string]any
+			}](t, "\x83\xa1S\xd6\xff\x00\x00\x00\x01\xa1T\xd6\xff\x00\x00\x00\x01\xa1A"+src)
 		}
 	}
 }

@@ -4,13 +4,12 @@ package codec
 // byte of input is enough for a level.
 const maxDepth = 1000
 
-// A scan looks over a MessagePack encoding before a decoder sees it.
+// A scan walks over a MessagePack encoding before a decoder sees it.
 //
 // Decoders allocate what a length in the input declares, and five bytes can
-// declare 2^32 elements. Every element takes a byte at least, so a scan refuses
-// any length that, together with the elements that the enclosing arrays and maps
-// still wait for, is more than the bytes that are left. What all lengths declare
-// is then in total no more than the length of the input.
+// declare 2^32 elements. Every element takes a byte at least, so if all that is
+// declared is there, as the scan makes sure, then all lengths together declare no
+// more elements than the input has bytes.
 //
 // The format is https://github.com/msgpack/msgpack/blob/master/spec.md.
 type scan struct {
@@ -26,21 +25,21 @@ const truncated = -1
 
 const errTruncated = reason("a length exceeds the input, or values nest too deep")
 
-// all looks over all values in s.src. There may be several: methods
+// all walks over all values in s.src. There may be several: methods
 // EncodeMsgpack often write more than one.
 func (s *scan) all() error {
 	s.opaque = s.opaque[:0]
 	for at := 0; at < len(s.src); {
-		if at = s.value(at, 0, 0); at == truncated {
+		if at = s.value(at, 0); at == truncated {
 			return errTruncated
 		}
 	}
 	return nil
 }
 
-// value returns the offset behind the value at offset at, or truncated. owed is
-// the number of values that must follow it.
-func (s *scan) value(at, owed, depth int) int {
+// value returns the offset behind the value at offset at, or truncated.
+// depth is how many arrays and maps it is in.
+func (s *scan) value(at, depth int) int {
 	if at >= len(s.src) {
 		return truncated
 	}
@@ -50,33 +49,33 @@ func (s *scan) value(at, owed, depth int) int {
 	case c <= 0x7f, c >= 0xe0: // small integers
 		return at
 	case c <= 0x8f:
-		return s.items(at, 2*int(c&0x0f), owed, depth)
+		return s.items(at, 2*int(c&0x0f), depth)
 	case c <= 0x9f:
-		return s.items(at, int(c&0x0f), owed, depth)
+		return s.items(at, int(c&0x0f), depth)
 	case c <= 0xbf: // short strings
-		return s.skip(at, int(c&0x1f), owed)
+		return s.skip(at, int(c&0x1f))
 	}
 	switch c {
 	case 0xc0, 0xc2, 0xc3: // nil, false, true
 		return at
 	case 0xcc, 0xd0: // numbers by their width
-		return s.skip(at, 1, owed)
+		return s.skip(at, 1)
 	case 0xcd, 0xd1:
-		return s.skip(at, 2, owed)
+		return s.skip(at, 2)
 	case 0xca, 0xce, 0xd2:
-		return s.skip(at, 4, owed)
+		return s.skip(at, 4)
 	case 0xcb, 0xcf, 0xd3:
-		return s.skip(at, 8, owed)
+		return s.skip(at, 8)
 	case 0xd4, 0xd5, 0xd6, 0xd7, 0xd8: // extensions of 1, 2, 4, 8, 16 bytes
-		return s.extension(at, 1<<(c-0xd4), owed)
+		return s.extension(at, 1<<(c-0xd4))
 	case 0xc1: // never used
 		return truncated
 	}
-	return s.long(c, at, owed, depth)
+	return s.long(c, at, depth)
 }
 
 // long is value for the types that begin with a length of one, two or four bytes.
-func (s *scan) long(c byte, at, owed, depth int) int {
+func (s *scan) long(c byte, at, depth int) int {
 	var width int
 	switch c {
 	case 0xc4, 0xc7, 0xd9:
@@ -94,44 +93,43 @@ func (s *scan) long(c byte, at, owed, depth int) int {
 		n = n<<8 | uint64(s.src[at])
 		at++
 	}
-	if n > uint64(len(s.src)) {
+	if n > uint64(len(s.src)) { // so that it fits an int
 		return truncated
 	}
 	switch c {
 	case 0xc7, 0xc8, 0xc9:
-		return s.extension(at, int(n), owed)
+		return s.extension(at, int(n))
 	case 0xdc, 0xdd:
-		return s.items(at, int(n), owed, depth)
+		return s.items(at, int(n), depth)
 	case 0xde, 0xdf:
-		return s.items(at, 2*int(n), owed, depth)
+		return s.items(at, 2*int(n), depth)
 	default: // strings and bytes
-		return s.skip(at, int(n), owed)
+		return s.skip(at, int(n))
 	}
 }
 
 // items is value for n values in a row.
-func (s *scan) items(at, n, owed, depth int) int {
-	if len(s.src)-at-owed < n || depth == maxDepth {
+func (s *scan) items(at, n, depth int) int {
+	if depth == maxDepth {
 		return truncated
 	}
-	for n > 0 && at != truncated {
-		n--
-		at = s.value(at, owed+n, depth+1)
+	for ; n > 0 && at != truncated; n-- {
+		at = s.value(at, depth+1)
 	}
 	return at
 }
 
 // extension is value for an extension of n bytes, whose type is at offset at.
-func (s *scan) extension(at, n, owed int) int {
+func (s *scan) extension(at, n int) int {
 	if n > 0 {
 		s.opaque = append(s.opaque, at+1)
 	}
-	return s.skip(at, 1+n, owed)
+	return s.skip(at, 1+n)
 }
 
 // skip is value for n bytes that mean nothing to a scan.
-func (s *scan) skip(at, n, owed int) int {
-	if len(s.src)-at-owed < n {
+func (s *scan) skip(at, n int) int {
+	if len(s.src)-at < n {
 		return truncated
 	}
 	return at + n
