@@ -15,18 +15,20 @@ import (
 
 // A Budget is an amount of memory that any number of stores share, whatever
 // their types: an entry that is used more pushes out one that is used less,
-// whoever set them. What it holds may exceed it by a sixteenth, and an entry, while
-// the engine makes room. Its methods may be called concurrently.
+// whoever set them. What it holds may exceed it by an eighth (or, in a small
+// budget, 64 KiB) and an entry while the engine makes room. Its methods may be
+// called concurrently.
 type Budget struct {
 	engine  *ristretto.Cache[uint64, *cell]
 	stripes [256]stripe
 	clock   clock.Coarse
 	max     int64
+	slack   int64 // what may be on its way to the full engine
 	closed  atomic.Bool
 	closing sync.Once
 
 	entries, bytes atomic.Int64 // of all live cells
-	underway       atomic.Int64 // cells on their way to the engine
+	underway       atomic.Int64 // bytes of those on their way to the engine
 	untold         atomic.Int64 // by how much the others cost more than it knows
 
 	mu    sync.Mutex
@@ -46,27 +48,25 @@ func NewBudgetFor(bytes, entries int64) (*Budget, error) {
 	const (
 		perEntry            = 10 // counters; the engine's own advice
 		fewest, most  int64 = 1 << 10, 1 << 23
-		getsPerBuffer       = 64      // what the engine says fits all
-		never               = 1 << 24 // seconds: the engine has no entry with a TTL
+		getsPerBuffer       = 64 // what the engine says fits all
 	)
 	if bytes <= 0 {
 		return nil, fmt.Errorf("ristretto: a budget of %d bytes: must be more than zero", bytes)
 	}
-	b := &Budget{max: bytes}
+	b := &Budget{max: bytes, slack: max(bytes/16, 64<<10)}
 	for i := range b.stripes {
 		b.stripes[i].cells = make(map[uint64]*cell)
 	}
 	var err error
 	b.engine, err = ristretto.NewCache(&ristretto.Config[uint64, *cell]{
-		NumCounters:            min(max(entries, fewest), most) * perEntry,
-		MaxCost:                bytes,
-		BufferItems:            getsPerBuffer,
-		TtlTickerDurationInSec: never,
-		IgnoreInternalCost:     true,
-		KeyToHash:              func(h uint64) (uint64, uint64) { return h, 0 },
-		Cost:                   b.applying,
-		OnEvict:                b.evicted,
-		OnReject:               b.rejected,
+		NumCounters:        min(max(entries, fewest), most) * perEntry,
+		MaxCost:            bytes,
+		BufferItems:        getsPerBuffer,
+		IgnoreInternalCost: true,
+		KeyToHash:          func(h uint64) (uint64, uint64) { return h, 0 },
+		Cost:               b.applying,
+		OnEvict:            b.evicted,
+		OnReject:           b.rejected,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ristretto: %w", err)

@@ -3,6 +3,7 @@ package ristrettostore
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lokroom/strata/internal/view"
 )
@@ -25,8 +26,9 @@ import (
 //   - A live cell that the engine does not hold is on its way to it. Until it
 //     arrives, it is found in stripe.cells.
 //   - The engine is never asked to delete anything, because that blocks: a cell
-//     whose entry was deleted stays, empty and at a small cost, until its key
-//     is set again or the engine lets go of it.
+//     whose entry was deleted stays, empty and at a small cost, and the engine
+//     is told that it has expired. Then it lets go of it within ten seconds,
+//     unless its key is set again.
 //
 // The engine calls back on its goroutine and holds no lock of its own then, but
 // for when it is closed. So a cell that it was told of dies on that goroutine only.
@@ -37,9 +39,10 @@ type cell struct {
 	item atomic.Pointer[view.Item] // nil: empty; written under the lock
 
 	// Under the lock of the stripe:
-	dead bool
-	cost int64 // what it takes of the budget
-	told int64 // what the engine counts it as; 0: it is on its way
+	dead    bool
+	arrived bool  // the engine took it in when it was first told of it
+	cost    int64 // what it takes of the budget
+	told    int64 // what the engine counts it as; 0: it is on its way
 }
 
 // empty is what an empty cell costs at most, and what a full one costs beside
@@ -107,13 +110,13 @@ func (b *Budget) update(h uint64, change func(now *view.Item) *view.Item) bool {
 func (b *Budget) admit(s *stripe, h uint64, it *view.Item) {
 	// If all were let in, what is on its way could be a multiple of the
 	// budget. If none were, the engine would not make room.
-	if b.underway.Load() > 0 && !b.fits(it.Cost) {
+	underway := b.underway.Load()
+	if underway > 0 && underway+it.Cost > b.slack && b.bytes.Load()+it.Cost > b.max {
 		it.Rejected()
 		return
 	}
 	c := &cell{hash: h}
 	s.cells[h] = c
-	b.underway.Add(1)
 	b.fill(c, it)
 	if !b.engine.Set(h, c, 0) { // it is told too much
 		it.Rejected()
@@ -122,23 +125,30 @@ func (b *Budget) admit(s *stripe, h uint64, it *view.Item) {
 }
 
 // replace puts it in the place of what the live cell c holds, and tells the
-// engine if the cost has changed. it may be nil.
+// engine what that changes for it. it may be nil.
 func (b *Budget) replace(c *cell, it *view.Item) {
 	// For the sake of a cell that grows the engine evicts nothing.
-	if it != nil && it.Cost > c.cost && !b.fits(it.Cost-c.cost) {
+	if it != nil && it.Cost > c.cost && b.bytes.Load()-b.underway.Load()+it.Cost-c.cost > b.max+b.max/16 {
 		it.Rejected()
 		it = nil
 	}
+	revived := c.item.Load() == nil
 	b.fill(c, it)
-	if c.told != 0 && c.told != c.cost {
-		// This may fail and not say so; untold makes up for it.
-		b.engine.Set(c.hash, c, 0)
+	if it == nil || c.told != 0 && (revived || c.told != c.cost) {
+		b.tell(c)
 	}
 }
 
-// fits reports whether there is room for so much more: some is left above the
-// limit for what the engine has yet to weigh.
-func (b *Budget) fits(more int64) bool { return b.bytes.Load()+more <= b.max+b.max/16 }
+// tell tells the engine what the live cell c costs, and that it has expired if
+// it is empty. If there is too much to tell, the engine hears the second only,
+// and no answer says so; untold makes up for it.
+func (b *Budget) tell(c *cell) {
+	var ttl time.Duration // for ever
+	if c.item.Load() == nil {
+		ttl = time.Nanosecond
+	}
+	b.engine.SetWithTTL(c.hash, c, 0, ttl)
+}
 
 // fill puts it in the place of what the live cell c holds. Either may be nil.
 func (b *Budget) fill(c *cell, it *view.Item) {
@@ -152,11 +162,14 @@ func (b *Budget) fill(c *cell, it *view.Item) {
 		old.Release()
 		b.entries.Add(-1)
 	}
-	b.bytes.Add(cost - c.cost)
-	if c.told != 0 {
-		b.untold.Add(cost - c.cost)
-	}
+	more := cost - c.cost
 	c.cost = cost
+	b.bytes.Add(more)
+	if c.told == 0 {
+		b.underway.Add(more)
+	} else {
+		b.untold.Add(more)
+	}
 }
 
 // kill takes the live cell c out of use for good.
@@ -164,7 +177,7 @@ func (b *Budget) kill(s *stripe, c *cell) {
 	b.fill(c, nil)
 	b.bytes.Add(-c.cost)
 	if c.told == 0 {
-		b.underway.Add(-1)
+		b.underway.Add(-c.cost)
 	} else {
 		b.untold.Add(c.told - c.cost)
 	}

@@ -21,8 +21,9 @@ func (b *Budget) applying(c *cell) int64 {
 	switch {
 	case dead:
 	case c.told == 0:
-		b.underway.Add(-1)
+		b.underway.Add(-cost)
 	default:
+		c.arrived = true // or it would be dead
 		b.untold.Add(c.told - cost)
 	}
 	c.told = cost
@@ -38,25 +39,34 @@ func (b *Budget) applying(c *cell) int64 {
 
 // evicted is called when the engine has let go of a cell.
 func (b *Budget) evicted(i *ristretto.Item[*cell]) {
-	b.lost(i.Value, (*view.Item).Evicted)
+	if b.closed.Load() {
+		return // the engine is being closed, and has locks of its own
+	}
+	if c := i.Value; c != nil {
+		s := b.stripe(c.hash)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		b.lose(s, c, (*view.Item).Evicted)
+	}
 }
 
 // rejected is called when the engine does not take in a cell as new: because it
 // is not worth it, is dead, or is held already.
 func (b *Budget) rejected(i *ristretto.Item[*cell]) {
-	// GetTTL is the one way to look that does not count as a use of the key.
-	if _, held := b.engine.GetTTL(i.Key); !held {
-		b.lost(i.Value, (*view.Item).Rejected)
-	}
-}
-
-func (b *Budget) lost(c *cell, count func(*view.Item)) {
-	if c == nil || b.closed.Load() {
-		return // or the engine is being closed, and has its own locks
-	}
+	c := i.Value
 	s := b.stripe(c.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	switch {
+	case !c.arrived:
+		b.lose(s, c, (*view.Item).Rejected)
+	case !c.dead && c.item.Load() == nil:
+		b.tell(c) // when it was emptied the engine did not yet hold it
+	}
+}
+
+// lose kills c, if it lives.
+func (b *Budget) lose(s *stripe, c *cell, count func(*view.Item)) {
 	if c.dead {
 		return
 	}

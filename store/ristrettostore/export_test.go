@@ -27,6 +27,17 @@ func (s *Store[T]) Stuck(key string) bool {
 	return s.budget.stripe(s.view.Hash(key)) == &s.budget.stripes[0]
 }
 
+// Cells returns how many cells there are, empty ones included.
+func (b *Budget) Cells() (n int) {
+	for i := range b.stripes {
+		s := &b.stripes[i]
+		s.mu.Lock()
+		n += len(s.cells)
+		s.mu.Unlock()
+	}
+	return n
+}
+
 // Untold and Limit are the sum that the engine was not told and its limit.
 func (b *Budget) Untold() int64 { return b.untold.Load() }
 func (b *Budget) Limit() int64  { return b.engine.MaxCost() }
@@ -40,7 +51,7 @@ func (b *Budget) Check() error {
 		defer s.mu.Unlock()
 		for h, c := range s.cells {
 			held, _ := b.engine.Get(h)
-			if c.hash != h || c.dead || held != c {
+			if c.hash != h || c.dead || held != c && c.item.Load() != nil {
 				return fmt.Errorf("cell %x under %x: dead %v, the engine holds %p, not %p", c.hash, h, c.dead, held, c)
 			}
 			if c.item.Load() != nil {
@@ -51,7 +62,7 @@ func (b *Budget) Check() error {
 		}
 	}
 	if b.underway.Load() != 0 {
-		return fmt.Errorf("%d cells under way", b.underway.Load())
+		return fmt.Errorf("%d bytes under way", b.underway.Load())
 	}
 	if entries != b.entries.Load() || bytes != b.bytes.Load() || bytes-told != b.untold.Load() {
 		return fmt.Errorf("%d entries, %d bytes, %d untold; counted %d, %d, %d",
