@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -179,19 +180,19 @@ func (c *check) settle() {
 // deadline is for a store that never does it, so it may be long.
 func (c *check) until(what string, done func() bool) {
 	c.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	patience := c.patience()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			c.Fatalf("in 10 s it did not happen that %s", what)
+			c.Fatalf("in %v it did not happen that %s", patience, what)
 		}
 	}
 }
 
+func (c *check) patience() time.Duration { return cmp.Or(c.h.patience, 10*time.Second) }
+
 // tolerance is by how much expiry times may be off.
 func (c *check) tolerance() time.Duration {
-	if c.h.ExpiryError == 0 {
-		return 2 * time.Millisecond
-	}
-	return c.h.ExpiryError
+	return cmp.Or(c.h.ExpiryError, 2*time.Millisecond)
 }
 
 // near reports whether two moments are the same as far as the store can tell.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,9 +28,9 @@ var concurrentRules = []rule{{
 				switch e, err := c.s.Get(c.ctx, key); {
 				case err == store.ErrNotFound && c.h.Lossy:
 				case err != nil:
-					return fmt.Errorf("Get after Set %d: %w", n, err)
+					return fmt.Errorf("a Get after Set %d: %w", n, err)
 				case !e.Value.Equal(number(n)):
-					return fmt.Errorf("Get after Set %d found %v", n, e.Value)
+					return fmt.Errorf("a Get after Set %d found %v", n, e.Value)
 				}
 				if n%3 != 0 {
 					continue
@@ -38,7 +39,7 @@ var concurrentRules = []rule{{
 					return err
 				}
 				if e, err := c.s.Get(c.ctx, key); err != store.ErrNotFound {
-					return fmt.Errorf("Get after Delete %d found %v, error %w", n, e.Value, err)
+					return fmt.Errorf("a Get after Delete %d found %v, error %w", n, e.Value, err)
 				}
 			}
 			return nil
@@ -48,27 +49,33 @@ var concurrentRules = []rule{{
 	name: "Concurrent/one writer",
 	says: "While a key is written, readers never see a value that is older than the last completed write.",
 	run: func(c *check) {
-		const keys, writes, readers = 3, 200, 2
+		const keys, readers, reads = 3, 2, 300
 		var floor [keys]atomic.Int64 // the lowest number that may still be seen
-		var written atomic.Int64     // keys whose writer has ended
-		c.together(keys*(readers+1), func(g int) error {
+		var reading atomic.Int64     // readers that go on
+		reading.Store(keys * readers)
+		c.together(keys*(1+readers), func(g int) error {
 			k := g % keys
 			key := fmt.Sprint("shared:", k)
 			if g < keys {
-				defer written.Add(1)
-				return c.writeNumbers(key, writes, &floor[k])
+				return c.writeNumbers(key, &floor[k], &reading)
 			}
-			for written.Load() < keys {
+			defer reading.Add(-1)
+			for n := 0; n < reads && c.ctx.Err() == nil; {
 				least := floor[k].Load()
+				if least < 2 {
+					runtime.Gosched()
+					continue // nothing was replaced yet
+				}
+				n++
 				e, err := c.s.Get(c.ctx, key)
 				if err == nil && e.Value.Number < least {
-					return fmt.Errorf("Get of %s found %d when everything below %d was replaced", key, e.Value.Number, least)
+					return fmt.Errorf("a Get of %s found %d when everything below %d was replaced", key, e.Value.Number, least)
 				}
 				if err != nil && err != store.ErrNotFound {
 					return err
 				}
 			}
-			return nil
+			return c.ctx.Err()
 		})
 	},
 }, {
@@ -95,9 +102,11 @@ var concurrentRules = []rule{{
 	},
 }}
 
-// writeNumbers sets key to 1, 2, 3 ... and deletes it now and then.
-func (c *check) writeNumbers(key string, writes int64, floor *atomic.Int64) error {
-	for n := int64(1); n <= writes; n++ {
+// writeNumbers sets key to 1, 2, 3 ... and deletes it now and then, as long as
+// somebody reads.
+func (c *check) writeNumbers(key string, floor, reading *atomic.Int64) error {
+	defer func() { floor.Store(max(2, floor.Load())) }() // readers must not wait for one that failed
+	for n := int64(1); reading.Load() > 0; n++ {
 		if err := c.s.Set(c.ctx, key, store.Entry[Value]{Value: Value{Number: n}}); err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ var patternRules = []rule{{
 				switch match := keys.Match(pattern, key); {
 				case there && match:
 					c.Errorf("pattern %q left %s", pattern, show(key))
-				case !there && !match:
+				case !there && !match && !c.h.Lossy:
 					c.forgot(key)
 				}
 				held[key] = there

@@ -76,6 +76,8 @@ type Harness struct {
 	// Want are the capabilities that the store is meant to have. The suite fails
 	// if it lacks one, so that a typo in a method does not make it vanish.
 	Want []Capability
+
+	patience time.Duration // for what a store does in its own time; zero: 10 s
 }
 
 // A Capability is an optional interface of package store.

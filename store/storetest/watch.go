@@ -131,14 +131,18 @@ var watchRules = []rule{{
 			c.setNumber(keys[n], n)
 		}
 		c.quiet()
-		if found := c.getMany(keys...); len(found) < len(keys) {
-			c.forgot("one of many")
-		}
+		found := c.getMany(keys...)
 		other := c.s
 		if c.h.Peer != nil {
 			other = c.peer()
 		}
 		for _, key := range keys {
+			if _, ok := found[key]; !ok {
+				if c.h.Lossy {
+					continue // not read, so not watched
+				}
+				c.forgot(key)
+			}
 			before := l.told(key)
 			c.ok(other.Delete(c.ctx, key), "Delete")
 			c.until("Delete of "+key+" is told", func() bool { return l.told(key) > before })
@@ -188,7 +192,7 @@ var watchRules = []rule{{
 						late.Add(1)
 					}
 				})
-				for end := time.Now().Add(10 * time.Second); calls.Load() == 0 && time.Now().Before(end); {
+				for end := time.Now().Add(c.patience()); calls.Load() == 0 && time.Now().Before(end); {
 					time.Sleep(100 * time.Microsecond)
 				}
 				stop()

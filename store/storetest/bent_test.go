@@ -1,0 +1,225 @@
+package storetest_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/keys"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/memstore"
+	"github.com/lokroom/strata/store/storetest"
+)
+
+type (
+	value  = storetest.Value
+	entry  = store.Entry[value]
+	memory = memstore.Store[value]
+)
+
+var bg = context.Background()
+
+// A bent store is the reference store with some of its methods replaced.
+type bent struct {
+	*memory
+
+	get           func(key string) (entry, error)
+	set           func(key string, e entry) error
+	delete        func(keys ...string) error
+	getMany       func(keys []string) (map[string]entry, error)
+	setMany       func(entries map[string]entry) error
+	ttl           func(key string) (time.Duration, error)
+	expire        func(key string, ttl time.Duration) error
+	exists        func(key string) (bool, error)
+	add           func(key string, delta int64, ttl time.Duration) (int64, error)
+	deletePattern func(pattern string) (int, error)
+	clear         func() error
+	invalidate    func(tags ...string) error
+	ping          func() error
+	stats         func() (store.Stats, error)
+	watch         func(fn func(store.Invalidation)) func()
+	fill          func(key string, e entry) (entry, bool, error)
+	withContext   func(ctx context.Context) error // before Get, Set and Delete
+}
+
+// newBent returns a store over m that is bent by bend.
+func newBent(m *memory, bend func(b *bent)) *bent {
+	b := &bent{memory: m}
+	b.get = func(key string) (entry, error) { return m.Get(bg, key) }
+	b.set = func(key string, e entry) error { return m.Set(bg, key, e) }
+	b.delete = func(keys ...string) error { return m.Delete(bg, keys...) }
+	b.getMany = func(keys []string) (map[string]entry, error) { return m.GetMany(bg, keys) }
+	b.setMany = func(entries map[string]entry) error { return m.SetMany(bg, entries) }
+	b.ttl = func(key string) (time.Duration, error) { return m.TTL(bg, key) }
+	b.expire = func(key string, ttl time.Duration) error { return m.Expire(bg, key, ttl) }
+	b.exists = func(key string) (bool, error) { return m.Exists(bg, key) }
+	b.add = func(key string, delta int64, ttl time.Duration) (int64, error) { return m.Add(bg, key, delta, ttl) }
+	b.deletePattern = func(pattern string) (int, error) { return m.DeletePattern(bg, pattern) }
+	b.clear = func() error { return m.Clear(bg) }
+	b.invalidate = func(tags ...string) error { return m.InvalidateTags(bg, tags...) }
+	b.ping = func() error { return m.Ping(bg) }
+	b.stats = func() (store.Stats, error) { return m.Stats(bg) }
+	b.watch = m.Watch
+	b.fill = func(key string, e entry) (entry, bool, error) { return m.Fill(bg, key, e) }
+	b.withContext = func(context.Context) error { return nil }
+	bend(b)
+	return b
+}
+
+func (b *bent) Get(ctx context.Context, key string) (entry, error) {
+	if err := b.withContext(ctx); err != nil {
+		return entry{}, err
+	}
+	return b.get(key)
+}
+
+func (b *bent) Set(ctx context.Context, key string, e entry) error {
+	if err := b.withContext(ctx); err != nil {
+		return err
+	}
+	return b.set(key, e)
+}
+
+func (b *bent) Delete(ctx context.Context, keys ...string) error {
+	if err := b.withContext(ctx); err != nil {
+		return err
+	}
+	return b.delete(keys...)
+}
+
+func (b *bent) GetMany(_ context.Context, keys []string) (map[string]entry, error) {
+	return b.getMany(keys)
+}
+func (b *bent) SetMany(_ context.Context, entries map[string]entry) error { return b.setMany(entries) }
+func (b *bent) TTL(_ context.Context, key string) (time.Duration, error)  { return b.ttl(key) }
+func (b *bent) Expire(_ context.Context, key string, ttl time.Duration) error {
+	return b.expire(key, ttl)
+}
+func (b *bent) Exists(_ context.Context, key string) (bool, error) { return b.exists(key) }
+func (b *bent) Add(_ context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
+	return b.add(key, delta, ttl)
+}
+func (b *bent) DeletePattern(_ context.Context, pattern string) (int, error) {
+	return b.deletePattern(pattern)
+}
+func (b *bent) Clear(context.Context) error                            { return b.clear() }
+func (b *bent) InvalidateTags(_ context.Context, tags ...string) error { return b.invalidate(tags...) }
+func (b *bent) Ping(context.Context) error                             { return b.ping() }
+func (b *bent) Stats(context.Context) (store.Stats, error)             { return b.stats() }
+func (b *bent) Watch(fn func(store.Invalidation)) func()               { return b.watch(fn) }
+func (b *bent) Fill(_ context.Context, key string, e entry) (entry, bool, error) {
+	return b.fill(key, e)
+}
+
+var (
+	_ store.Store[value]      = (*bent)(nil)
+	_ store.ManyGetter[value] = (*bent)(nil)
+	_ store.ManySetter[value] = (*bent)(nil)
+	_ store.Expirer           = (*bent)(nil)
+	_ store.Counter           = (*bent)(nil)
+	_ store.PatternDeleter    = (*bent)(nil)
+	_ store.Clearer           = (*bent)(nil)
+	_ store.Tagger            = (*bent)(nil)
+	_ store.Pinger            = (*bent)(nil)
+	_ store.Reporter          = (*bent)(nil)
+	_ store.Watcher           = (*bent)(nil)
+	_ store.Filler[value]     = (*bent)(nil)
+)
+
+// in bends b to a view of the keys that begin with prefix.
+func in(prefix string) func(b *bent) {
+	return func(b *bent) {
+		b.get = func(key string) (entry, error) { return b.memory.Get(bg, prefix+key) }
+		b.set = func(key string, e entry) error { return b.memory.Set(bg, prefix+key, e) }
+		b.delete = func(keys ...string) error {
+			for _, key := range keys {
+				if err := b.memory.Delete(bg, prefix+key); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		b.getMany = func(keys []string) (map[string]entry, error) {
+			found := map[string]entry{}
+			for _, key := range keys {
+				if e, err := b.memory.Get(bg, prefix+key); err == nil || e.Absent {
+					found[key] = e
+				}
+			}
+			return found, nil
+		}
+		b.add = func(key string, delta int64, ttl time.Duration) (int64, error) {
+			return b.memory.Add(bg, prefix+key, delta, ttl)
+		}
+		b.deletePattern = func(pattern string) (int, error) {
+			return b.memory.DeletePattern(bg, keys.Quote(prefix)+pattern)
+		}
+		b.clear = func() error {
+			_, err := b.memory.DeletePattern(bg, keys.Quote(prefix)+"*")
+			return err
+		}
+	}
+}
+
+// A view has those methods of a bent store that in bends.
+type view struct{ b *bent }
+
+func (v view) Get(ctx context.Context, key string) (entry, error) { return v.b.Get(ctx, key) }
+func (v view) Set(ctx context.Context, key string, e entry) error { return v.b.Set(ctx, key, e) }
+func (v view) Delete(ctx context.Context, keys ...string) error   { return v.b.Delete(ctx, keys...) }
+func (v view) GetMany(ctx context.Context, keys []string) (map[string]entry, error) {
+	return v.b.GetMany(ctx, keys)
+}
+func (v view) Add(ctx context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
+	return v.b.Add(ctx, key, delta, ttl)
+}
+func (v view) DeletePattern(ctx context.Context, pattern string) (int, error) {
+	return v.b.DeletePattern(ctx, pattern)
+}
+func (v view) Clear(ctx context.Context) error { return v.b.Clear(ctx) }
+
+// harness returns a harness for stores over memory that are bent by bend.
+func harness(bend func(b *bent)) storetest.Harness {
+	return storetest.Harness{
+		Open: func(testing.TB) store.Store[value] { return newBent(memstore.New[value](nil), bend) },
+		Close: func(s store.Store[value]) {
+			if err := s.(*bent).memory.Close(); err != nil {
+				panic(err)
+			}
+		},
+		Peer: func(_ testing.TB, s store.Store[value]) store.Store[value] {
+			return newBent(s.(*bent).memory.Peer(), bend)
+		},
+		KeepsLoadedAt: true,
+	}
+}
+
+// neighbours returns a harness for two views of one memory, as bend and
+// neighbour bend them.
+func neighbours(bend, neighbour func(b *bent)) storetest.Harness {
+	return storetest.Harness{
+		Open: func(testing.TB) store.Store[value] { return view{newBent(memstore.New[value](nil), bend)} },
+		Neighbour: func(_ testing.TB, s store.Store[value]) store.Store[value] {
+			return view{newBent(s.(view).b.memory, neighbour)}
+		},
+		KeepsLoadedAt: true,
+	}
+}
+
+// minimal is a store without any capability.
+type minimal struct{ m *memory }
+
+func (s minimal) Get(ctx context.Context, key string) (entry, error) { return s.m.Get(ctx, key) }
+func (s minimal) Set(ctx context.Context, key string, e entry) error { return s.m.Set(ctx, key, e) }
+func (s minimal) Delete(ctx context.Context, keys ...string) error   { return s.m.Delete(ctx, keys...) }
+func openMinimal(testing.TB) store.Store[value]                      { return minimal{memstore.New[value](nil)} }
+func mangleCase(key string) string                                   { return strings.ToLower(key) }
+func mangleEntries(in map[string]entry, do func(*entry)) map[string]entry {
+	out := make(map[string]entry, len(in))
+	for key, e := range in {
+		do(&e)
+		out[key] = e
+	}
+	return out
+}
