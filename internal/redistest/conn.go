@@ -73,35 +73,40 @@ func (c *Conn) Do(args ...any) (any, error) {
 	return reply, err
 }
 
-// Do is [Conn.Do] on a connection that the server keeps for the purpose and opens
-// anew after a failure.
+// Do is [Conn.Do] on a connection that the server keeps for the purpose. If it
+// was closed while idle, by a failover for instance, another is opened.
 func (s *Server) Do(args ...any) (any, error) {
-	s.mu.Lock()
-	c := s.conn
-	s.mu.Unlock()
-	if c == nil {
-		var err error
-		if c, err = s.Dial(); err != nil {
+	for {
+		c, used, err := s.keptConn()
+		if err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		if s.conn == nil {
-			s.conn = c
-		} else { // another call was faster
-			defer c.Close()
+		reply, err := c.Do(args...)
+		if re := ReplyError(""); err == nil || errors.As(err, &re) {
+			return reply, err
 		}
-		s.mu.Unlock()
-	}
-	reply, err := c.Do(args...)
-	if re := ReplyError(""); err != nil && !errors.As(err, &re) {
 		c.Close()
 		s.mu.Lock()
 		if s.conn == c {
 			s.conn = nil
 		}
 		s.mu.Unlock()
+		if !used || !errors.Is(err, io.EOF) {
+			return nil, err
+		}
 	}
-	return reply, err
+}
+
+// keptConn returns the connection of Do, and whether it has been used before.
+func (s *Server) keptConn() (c *Conn, used bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		return s.conn, true, nil
+	}
+	c, err = s.Dial()
+	s.conn = c
+	return c, false, err
 }
 
 // Info returns the fields of a section of INFO; "" gives the default ones.

@@ -23,7 +23,7 @@ import (
 //	12 40  lease and hold, see package layered; zero here
 //	52  4  keepMs: fresh for the TTL of the key less this, then stale
 //	56 24  loadMs, clock reading, version, incarnation; zero here
-//	80  4  CRC-32C of what follows the header
+//	80  4  CRC-32C of what follows
 //	84  2  length of the tags
 //	86  2  length of the extension
 //	88     tags, each as a length of 2 bytes and its bytes
@@ -111,7 +111,7 @@ func appendHead(dst []byte, r *record) ([]byte, error) {
 
 // seal completes a record, which is all of b, once its payload is there.
 func seal(b []byte) {
-	binary.BigEndian.PutUint32(b[offSum:], crc32.Checksum(b[headerSize:], castagnoli))
+	binary.BigEndian.PutUint32(b[offSum:], crc32.Checksum(b[offTags:], castagnoli))
 }
 
 // A kind says what is under a key.
@@ -151,7 +151,7 @@ func parseRecord(b []byte, r *record) error {
 	rest := b[headerSize:]
 	tags := int(binary.BigEndian.Uint16(b[offTags:]))
 	ext := int(binary.BigEndian.Uint16(b[offExt:]))
-	if tags+ext > len(rest) || binary.BigEndian.Uint32(b[offSum:]) != crc32.Checksum(rest, castagnoli) {
+	if tags+ext > len(rest) || binary.BigEndian.Uint32(b[offSum:]) != crc32.Checksum(b[offTags:], castagnoli) {
 		return errCorrupt
 	}
 	*r = record{
