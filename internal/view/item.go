@@ -50,6 +50,9 @@ func (v *View[T]) Entry(it *Item, key string) *store.Entry[T] {
 // Owns reports whether it is an item of this view that was not disowned.
 func (v *View[T]) Owns(it *Item) bool { return it.gen == v.gen.Load() }
 
+// Disowned reports whether the view of the item was cleared since it was made.
+func (it *Item) Disowned() bool { return it.gen.over.Load() }
+
 // Expiring returns a copy of it, an item of this view, whose hard expiry is at,
 // zero for never. The soft expiry moves along; without a hard one to measure
 // from it stays where it is.

@@ -53,7 +53,11 @@ func New[T any](cost func(string, *store.Entry[T]) int64, deep func(*T) int, ove
 func (v *View[T]) Hash(key string) uint64 { return maphash.String(v.seed, key) & v.Mask }
 
 // Clear disowns all items that were made before.
-func (v *View[T]) Clear() { v.gen.Store(&generation{counters: &v.Counters}) }
+func (v *View[T]) Clear() {
+	if old := v.gen.Swap(&generation{counters: &v.Counters}); old != nil {
+		old.over.Store(true)
+	}
+}
 
 // Stats returns the counters, with the sizes of what was charged since Clear.
 func (v *View[T]) Stats() store.Stats {
@@ -67,4 +71,5 @@ func (v *View[T]) Stats() store.Stats {
 type generation struct {
 	counters       *Counters // of the view
 	entries, bytes atomic.Int64
+	over           atomic.Bool // another one has begun
 }

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/dgraph-io/ristretto/v2"
 	"github.com/maypok86/otter/v2"
 
 	"github.com/lokroom/strata/store"
@@ -18,8 +17,8 @@ type listing struct {
 	Price int
 }
 
-// BenchmarkGet_hit reads 1,000 hot keys from this store and from both bare
-// engines. Compare within one run.
+// BenchmarkGet_hit reads 1,000 hot keys from this store and from the bare
+// engine. Compare within one run.
 func BenchmarkGet_hit(b *testing.B) {
 	const hot = 1000
 	ctx := context.Background()
@@ -34,36 +33,26 @@ func BenchmarkGet_hit(b *testing.B) {
 	}
 	defer budget.Close()
 	ours := otterstore.New[*listing](budget, nil)
-	bareOtter, err := otter.New(&otter.Options[string, *listing]{
+	bare, err := otter.New(&otter.Options[string, *listing]{
 		MaximumWeight: 64 << 20, Weigher: func(string, *listing) uint32 { return 200 },
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	bareRistretto, err := ristretto.NewCache(&ristretto.Config[string, *listing]{
-		NumCounters: 655_360, MaxCost: 64 << 20, BufferItems: 64, IgnoreInternalCost: true,
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer bareRistretto.Close()
 	for i, name := range names {
 		l := &listing{ID: int64(i)}
 		if err := ours.Set(ctx, name, store.Entry[*listing]{Value: l, ExpiresAt: store.In(1 << 40)}); err != nil {
 			b.Fatal(err)
 		}
-		bareOtter.Set(name, l)
-		bareRistretto.Set(name, l, 200)
+		bare.Set(name, l)
 	}
-	bareRistretto.Wait()
 
 	for _, c := range []struct {
 		name string
 		get  func(key string) bool
 	}{
 		{"otterstore", func(key string) bool { _, err := ours.Get(ctx, key); return err == nil }},
-		{"otter", func(key string) bool { _, ok := bareOtter.GetIfPresent(key); return ok }},
-		{"ristretto", func(key string) bool { _, ok := bareRistretto.Get(key); return ok }},
+		{"otter", func(key string) bool { _, ok := bare.GetIfPresent(key); return ok }},
 	} {
 		b.Run(c.name+"/serial", func(b *testing.B) {
 			b.ReportAllocs()
@@ -85,6 +74,33 @@ func BenchmarkGet_hit(b *testing.B) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkSet replaces entries of 1,000 keys, and sets new ones in a budget
+// that is full.
+func BenchmarkSet(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		bytes int64
+		keys  int
+	}{{"replace", 64 << 20, 1000}, {"new", 1 << 20, 1 << 20}} {
+		b.Run(c.name, func(b *testing.B) {
+			s := otterstore.New[*listing](open(b, c.bytes), nil)
+			names := make([]string, c.keys)
+			for i := range names {
+				names[i] = "listing:" + strconv.Itoa(i)
+			}
+			e := store.Entry[*listing]{Value: &listing{Title: "a house by the sea"}}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if err := s.Set(ctx, names[i%c.keys], e); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
 		})
 	}
 }

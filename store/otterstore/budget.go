@@ -27,6 +27,8 @@ type Budget struct {
 
 	// What the engine holds, disowned and expired items included.
 	entries, bytes atomic.Int64
+
+	sweeper sweeper
 }
 
 // NewBudget returns a Budget of so many bytes, which must be more than zero.
@@ -54,13 +56,16 @@ func weight(cost int64) uint32 { return uint32(min(cost, math.MaxUint32)) }
 // Close gives the memory back. Afterwards the stores that share it return
 // errors that are [store.ErrClosed]. Close may be called more than once.
 func (b *Budget) Close() {
+	b.sweeper.mu.Lock() // no sweep begins from now on
 	b.closed.Store(true)
+	b.sweeper.mu.Unlock()
+	b.sweeper.done.Wait()
 	b.cache.InvalidateAll()
 	b.clock.Stop()
 }
 
 // Stats returns the sizes of all that the stores of the budget hold, what was
-// cleared but not yet pushed out included, and nothing else.
+// cleared but not yet removed included, and nothing else.
 func (b *Budget) Stats() store.Stats {
 	return store.Stats{Entries: b.entries.Load(), Bytes: b.bytes.Load(), MaxBytes: b.max}
 }

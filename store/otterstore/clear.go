@@ -8,12 +8,13 @@ import (
 )
 
 // Clear implements [store.Clearer]. It takes the same short time however many
-// entries there are.
+// entries there are; their memory is given back soon afterwards.
 func (s *Store[T]) Clear(context.Context) error {
 	if s.budget.closed.Load() {
 		return failure("clear", "", store.ErrClosed)
 	}
 	s.view.Clear()
+	s.budget.sweep()
 	return nil
 }
 

@@ -33,9 +33,9 @@ type Options[T any] struct {
 // not be closed.
 //
 // An entry that costs more than the whole budget is not kept; Stats counts it
-// as Rejected. Entries that have expired or were cleared take up memory until
-// they are asked for again or the engine pushes them out, as it soon does with
-// what is not used. Calls do their work even if their context is done.
+// as Rejected. Entries that have expired take up memory until they are asked for
+// again or the engine pushes them out, as it does with what is not used. Calls
+// do their work even if their context is done.
 type Store[T any] struct {
 	budget *Budget
 	view   *view.View[T]

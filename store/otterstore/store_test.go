@@ -1,0 +1,339 @@
+package otterstore_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/otterstore"
+)
+
+func TestNewBudget_refusesNothing(t *testing.T) {
+	for _, bytes := range []int64{0, -1} {
+		if b, err := otterstore.NewBudget(bytes); err == nil || b != nil {
+			t.Errorf("NewBudget(%d) returned %v, %v", bytes, b, err)
+		}
+	}
+}
+
+func TestStore_Get_allocatesNothing(t *testing.T) {
+	if raceEnabled {
+		return // the bound is checked without the race detector
+	}
+	s := otterstore.New[*listing](open(t, 1<<20), nil)
+	if err := s.Set(ctx, "k", store.Entry[*listing]{Value: &listing{}, ExpiresAt: store.In(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(10_000, func() {
+		if _, err := s.Get(ctx, "k"); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("Get of a hit: %v allocations", n)
+	}
+	if n := testing.AllocsPerRun(10_000, func() { _, _ = s.Get(ctx, "missing") }); n != 0 {
+		t.Errorf("Get of a miss: %v allocations", n)
+	}
+}
+
+// Views of a budget that have the same hash for a key and another type.
+func TestStore_sharesABudgetWithOtherTypes(t *testing.T) {
+	b := open(t, 1<<20)
+	numbers, texts := otterstore.New[int](b, nil), otterstore.New[string](b, nil)
+	set(t, numbers, "k", 1)
+	set(t, texts, "k", "one")
+	if n, ok := get(t, numbers, "k"); !ok || n != 1 {
+		t.Errorf("%d, %v", n, ok)
+	}
+	if s, ok := get(t, texts, "k"); !ok || s != "one" {
+		t.Errorf("%q, %v", s, ok)
+	}
+
+	numbers, texts = otterstore.New[int](b, nil), otterstore.New[string](b, nil)
+	numbers.Collide(0)
+	texts.Collide(0)
+	set(t, numbers, "k", 1)
+	if s, ok := get(t, texts, "k"); ok {
+		t.Errorf("another type's entry came as %q", s)
+	}
+	if n, ok := get(t, numbers, "other"); ok {
+		t.Errorf("another key's entry came as %d", n)
+	}
+	if err := errors.Join(texts.Delete(ctx, "k"), numbers.Delete(ctx, "other"), texts.Clear(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if n, ok := get(t, numbers, "k"); !ok || n != 1 {
+		t.Errorf("after others were deleted: %d, %v", n, ok)
+	}
+	set(t, texts, "k", "one")
+	if _, ok := get(t, numbers, "k"); ok {
+		t.Error("a replaced entry is still there")
+	}
+	b.Settle()
+	if n, m := stats(t, numbers).Entries, stats(t, texts).Entries; n != 0 || m != 1 {
+		t.Errorf("%d and %d entries", n, m)
+	}
+	if err := b.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStore_Clear_isForOneStore(t *testing.T) {
+	b := open(t, 8<<20)
+	s, other := otterstore.New[int](b, nil), otterstore.New[int](b, nil)
+	for i := range 1000 {
+		set(t, s, fmt.Sprint(i), i)
+		set(t, other, fmt.Sprint(i), -i)
+	}
+	b.Settle()
+	if err := s.Clear(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if st := stats(t, s); st.Entries != 0 || st.Bytes != 0 {
+		t.Errorf("after Clear: %+v", st)
+	}
+	for i := range 1000 {
+		if _, ok := get(t, s, fmt.Sprint(i)); ok {
+			t.Fatalf("entry %d is still there", i)
+		}
+		if v, ok := get(t, other, fmt.Sprint(i)); !ok || v != -i {
+			t.Fatalf("entry %d of the other store: %d, %v", i, v, ok)
+		}
+	}
+	set(t, s, "1", 7)
+	if v, ok := get(t, s, "1"); !ok || v != 7 {
+		t.Errorf("Set after Clear: %d, %v", v, ok)
+	}
+	swept(t, b, 1001)
+}
+
+// swept waits until what was cleared has left the budget.
+func swept(t *testing.T, b *otterstore.Budget, entries int64) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); b.Stats().Entries != entries; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v are left, want %d entries", b.Stats(), entries)
+		}
+	}
+}
+
+// What was cleared makes room for what is set afterwards.
+func TestStore_Clear_givesRoom(t *testing.T) {
+	const room = 1000
+	b := open(t, room)
+	s := otterstore.New(b, &otterstore.Options[int]{Cost: func(string, *store.Entry[int]) int64 { return 1 }})
+	for round := range 5 {
+		for i := range room {
+			set(t, s, fmt.Sprint(round, " ", i), i)
+		}
+		b.Settle()
+		if err := s.Clear(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swept(t, b, 0)
+	for i := range room {
+		set(t, s, fmt.Sprint("new ", i), i)
+		b.Settle()
+	}
+	if st := stats(t, s); st.Entries < room/2 {
+		t.Errorf("%d of %d entries are kept after Clear", st.Entries, room)
+	}
+}
+
+// Bytes stays within the budget, whatever is thrown at it.
+func TestBudget_isKept(t *testing.T) {
+	const limit = 2 << 20
+	b := open(t, limit)
+	texts, lists := otterstore.New[string](b, nil), otterstore.New[[]int](b, nil)
+	rounds := 20_000
+	if raceEnabled {
+		rounds = 3000
+	}
+	var worst int64
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			most := int64(0)
+			r := rand.New(rand.NewPCG(uint64(g), 1))
+			for i := range rounds {
+				key := fmt.Sprint(r.IntN(5000))
+				if i%2 == 0 {
+					// Entries grow and shrink under the same key.
+					set(t, texts, key, strings.Repeat("x", r.IntN(3000)))
+				} else {
+					set(t, lists, key, make([]int, r.IntN(200)))
+				}
+				if i%8 == 0 {
+					_ = texts.Delete(ctx, key)
+				}
+				most = max(most, b.Stats().Bytes)
+			}
+			mu.Lock()
+			worst = max(worst, most)
+			mu.Unlock()
+		})
+	}
+	all.Wait()
+	b.Settle()
+	if err := b.Check(); err != nil {
+		t.Error(err)
+	}
+	st := b.Stats()
+	t.Logf("%d bytes in %d entries, at worst %d, of %d", st.Bytes, st.Entries, worst, limit)
+	if st.Bytes > limit+limit/16 || st.Bytes < limit/2 {
+		t.Errorf("the budget of %d holds %d", limit, st.Bytes)
+	}
+	if a, c := stats(t, texts), stats(t, lists); a.Entries+c.Entries != st.Entries || a.Bytes+c.Bytes > st.Bytes ||
+		a.Evictions+c.Evictions == 0 || a.MaxBytes != limit {
+		t.Errorf("the stores say %+v and %+v, the budget %+v", a, c, st)
+	}
+}
+
+// What the budget counts is about what the process needs.
+func TestBudget_countsWhatIsUsed(t *testing.T) {
+	if raceEnabled {
+		return // it needs memory of its own
+	}
+	const entries = 50_000
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	b := open(t, 256<<20)
+	s := otterstore.New[*listing](b, nil)
+	before := heap()
+	for i := range entries {
+		set(t, s, strings.Clone(fmt.Sprintf("listing:%06d", i)), &listing{Title: strings.Repeat("t", 50+i%100)})
+		if i%1000 == 0 {
+			b.Settle()
+		}
+	}
+	b.Settle()
+	used, counted := heap()-before, b.Stats().Bytes
+	t.Logf("%d bytes are counted for an entry, %d are used", counted/entries, used/entries)
+	if st := b.Stats(); st.Entries != entries {
+		t.Fatalf("%d entries", st.Entries)
+	}
+	if ratio := float64(counted) / float64(used); ratio < 0.7 || ratio > 1.4 {
+		t.Errorf("%d bytes are counted where %d are used", counted, used)
+	}
+	runtime.KeepAlive(s)
+}
+
+func TestStore_Set_tooCostly(t *testing.T) {
+	b := open(t, 1<<20)
+	s := otterstore.New[[]byte](b, nil)
+	set(t, s, "k", []byte("small"))
+	set(t, s, "k", make([]byte, 2<<20))
+	if v, ok := get(t, s, "k"); ok {
+		t.Errorf("%d bytes are kept in a budget of half of it", len(v))
+	}
+	if st := stats(t, s); st.Rejected != 1 || st.Entries != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestOptions_Cost(t *testing.T) {
+	b := open(t, 1<<20)
+	s := otterstore.New(b, &otterstore.Options[int]{
+		Cost: func(key string, e *store.Entry[int]) int64 { return int64(len(key) + e.Value) },
+	})
+	set(t, s, "abc", 100)
+	if got := stats(t, s).Bytes; got != 103 {
+		t.Errorf("Bytes is %d", got)
+	}
+	set(t, s, "abc", 200)
+	set(t, s, "d", -100)
+	if got := stats(t, s).Bytes; got != 204 { // the least cost is 1
+		t.Errorf("Bytes is %d", got)
+	}
+
+	plain := otterstore.New[string](b, nil)
+	bytes := func(e store.Entry[string]) int64 {
+		t.Helper()
+		if err := plain.Set(ctx, "k", e); err != nil {
+			t.Fatal(err)
+		}
+		return stats(t, plain).Bytes
+	}
+	small := bytes(store.Entry[string]{Value: "v"})
+	if got := bytes(store.Entry[string]{Value: strings.Repeat("v", 4096)}); got < small+4000 {
+		t.Errorf("4 KiB more count as %d more", got-small)
+	}
+	if got := bytes(store.Entry[string]{Value: "v", Size: 10_000}); got < small+9900 {
+		t.Errorf("a Size of 10,000 counts as %d", got-small)
+	}
+	if got := bytes(store.Entry[string]{Value: "v", Tags: []string{strings.Repeat("t", 100)}}); got < small+100 {
+		t.Errorf("a tag of 100 bytes counts as %d", got-small)
+	}
+}
+
+// An entry that is found expired is dropped.
+func TestStore_Get_dropsWhatExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := otterstore.NewBudget(1 << 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		s := otterstore.New[int](b, nil)
+		end := store.In(time.Minute)
+		if err := s.Set(ctx, "k", store.Entry[int]{Value: 1, ExpiresAt: end}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute - time.Millisecond)
+		if _, ok := get(t, s, "k"); !ok {
+			t.Error("gone a millisecond before its expiry")
+		}
+		time.Sleep(time.Millisecond)
+		if _, ok := get(t, s, "k"); ok {
+			t.Error("returned at the moment of its expiry")
+		}
+		if st := stats(t, s); st.Entries != 0 || st.Evictions != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// The engine decides what to keep by what is asked for.
+func TestStore_hitRatio(t *testing.T) {
+	if raceEnabled {
+		return // sync.Pool forgets at random under the race detector, and the engine with it
+	}
+	const held, all = 1000, 20_000
+	b := open(t, held)
+	s := otterstore.New(b, &otterstore.Options[uint64]{Cost: func(string, *store.Entry[uint64]) int64 { return 1 }})
+	zipf := rand.NewZipf(rand.New(rand.NewPCG(1, 2)), 1.1, 1, all-1)
+	for i := range 300_000 {
+		v := zipf.Uint64()
+		key := fmt.Sprint(v)
+		if got, ok := get(t, s, key); ok && got != v {
+			t.Fatalf("%d under %q", got, key)
+		} else if !ok {
+			set(t, s, key, v)
+		}
+		if i%64 == 0 {
+			b.Settle()
+		}
+	}
+	st := stats(t, s)
+	t.Logf("hit ratio %.3f, %+v", st.HitRatio(), st)
+	if st.HitRatio() < 0.6 {
+		t.Errorf("the hit ratio is %.3f", st.HitRatio())
+	}
+	if st.Entries > held*17/16+1 {
+		t.Errorf("%d entries where there is room for %d", st.Entries, held)
+	}
+}
