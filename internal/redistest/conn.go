@@ -100,13 +100,22 @@ func (s *Server) Do(args ...any) (any, error) {
 // keptConn returns the connection of Do, and whether it has been used before.
 func (s *Server) keptConn() (c *Conn, used bool, err error) {
 	s.mu.Lock()
+	c = s.conn
+	s.mu.Unlock()
+	if c != nil {
+		return c, true, nil
+	}
+	if c, err = s.Dial(); err != nil { // without the lock: Resume may be needed
+		return nil, false, err
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn != nil {
+	if s.conn != nil { // another call was faster
+		c.Close()
 		return s.conn, true, nil
 	}
-	c, err = s.Dial()
 	s.conn = c
-	return c, false, err
+	return c, false, nil
 }
 
 // Info returns the fields of a section of INFO; "" gives the default ones.
