@@ -126,7 +126,7 @@ func (s *Store[T]) invalidated(iv store.Invalidation) {
 	}
 	s.count.invalidations.Add(uint64(len(iv.Keys)))
 	for _, key := range iv.Keys {
-		s.dropL1(ctx, key)
+		_ = s.dropL1(ctx, key) // in memory: it fails only once L1 is closed
 		s.flights.Forget(key)
 	}
 }
@@ -138,8 +138,9 @@ func (s *Store[T]) dropL1(ctx context.Context, key string) error {
 	return err
 }
 
-// keepL1 keeps e in L1 if nothing happened to key since m was taken.
-func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) {
+// keepL1 keeps e in L1, and reports so, if nothing happened to key since m was
+// taken.
+func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) bool {
 	if most := s.opts.L1TTL; most > 0 {
 		if end := store.In(s.opts.jitter(most)); e.ExpiresAt == 0 || end < e.ExpiresAt {
 			e.ExpiresAt = end
@@ -152,6 +153,7 @@ func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) {
 	if !kept {
 		s.count.refused.Add(1)
 	}
+	return kept
 }
 
 func (s *Store[T]) errClosed(op, key string) error {

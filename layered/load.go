@@ -156,8 +156,9 @@ func (s *Store[T]) fill(ctx context.Context, key string, e store.Entry[T], l2err
 	case err != nil:
 		s.count.l2Errors.Add(1)
 		s.keepUnheard(key, m, e)
-	case watched:
-		s.keepL1(key, m, e)
+	case !watched || !s.keepL1(key, m, e):
+		// L2 no longer watches what L1 may have had before the fill.
+		_ = s.dropL1(ctx, key)
 	}
 	return e
 }
