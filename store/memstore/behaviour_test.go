@@ -133,6 +133,19 @@ func TestStore_Fill_expired(t *testing.T) {
 	}
 }
 
+func TestStore_version(t *testing.T) {
+	s := memstore.New[int](nil)
+	var last uint64
+	for range 3 {
+		set(t, s, "k", store.Entry[int]{Version: 7})
+		if e, err := s.Get(ctx, "k"); e.Version <= last || err != nil {
+			t.Errorf("the version after %d is %d, %v", last, e.Version, err)
+		} else {
+			last = e.Version
+		}
+	}
+}
+
 func TestStore_errors(t *testing.T) {
 	s := memstore.New[int](nil)
 	set(t, s, "k", store.Entry[int]{Value: 1})

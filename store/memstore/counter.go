@@ -42,7 +42,7 @@ func (s *Store[T]) add(key string, delta int64, ttl time.Duration) (int64, error
 		}
 	}
 	sum := it.sum + delta
-	if (sum > it.sum) != (delta > 0) && delta != 0 {
+	if (sum > it.sum) != (delta > 0) {
 		return 0, errOverflow
 	}
 	it.sum = sum

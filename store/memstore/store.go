@@ -168,10 +168,6 @@ func (s *Store[T]) write(key string, e store.Entry[T]) (kept store.Entry[T], ok 
 		delete(s.items, key)
 		return e, false
 	}
-	if e.Absent {
-		var zero T
-		e.Value = zero
-	}
 	s.version++
 	e.Version = s.version
 	s.keep(key, item[T]{Entry: e})
