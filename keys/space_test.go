@@ -7,11 +7,9 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
@@ -298,97 +296,6 @@ func TestSpace_Parse_others(t *testing.T) {
 	}
 }
 
-// What each key must be, whatever it was made of.
-func checkKey(t *testing.T, s, wide *keys.Space, maxLen int, tag string, parts []string) string {
-	t.Helper()
-	key := s.Tagged(tag, parts...)
-	if len(key) > maxLen {
-		t.Errorf("%q has %d bytes, more than %d", key, len(key), maxLen)
-	}
-	if !utf8.ValidString(key) {
-		t.Errorf("%q is not UTF-8", key)
-	}
-	if i := strings.IndexFunc(key, func(r rune) bool { return r < ' ' || r == 0x7f }); i >= 0 {
-		t.Errorf("%q has a control character", key)
-	}
-	if want := min(len(tag), 1); strings.Count(key, "{") != want || strings.Count(key, "}") != want {
-		t.Errorf("%q with the tag %q has the wrong braces", key, tag)
-	}
-	if !keys.Match(s.All(), key) {
-		t.Errorf("All does not match %q", key)
-	}
-	// In a space without a limit nothing but a long tag is shortened.
-	whole := wide.Tagged(tag, parts...) == key && (tag == "" || len(wide.Key(tag))-len(wide.Prefix()) <= 64)
-	gotTag, gotParts, ok := s.Parse(key)
-	if ok != whole || ok && (gotTag != tag || !slices.Equal(gotParts, parts)) {
-		t.Errorf("%q was made of %q, %q and parses as %q, %q, %v", key, tag, parts, gotTag, gotParts, ok)
-	}
-	return key
-}
-
-func FuzzSpace(f *testing.F) {
-	for _, part := range []string{"", "~", ":", "%", "%3A", "{", "}", "{a}", "é", "\xff", "\xc3", "\xa9", "\x00", "*",
-		strings.Repeat("x", 120), strings.Repeat("é%\xff", 50), "aaaaaaaaaaaaaaaaaaaaaaaaaa", "~aaaaaaaaaaaaaaaaaaaaaaaaaa"} {
-		f.Add("a", "", part, "b", uint8(2), "", "a", part+"b", uint8(2), uint8(0))
-		f.Add(part+"n", part, part, part, uint8(2), part, part+":", part, uint8(2), uint8(30))
-		f.Add("a", part, part, part, uint8(1), part, part, part, uint8(2), uint8(1))
-	}
-	f.Fuzz(func(t *testing.T, name, tag1, a1, b1 string, n1 uint8, tag2, a2, b2 string, n2, extra uint8) {
-		if name == "" || len(name) > 50 {
-			return
-		}
-		maxLen := 3*len(name) + len(":v0:") + 94 + int(extra)
-		s := space(t, name, &keys.Options{MaxLen: maxLen})
-		wide := space(t, name, &keys.Options{MaxLen: 1 << 30})
-		parts1 := []string{a1, b1}[:n1%3]
-		parts2 := []string{a2, b2}[:n2%3]
-		key1 := checkKey(t, s, wide, maxLen, tag1, parts1)
-		key2 := checkKey(t, s, wide, maxLen, tag2, parts2)
-		if same := tag1 == tag2 && slices.Equal(parts1, parts2); same != (key1 == key2) {
-			t.Errorf("%q, %q and %q, %q give %q and %q", tag1, parts1, tag2, parts2, key1, key2)
-		}
-		// Parsing is strict: what parses is exactly what is made of it.
-		if tag, parts, ok := s.Parse(s.Prefix() + a1); ok && s.Tagged(tag, parts...) != s.Prefix()+a1 {
-			t.Errorf("%q parses as %q, %q, which give another key", s.Prefix()+a1, tag, parts)
-		}
-	})
-}
-
-// Every pair of short part lists over the bytes that matter, without chance.
-func TestSpace_injective(t *testing.T) {
-	alphabet := []string{"a", ":", "~", "%", "{", "}", "\xc3", "\xa9", "3", "A"}
-	words := []string{""}
-	for _, a := range alphabet {
-		words = append(words, a)
-		for _, b := range alphabet {
-			words = append(words, a+b)
-		}
-	}
-	s := space(t, "a", nil)
-	seen := map[string]string{}
-	add := func(tag string, parts ...string) {
-		key := s.Tagged(tag, parts...)
-		made := fmt.Sprintf("%q %q", tag, parts)
-		if other, ok := seen[key]; ok {
-			t.Errorf("%s and %s give %q", made, other, key)
-		}
-		seen[key] = made
-	}
-	add("")
-	for _, a := range words {
-		add("", a)
-		if a != "" {
-			add(a)
-		}
-		for _, b := range words {
-			add("", a, b)
-			if a != "" {
-				add(a, b)
-			}
-		}
-	}
-}
-
 func TestSpace_shortened(t *testing.T) {
 	s := space(t, "a", nil)
 	long := strings.Repeat("x", 500)
@@ -412,60 +319,5 @@ func TestSpace_shortened(t *testing.T) {
 	}
 	if _, _, ok := s.Parse(s.Key(strings.Repeat("x", 201-len(s.Prefix())))); ok {
 		t.Error("a key of 201 bytes was not shortened")
-	}
-}
-
-func TestSpace_allocations(t *testing.T) {
-	if raceEnabled {
-		t.Log("allocations are counted without the race detector")
-		return
-	}
-	s := space(t, "listing", &keys.Options{Version: 3})
-	city, night := "são paulo", "2026-11-22"
-	buf := make([]byte, 0, 512)
-	long := strings.Repeat("x", 300)
-	for _, c := range []struct {
-		name string
-		want float64
-		do   func()
-	}{
-		{"Key", 1, func() { _ = s.Key("42", city, night) }},
-		{"KeyInt", 1, func() { _ = s.KeyInt(1 << 40) }},
-		{"Tagged", 1, func() { _ = s.Tagged("42", city, night) }},
-		{"AppendKey", 0, func() { buf = s.AppendKey(buf[:0], "42", city, night) }},
-		{"AppendKey, shortened", 0, func() { buf = s.AppendKey(buf[:0], "42", long) }},
-		{"AppendKeyInt", 0, func() { buf = s.AppendKeyInt(buf[:0], 1<<40) }},
-		{"AppendTagged", 0, func() { buf = s.AppendTagged(buf[:0], "42", city, night) }},
-		{"Match", 0, func() { keys.Match("listing:*:[0-9]*", "listing:v3:42") }},
-	} {
-		if got := testing.AllocsPerRun(100, c.do); got > c.want {
-			t.Errorf("%s allocates %v times, want at most %v", c.name, got, c.want)
-		}
-	}
-}
-
-func BenchmarkSpace(b *testing.B) {
-	s := space(b, "listing", &keys.Options{Version: 3})
-	buf := make([]byte, 0, 512)
-	long := strings.Repeat("x", 300)
-	for _, c := range []struct {
-		name string
-		do   func()
-	}{
-		{"Key", func() { _ = s.Key("42", "photos", "1") }},
-		{"Key/escaped", func() { _ = s.Key("42", "são:paulo", "100%") }},
-		{"Key/shortened", func() { _ = s.Key("42", long) }},
-		{"KeyInt", func() { _ = s.KeyInt(123456789) }},
-		{"Tagged", func() { _ = s.Tagged("42", "photos", "1") }},
-		{"AppendKey", func() { buf = s.AppendKey(buf[:0], "42", "photos", "1") }},
-		{"Concatenation", func() { _ = s.Prefix() + strings.Join([]string{"42", "photos", "1"}, ":") }},
-		{"Sprintf", func() { _ = fmt.Sprintf("listing:v%d:%s:%s:%d", 3, "42", "photos", 1) }},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				c.do()
-			}
-		})
 	}
 }
