@@ -3,9 +3,9 @@ package layered
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
+	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
 )
 
@@ -81,12 +81,7 @@ func orDefault(d, def time.Duration) time.Duration {
 }
 
 // jitter takes a random part off d.
-func (o *Options[T]) jitter(d time.Duration) time.Duration {
-	if o.Jitter == 0 || d == store.Forever {
-		return d
-	}
-	return d - time.Duration(o.Jitter*rand.Float64()*float64(d))
-}
+func (o *Options[T]) jitter(d time.Duration) time.Duration { return keys.Jitter(d, o.Jitter) }
 
 // NewEntry returns an entry of v that is fresh for ttl from now, less the jitter,
 // and then stale for Options.StaleFor. A ttl of 0 means Options.TTL, a negative
