@@ -21,6 +21,7 @@ type Client struct {
 	opt       rueidis.ClientOption
 	deadlines deadlines
 	watchers  watchers
+	tracked   tracked
 
 	// clientSide is set once there is a view that reads from the cache of T.
 	clientSide atomic.Bool

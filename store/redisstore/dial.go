@@ -58,6 +58,9 @@ func urlError(err error) error {
 	text := err.Error()
 	if ours, ok := strings.CutPrefix(text, "redis: "); ok {
 		what, _, _ := strings.Cut(ours, ":")
+		if strings.Contains(what, "scheme") {
+			what += ": want redis://, rediss:// or unix://"
+		}
 		return errors.New(what)
 	}
 	return errors.New("malformed URL")
@@ -150,18 +153,6 @@ func (c *Client) open() (*links, error) {
 	return &links{t: t, w: w}, nil
 }
 
-// dialTracked dials for T. The watchers hear of a lost connection here already,
-// and from Read below, because rueidis may serve commands on the new connection
-// before it reports the end of the old one.
-func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
-	c.watchers.tellAll()
-	nc, err := c.dial(ctx, addr, d, conf)
-	if err != nil {
-		return nil, err
-	}
-	return &trackedConn{Conn: nc, lost: c.watchers.tellAll}, nil
-}
-
 // dial does what rueidis does without a DialCtxFn of ours.
 func (c *Client) dial(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (nc net.Conn, err error) {
 	switch {
@@ -187,18 +178,4 @@ func tcpOf(nc net.Conn) *net.TCPConn {
 	}
 	tcp, _ := nc.(*net.TCPConn)
 	return tcp
-}
-
-// A trackedConn tells when nothing more can be read from it.
-type trackedConn struct {
-	net.Conn
-	lost func()
-}
-
-func (c *trackedConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if err != nil {
-		c.lost()
-	}
-	return n, err
 }

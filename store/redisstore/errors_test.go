@@ -74,7 +74,9 @@ func TestErrors_killed(t *testing.T) {
 
 func TestErrors_paused(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	c := dialWith(t, &redisstore.Dialer{Timeout: 100 * time.Millisecond}, to(srv))
+	opt := to(srv)
+	opt.ConnWriteTimeout = time.Hour // nothing but the timeout ends an operation
+	c := dialWith(t, &redisstore.Dialer{Timeout: 100 * time.Millisecond}, opt)
 	s := strings(c, prefix())
 	if err := srv.Pause(); err != nil {
 		t.Fatal(err)

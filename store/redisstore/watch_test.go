@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"net"
 	"slices"
+	stdstrings "strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -203,6 +205,67 @@ func TestStore_Watch_connectionLost(t *testing.T) {
 			redistest.WaitFor(t, "the peer to be there again", func() bool { return peer.Ping(ctx) == nil })
 		})
 	}
+}
+
+// A tattleConn calls closing before it is closed.
+type tattleConn struct {
+	net.Conn
+	closing func()
+}
+
+func (c tattleConn) Close() error {
+	c.closing()
+	return c.Conn.Close()
+}
+
+// TestStore_Watch_order holds All to its place: before a connection is made, and
+// before rueidis has even closed the one that was lost, after which it might
+// serve commands on the next.
+func TestStore_Watch_order(t *testing.T) {
+	srv := redistest.Start(t, nil)
+	proxy := redistest.StartProxy(t, srv.Addr())
+	srv.Kill()
+	var watching atomic.Pointer[listener]
+	var dials, closes atomic.Int64
+	opt := to(srv)
+	opt.ForceSingleClient = true
+	opt.InitAddress = []string{proxy.Addr()}
+	opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+		l := watching.Load()
+		if l != nil && dials.Add(1) == 1 && l.alls() == 0 { // the first is that of T
+			t.Error("dialled before All was told")
+		}
+		nc, err := d.DialContext(ctx, "tcp", addr)
+		return tattleConn{nc, func() {
+			if l != nil && closes.Add(1) == 1 && l.alls() < 2 {
+				t.Error("closed before All was told")
+			}
+		}}, err
+	}
+	c := dialWith(t, &redisstore.Dialer{Lazy: true, Timeout: patience}, opt)
+	s := strings(c, prefix())
+	l := watch(t, s)
+	if err := srv.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	watching.Store(l)
+	get(t, s, "k", "")
+	if l.alls() != 1 {
+		t.Errorf("All was told %d times, want once", l.alls())
+	}
+	// Let the server end T alone, while nothing is written to it.
+	id, err := srv.Do("CLIENT", "LIST")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range stdstrings.Lines(id.(string)) {
+		if stdstrings.Contains(line, "flags=t") {
+			if _, err := srv.Do("CLIENT", "KILL", "ID", stdstrings.TrimPrefix(stdstrings.Fields(line)[0], "id=")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	redistest.WaitFor(t, "the end of T", func() bool { return closes.Load() > 0 })
 }
 
 func TestStore_Watch_restart(t *testing.T) {
