@@ -192,3 +192,25 @@ func TestNamespaces(t *testing.T) {
 		t.Errorf("Clear took somebody else's key: %v", v)
 	}
 }
+
+// While Redis is down, L1 keeps what was loaded: that each read dials again is
+// not taken for another loss.
+func TestRedisDown_L1Serves(t *testing.T) {
+	server := redistest.Start(t, nil)
+	var src table
+	c := open(t, server.URL(), &src, nil)
+	c.Get(t.Context(), 0)
+	server.Kill()
+	redistest.WaitFor(t, "the loss to be noticed", func() bool { return c.Stats().Lost > 1 })
+	redistest.WaitFor(t, "L1 to serve all rows that were read a moment ago", func() bool {
+		for id := range 64 {
+			c.Get(t.Context(), id)
+		}
+		before := c.Stats()
+		for id := range 64 {
+			c.Get(t.Context(), id)
+		}
+		after := c.Stats()
+		return after.L1Hits-before.L1Hits == 64 && after.Loads == before.Loads
+	})
+}
