@@ -21,8 +21,10 @@ func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, co
 		return nil, err
 	}
 	c.tracked.opened(addr)
-	return &trackedConn{Conn: nc, lost: func() {
-		c.watchers.tellAll()
+	return &trackedConn{Conn: nc, lost: func(heard bool) {
+		if heard { // else nothing was read through it that could have changed
+			c.watchers.tellAll()
+		}
 		c.tracked.closed(addr)
 	}}, nil
 }
@@ -59,17 +61,24 @@ func (t *tracked) closed(addr string) {
 	t.open[addr]--
 }
 
-// A trackedConn tells when nothing more can be read from it.
+// A trackedConn tells when nothing more can be read from it, and whether
+// anything ever was.
 type trackedConn struct {
 	net.Conn
-	once sync.Once
-	lost func()
+	lost func(heard bool)
+
+	// Of the one goroutine that reads:
+	heard, over bool
 }
 
 func (c *trackedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err != nil {
-		c.once.Do(c.lost)
+	if n > 0 {
+		c.heard = true
+	}
+	if err != nil && !c.over {
+		c.over = true
+		c.lost(c.heard)
 	}
 	return n, err
 }
