@@ -1,0 +1,79 @@
+package benchmarks_test
+
+import (
+	"slices"
+	"time"
+)
+
+// Times on a busy or throttled machine drift by more than what is to be shown, so
+// a contender is never measured first and its baseline later. They take turns in
+// short rounds (base, other, other, base, base, ...), each round gives a ratio,
+// and the median of the ratios counts.
+
+// A turn does n pieces of work.
+type turn func(n int) error
+
+// A comparison is the outcome of interleave.
+type comparison struct {
+	base, other time.Duration // for one piece of work: the medians
+	ratio       float64       // other / base: the median over the rounds
+	low, high   float64       // the quartiles of it
+}
+
+// interleave compares two ways to do the same work. A turn takes about as long as
+// slice says; a slice of 0 does 64 pieces of work, which shows that it works.
+func interleave(rounds int, slice time.Duration, base, other turn) (c comparison, err error) {
+	var n [2]int
+	for i, t := range []turn{base, other} {
+		if n[i], err = calibrate(t, slice); err != nil {
+			return c, err
+		}
+	}
+	bases, others, ratios := make([]float64, rounds), make([]float64, rounds), make([]float64, rounds)
+	for round := range rounds {
+		first, second := &bases[round], &others[round]
+		if round%2 == 0 {
+			if *first, err = clock(base, n[0]); err == nil {
+				*second, err = clock(other, n[1])
+			}
+		} else {
+			if *second, err = clock(other, n[1]); err == nil {
+				*first, err = clock(base, n[0])
+			}
+		}
+		if err != nil {
+			return c, err
+		}
+		ratios[round] = *second / *first
+	}
+	return comparison{
+		base: time.Duration(quantile(bases, 0.5)), other: time.Duration(quantile(others, 0.5)),
+		ratio: quantile(ratios, 0.5), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75),
+	}, nil
+}
+
+// calibrate returns how many pieces of work t does in a slice.
+func calibrate(t turn, slice time.Duration) (int, error) {
+	for n := 64; ; n *= 4 {
+		per, err := clock(t, n)
+		if err != nil {
+			return 0, err
+		}
+		if took := per * float64(n); took >= float64(slice)/8 {
+			return max(64, int(float64(slice)/per)), nil
+		}
+	}
+}
+
+// clock returns the nanoseconds that a piece of work takes.
+func clock(t turn, n int) (float64, error) {
+	start := time.Now()
+	err := t(n)
+	return float64(max(1, time.Since(start))) / float64(n), err
+}
+
+// quantile returns the value that a share q of the values are below.
+func quantile(values []float64, q float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	return s[int(q*float64(len(s)-1)+0.5)]
+}

@@ -1,0 +1,115 @@
+package benchmarks_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/redis/rueidis"
+
+	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+var callerCounts = []int{1, 64, 256}
+
+// BenchmarkL2Hit reads hot keys from Redis, without an L1, so that every read
+// goes there. The baseline is impl=rueidis: GET through a bare client with one
+// connection, and the same decoding of the same bytes.
+//
+// gets/op is how many GETs Redis saw for each read. Callers of impl=strata who
+// want the same key at the same moment share one.
+func BenchmarkL2Hit(b *testing.B) {
+	benchL2Hit(b, "reflection", newListing, idOf)
+	benchL2Hit(b, "generated", newGenerated, idOfGenerated)
+}
+
+func benchL2Hit[V any](b *testing.B, decoding string, of func(int) V, id func(V) int64) {
+	impls := l2Impls(b, of, id)
+	for _, callers := range callerCounts {
+		for _, impl := range impls {
+			b.Run(fmt.Sprintf("callers=%d/decoding=%s/impl=%s", callers, decoding, impl.name), func(b *testing.B) {
+				before := reads(b)
+				benchCallers(b, impl, callers)
+				b.StopTimer()
+				b.ReportMetric(float64(reads(b)-before)/float64(b.N), "gets/op")
+			})
+		}
+	}
+}
+
+// l2Impls returns contenders whose hot keys are in Redis. Between the baseline
+// and our store are two that tell what its parts cost: a connection whose reads
+// the server tracks, and PTTL beside the GET.
+func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender {
+	t.Helper()
+	at := prefix()
+	remote := redisstore.New(dial(t), &redisstore.Options[V]{Prefix: at})
+	full, head := fillRemote(t, remote, at, of)
+	bare := openLayered(t, nil, remote)
+	cache := openCacheOn[string, V](t, &strata.Config{RedisURL: server(t).URL(), Memory: -1, Prefix: prefix()}, nil)
+	for i, name := range names {
+		fill(t, cache.Set(ctx, name, of(i)))
+	}
+
+	m := codec.Msgpack[V]()
+	decode := func(i int, r rueidis.RedisResult) error {
+		blob, err := r.AsBytes()
+		if err != nil {
+			return err
+		}
+		v, err := m.Decode(blob[head:])
+		return check(v, err, i, id)
+	}
+	get := func(c rueidis.Client) func(int) error {
+		return func(i int) error { return decode(i, c.Do(ctx, c.B().Get().Key(full[i]).Build())) }
+	}
+	plain, tracked := dialRaw(t, false), dialRaw(t, true)
+	return []contender{
+		{"rueidis", get(plain)},
+		{"rueidis-tracked", get(tracked)},
+		{"rueidis-pair", func(i int) error {
+			b := tracked.B()
+			r := tracked.DoMulti(ctx, b.Pttl().Key(full[i]).Build(), b.Get().Key(full[i]).Build())
+			if _, err := r[0].AsInt64(); err != nil {
+				return err
+			}
+			return decode(i, r[1])
+		}},
+		{"redisstore", func(i int) error {
+			e, err := remote.Get(ctx, names[i])
+			return check(e.Value, err, i, id)
+		}},
+		{"layered", func(i int) error {
+			e, err := bare.Get(ctx, names[i])
+			return check(e.Value, err, i, id)
+		}},
+		{"strata", func(i int) error {
+			v, err := cache.Get(ctx, names[i])
+			return check(v, err, i, id)
+		}},
+	}
+}
+
+// fillRemote puts the hot keys into Redis. It returns what they are called
+// there, and how many bytes of a record come before the encoded value.
+func fillRemote[V any](t testing.TB, remote *redisstore.Store[V], prefix string, of func(int) V) (full []string, head int) {
+	t.Helper()
+	for i, name := range names {
+		fill(t, remote.Set(ctx, name, store.Entry[V]{Value: of(i), ExpiresAt: store.In(life), LoadedAt: store.Now()}))
+		full = append(full, prefix+name)
+	}
+	e, err := remote.Get(ctx, names[0])
+	fill(t, err)
+	size, err := server(t).Do("STRLEN", full[0])
+	fill(t, err)
+	return full, int(size.(int64)) - e.Size
+}
+
+func check[V any](v V, err error, i int, id func(V) int64) error {
+	if err == nil && id(v) != int64(i) {
+		err = errWrong
+	}
+	return err
+}

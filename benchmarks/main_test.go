@@ -1,0 +1,117 @@
+package benchmarks_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/rueidis"
+	"go.uber.org/goleak"
+
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+// measure is off in "go test": what it makes long takes part with a few
+// operations then, which shows that it works and no more.
+var measure = flag.Bool("measure", false, "run TestRatios and TestHitRatio in full and print their tables (with -v)")
+
+var ctx = context.Background()
+
+var (
+	sharedServer = sync.OnceValues(func() (*redistest.Server, error) {
+		return redistest.New(&redistest.Options{MaxMemory: "2gb", MaxMemoryPolicy: "allkeys-lru"})
+	})
+	serverUsed atomic.Bool
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(closing{m}) }
+
+// closing stops the server before leaks are looked for.
+type closing struct{ m *testing.M }
+
+func (c closing) Run() int {
+	code := c.m.Run()
+	if serverUsed.Load() {
+		if s, err := sharedServer(); err == nil {
+			s.Close()
+		}
+	}
+	return code
+}
+
+// server returns a Redis server that this process has to itself.
+func server(t testing.TB) *redistest.Server {
+	t.Helper()
+	serverUsed.Store(true)
+	s, err := sharedServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// dial opens a connection of ours.
+func dial(t testing.TB) *redisstore.Client {
+	t.Helper()
+	c, err := redisstore.Dial(rueidis.ClientOption{InitAddress: []string{server(t).Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// dialRaw opens a bare client with one pipelined connection, as ours is. If
+// tracked, the server tracks what it reads, as it does for ours.
+func dialRaw(t testing.TB, tracked bool) rueidis.Client {
+	t.Helper()
+	opt := rueidis.ClientOption{
+		InitAddress: []string{server(t).Addr()}, PipelineMultiplex: -1, BlockingPipeline: -1, DisableCache: !tracked,
+	}
+	if tracked {
+		opt.ClientTrackingOptions = []string{"OPTOUT", "NOLOOP"}
+		opt.OnInvalidations = func([]rueidis.RedisMessage) {}
+	}
+	c, err := rueidis.NewClient(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+var lastPrefix atomic.Int64
+
+// prefix returns one that nothing else in the server has.
+func prefix() string { return "b" + strconv.FormatInt(lastPrefix.Add(1), 10) + ":" }
+
+func openLayered[T any](t testing.TB, l1, l2 store.Store[T]) *layered.Store[T] {
+	t.Helper()
+	s, err := layered.New(l1, l2, &layered.Options[T]{TTL: life})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// reads returns how many keys the server has looked up for GET and MGET so far.
+func reads(t testing.TB) (n int64) {
+	t.Helper()
+	info, err := server(t).Info("commandstats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls int64
+	if _, err := fmt.Sscanf(info["cmdstat_get"], "calls=%d", &calls); err == nil {
+		n += calls
+	}
+	return n
+}
