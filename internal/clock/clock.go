@@ -18,9 +18,10 @@ const (
 	// used: it stops after one to two such spans without a reader.
 	linger = 50
 
-	// near is how close to a moment Passed asks for the exact time. It is
-	// many ticks, because a busy machine runs the ticking goroutine late.
-	near = store.Time(50)
+	// near is how close to a moment Passed asks for the exact time, in
+	// milliseconds. It is many ticks, because a machine with more to do than
+	// it can runs the ticking goroutine late: by 150 ms, and more, has been seen.
+	near = store.Time(1000)
 )
 
 // A Coarse clock tells the present moment up to two ticks (4 ms) late, at the
@@ -56,9 +57,9 @@ func (c *Coarse) Now() store.Time {
 	return store.Time(now)
 }
 
-// Passed reports whether t has passed. In the last 50 ms before t it asks the
-// exact clock, so that it is not late even where Now is. The zero Time never
-// passes.
+// Passed reports whether t has passed. In the last second before t it asks the
+// exact clock, so that it is right even where Now is late by as much. The zero
+// Time never passes.
 func (c *Coarse) Passed(t store.Time) bool {
 	// The usual answer, without another call.
 	if now := store.Time(c.now.Load()); now != 0 && t-now > near && c.used.Load() {

@@ -94,12 +94,28 @@ func TestCoarse_Passed_atTheVeryMillisecond(t *testing.T) {
 		if c.Passed(0) {
 			t.Error("the zero Time has passed")
 		}
-		end := store.In(333 * time.Millisecond)
+		end := store.In(1333 * time.Millisecond)
 		for store.Now() < end+100 {
 			if got, want := c.Passed(end), store.Now() >= end; got != want {
 				t.Fatalf("%d ms before the moment: Passed is %v", end-store.Now(), got)
 			}
 			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
+// A clock that is held up by most of a second makes Passed late by nothing.
+func TestCoarse_Passed_whenTheClockIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clock.New()
+		defer c.Stop()
+		c.Now()
+		c.Delay(900)
+		if late := store.Now() - c.Now(); late < 900 {
+			t.Fatalf("the clock is late by %d ms only", late)
+		}
+		if !c.Passed(store.Now()) {
+			t.Error("Passed does not notice")
 		}
 	})
 }
@@ -128,7 +144,7 @@ func TestCoarse_Now_allocatesNothing(t *testing.T) {
 	c := clock.New()
 	defer c.Stop()
 	c.Now()
-	if n := testing.AllocsPerRun(1000, func() { c.Passed(c.Now() + 1000) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { c.Passed(c.Now() + 5000) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -140,6 +156,15 @@ func BenchmarkNow(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			c.Now()
+		}
+	})
+	b.Run("Passed", func(b *testing.B) {
+		c := clock.New()
+		defer c.Stop()
+		end := store.In(time.Hour)
+		b.ReportAllocs()
+		for b.Loop() {
+			c.Passed(end)
 		}
 	})
 	b.Run("time.Now", func(b *testing.B) {
