@@ -1,7 +1,9 @@
 package ristrettostore_test
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,4 +125,55 @@ func TestBudget_boundsWhatIsUnderWay(t *testing.T) {
 	if st := b.Stats(); st.Bytes > limit {
 		t.Errorf("settled: %d bytes in a budget of %d", st.Bytes, limit)
 	}
+}
+
+// The engine makes no room for entries that grow, so growing has an end.
+func TestBudget_boundsGrowth(t *testing.T) {
+	const limit, keys = 10_000, 100
+	b := open(t, limit)
+	s := ristrettostore.New(b, &ristrettostore.Options[int]{
+		Cost: func(_ string, e *store.Entry[int]) int64 { return int64(e.Value) },
+	})
+	for _, cost := range []int{50, 100, 1000, 5000} {
+		for i := range keys {
+			set(t, s, fmt.Sprint(i), cost)
+		}
+		b.Settle()
+		if st := b.Stats(); st.Bytes > limit+limit/16 {
+			t.Errorf("at %d each: %+v", cost, st)
+		}
+		if err := b.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	if st := stats(t, s); st.Rejected == 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// The engine would panic, or race, if it were closed while a Get uses it.
+func TestBudget_Close_waitsForGets(t *testing.T) {
+	b := open(t, 1<<20)
+	s := ristrettostore.New[int](b, nil)
+	end := s.BeginGet("k")
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		b.Close()
+	}()
+	for { // until Close has begun
+		if _, err := s.Get(ctx, "k"); errors.Is(err, store.ErrClosed) {
+			break
+		}
+	}
+	for range 1000 {
+		runtime.Gosched()
+	}
+	select {
+	case <-closed:
+		t.Error("Close returned while a Get was under way")
+	default:
+	}
+	end()
+	<-closed
 }

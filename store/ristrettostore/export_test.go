@@ -73,3 +73,10 @@ func (b *Budget) Check() error {
 	}
 	return nil
 }
+
+// BeginGet is a Get of key that is under way until end is called.
+func (s *Store[T]) BeginGet(key string) (end func()) {
+	n := s.view.At(s.view.Hash(key))
+	n.Begun.Add(1)
+	return func() { n.Misses.Add(1) }
+}

@@ -6,7 +6,7 @@
 // read at once, and what it replaced never comes back: see cell.go for how. What
 // remains is that the engine may refuse a new entry, at once or a moment
 // later; Stats counts it as Rejected. See package otterstore for an engine
-// that keeps what was set, and in most measurements is the better one.
+// that is quicker and drops no Set.
 package ristrettostore
 
 import (
