@@ -24,7 +24,8 @@ type Entry[T any] struct {
 	Tags []string
 
 	// Version identifies the write that produced this copy. It is opaque, and
-	// zero if the store does not have one.
+	// zero if the store does not have one. In-process stores keep one that is
+	// given to Set, so that a copy can be told by it; others give their own.
 	Version uint64
 
 	// Absent says that the source has no value under this key, and that this

@@ -137,12 +137,16 @@ func TestStore_version(t *testing.T) {
 	s := memstore.New[int](nil)
 	var last uint64
 	for range 3 {
-		set(t, s, "k", store.Entry[int]{Version: 7})
+		set(t, s, "k", store.Entry[int]{})
 		if e, err := s.Get(ctx, "k"); e.Version <= last || err != nil {
 			t.Errorf("the version after %d is %d, %v", last, e.Version, err)
 		} else {
 			last = e.Version
 		}
+	}
+	set(t, s, "k", store.Entry[int]{Version: 7 << 40}) // a copy of what another tier keeps
+	if e, err := s.Get(ctx, "k"); e.Version != 7<<40 || err != nil {
+		t.Errorf("the version is %d, %v, want the one that was given", e.Version, err)
 	}
 }
 

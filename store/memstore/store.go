@@ -168,8 +168,10 @@ func (s *Store[T]) write(key string, e store.Entry[T]) (kept store.Entry[T], ok 
 		delete(s.items, key)
 		return e, false
 	}
-	s.version++
-	e.Version = s.version
+	if e.Version == 0 { // else it is a copy of what another tier keeps
+		s.version++
+		e.Version = s.version
+	}
 	s.keep(key, item[T]{Entry: e})
 	return e, true
 }

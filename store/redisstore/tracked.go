@@ -21,12 +21,7 @@ func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, co
 		return nil, err
 	}
 	c.tracked.opened(addr)
-	return &trackedConn{Conn: nc, lost: func(heard bool) {
-		if heard { // else nothing was read through it that could have changed
-			c.watchers.tellAll()
-		}
-		c.tracked.closed(addr)
-	}}, nil
+	return &trackedConn{Conn: nc, client: c, addr: addr}, nil
 }
 
 // tracked counts the open tracking connections by address. An address that was
@@ -61,24 +56,20 @@ func (t *tracked) closed(addr string) {
 	t.open[addr]--
 }
 
-// A trackedConn tells when nothing more can be read from it, and whether
-// anything ever was.
+// A trackedConn tells the watchers when nothing more can be read from it.
 type trackedConn struct {
 	net.Conn
-	lost func(heard bool)
-
-	// Of the one goroutine that reads:
-	heard, over bool
+	client *Client
+	addr   string
+	over   bool // of the one goroutine that reads
 }
 
 func (c *trackedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 {
-		c.heard = true
-	}
 	if err != nil && !c.over {
 		c.over = true
-		c.lost(c.heard)
+		c.client.watchers.tellAll()
+		c.client.tracked.closed(c.addr)
 	}
 	return n, err
 }

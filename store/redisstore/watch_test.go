@@ -224,21 +224,22 @@ func (c tattleConn) Close() error {
 // a server that is down is dialled is no loss.
 func TestStore_Watch_order(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	proxy := redistest.StartProxy(t, srv.Addr())
 	srv.Kill()
 	var watching atomic.Pointer[listener]
 	var closes atomic.Int64
 	opt := to(srv)
 	opt.ForceSingleClient = true
-	opt.InitAddress = []string{proxy.Addr()}
 	opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
 		l := watching.Load()
 		nc, err := d.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return nil, err
+		}
 		return tattleConn{nc, func() {
 			if l != nil && closes.Add(1) == 1 && l.alls() < 1 {
 				t.Error("closed before All was told")
 			}
-		}}, err
+		}}, nil
 	}
 	c := dialWith(t, &redisstore.Dialer{Lazy: true, Timeout: patience}, opt)
 	s := strings(c, prefix())
