@@ -136,6 +136,7 @@ var refused = map[string]func(o *rueidis.ClientOption){
 	"RetryDelay": func(o *rueidis.ClientOption) {
 		o.RetryDelay = func(int, rueidis.Completed, error) time.Duration { return 0 }
 	},
+	//lint:ignore SA1019 deprecated settings can be set, too
 	"ReplicaSelector":       func(o *rueidis.ClientOption) { o.ReplicaSelector = func(uint16, []rueidis.NodeInfo) int { return 0 } },
 	"ReadNodeSelector":      func(o *rueidis.ClientOption) { o.ReadNodeSelector = func(uint16, []rueidis.NodeInfo) int { return 0 } },
 	"Dialer":                func(o *rueidis.ClientOption) { o.Dialer.KeepAlive = -1 },

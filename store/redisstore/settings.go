@@ -38,6 +38,7 @@ func checkSettings(opt *rueidis.ClientOption) error {
 	const replica = "a replica may not have your own last write yet"
 	refuse(opt.SendToReplicas != nil, "SendToReplicas", replica)
 	refuse(opt.ReplicaOnly, "ReplicaOnly", replica)
+	//lint:ignore SA1019 deprecated settings can be set, too
 	refuse(opt.ReplicaSelector != nil, "ReplicaSelector", replica)
 	refuse(opt.ReadNodeSelector != nil, "ReadNodeSelector", replica)
 	refuse(len(opt.Standalone.ReplicaAddress) > 0, "Standalone.ReplicaAddress", replica)

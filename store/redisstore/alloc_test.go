@@ -1,0 +1,46 @@
+//go:build !race
+
+package redisstore_test
+
+import (
+	"testing"
+
+	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+	"github.com/redis/rueidis"
+)
+
+// TestStore_allocations bounds what Get and Set allocate beyond the same commands
+// of rueidis: the Redis key, and for Get the list of two commands.
+func TestStore_allocations(t *testing.T) {
+	p := prefix()
+	s := redisstore.New(dial(t, to(server(t))), &redisstore.Options[[]byte]{Prefix: p, Codec: codec.Bytes()})
+	e := store.Entry[[]byte]{Value: make([]byte, 500)}
+	if err := s.Set(ctx, "k", e); err != nil {
+		t.Fatal(err)
+	}
+	opt := to(server(t))
+	opt.PipelineMultiplex, opt.AlwaysPipelining, opt.DisableCache = -1, true, true
+	raw, err := rueidis.NewClient(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	key := p + "k"
+	m := codec.Bytes()
+	get := testing.AllocsPerRun(500, func() {
+		r := raw.DoMulti(ctx, raw.B().Pttl().Key(key).Build(), raw.B().Get().Key(key).Build())
+		blob, _ := r[1].AsBytes()
+		m.Decode(blob)
+	})
+	set := testing.AllocsPerRun(500, func() {
+		raw.Do(ctx, raw.B().Set().Key(key+"2").Value("v").Build())
+	})
+	if n := testing.AllocsPerRun(500, func() { s.Get(ctx, "k") }); n > get+1 {
+		t.Errorf("Get allocates %v times, PTTL and GET with the same decoding %v", n, get)
+	}
+	if n := testing.AllocsPerRun(500, func() { s.Set(ctx, "k", e) }); n > set+1 {
+		t.Errorf("Set allocates %v times, SET %v", n, set)
+	}
+}
