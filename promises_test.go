@@ -6,6 +6,7 @@ package strata_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -275,5 +276,28 @@ func TestPromise_maxUnheard(t *testing.T) {
 		if (e.Tier == layered.L1) != (keep > 0) || err != nil {
 			t.Errorf("MaxUnheard %v: the second read came from %v, error %v", keep, e.Tier, err)
 		}
+	}
+}
+
+func TestPromise_tooLarge(t *testing.T) {
+	server := redistest.Start(t, nil)
+	b := backend(t, &strata.Config{RedisURL: server.URL(), MaxUnheard: time.Hour})
+	large := strings.Repeat("x", 5<<20)
+	pages, err := strata.New(b, "page", func(context.Context, string) (string, error) { return large, nil }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"large value", strings.Repeat("long key", 4<<10)} {
+		for _, want := range []layered.Tier{layered.Source, layered.L1} {
+			if e, err := pages.GetEntry(t.Context(), id); e.Tier != want || len(e.Value) != len(large) || err != nil {
+				t.Errorf("%.10s: %d bytes from %v, error %v; want all from %v", id, len(e.Value), e.Tier, err, want)
+			}
+		}
+		if err := pages.Set(t.Context(), id, large); !errors.Is(err, store.ErrTooLarge) {
+			t.Errorf("%.10s: Set: %v, want ErrTooLarge", id, err)
+		}
+	}
+	if n, err := server.Do("DBSIZE"); n != int64(0) || err != nil {
+		t.Errorf("Redis has %v keys, error %v; want none", n, err)
 	}
 }

@@ -28,8 +28,8 @@ type row struct {
 
 // header begins the table.
 func (r *report) header() {
-	r.line("", "reads", "from L1", "from L2", "of source", "median", "p99")
-	fmt.Fprintln(r.out, strings.Repeat("-", 94+10*btoi(r.l2)))
+	r.line("", "reads", "from L1", "from L2", "source reads", "median", "p99")
+	fmt.Fprintln(r.out, strings.Repeat("-", 96+10*btoi(r.l2)))
 }
 
 // row adds a line.
@@ -49,7 +49,7 @@ func (r *report) line(what, reads, l1, l2, loads, median, p99 string) {
 	if r.l2 {
 		fmt.Fprintf(r.out, " %9s", l2)
 	}
-	fmt.Fprintf(r.out, " %10s %9s %9s\n", loads, median, p99)
+	fmt.Fprintf(r.out, " %12s %9s %9s\n", loads, median, p99)
 }
 
 // check notes a claim, and whether it turned out to be true.
