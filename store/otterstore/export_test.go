@@ -6,7 +6,10 @@ import "fmt"
 func (s *Store[T]) Collide(mask uint64) { s.view.Mask = mask }
 
 // Settle has the engine do now what it does in the background.
-func (b *Budget) Settle() { b.cache.CleanUp() }
+func (b *Budget) Settle() {
+	b.sweeper.done.Wait()
+	b.cache.CleanUp()
+}
 
 // Check says what is wrong with the books. Nothing may be under way.
 func (b *Budget) Check() error {
