@@ -168,7 +168,7 @@ func bombs() map[string][]byte {
 		"zstd":                          repeatedZstd(huge),
 		"zstd without size":             repeatedZstdUnsized(huge),
 		"zstd that lies about its size": lyingZstd(huge, 1000),
-		"zstd of two frames":            append(repeatedZstd(1000), repeatedZstd(huge)[1:]...),
+		"zstd of two frames":            append(repeatedZstd(1000), repeatedZstd(huge / 2)[1:]...),
 		"s2 that lies about its size":   append([]byte{1, 0xe8, 0x07}, repeatedS2(huge)[6:]...),
 		"s2 that declares 4 GiB":        {1, 0xff, 0xff, 0xff, 0xff, 0x0f},
 		"zstd that declares 2^64":       append([]byte{2, 0x28, 0xb5, 0x2f, 0xfd, 0xe0}, bytes.Repeat([]byte{0xff}, 8)...),

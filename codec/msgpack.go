@@ -20,7 +20,9 @@ import (
 // the fields and their order.
 //
 // If T or *T has the methods MarshalMsg and UnmarshalMsg that
-// github.com/tinylib/msgp generates, they are used, and are several times as fast.
+// github.com/tinylib/msgp generates, they are used: encoding is then several times
+// as fast. The methods of an embedded type are methods of T too, so a struct that
+// embeds a generated type must be generated itself, or its own fields are lost.
 //
 // Nil slices and maps stay distinct from empty ones. A time comes back as the same
 // instant in the local zone. In interface values, integers come back as int64 or
@@ -121,6 +123,8 @@ func (c *MsgpackCodec[T]) decode(d *msgpackDecoder[T], src []byte) (err error) {
 	if c.generated != generatedNone {
 		d.in.at, err = unmarshalMsg(c.generated, src, &d.v)
 	} else {
+		// Not with UsePreallocateValues, as in msgpack.Unmarshal: it leaves a
+		// goroutine behind for every type.
 		d.dec.Reset(&d.in)
 		d.dec.UseLooseInterfaceDecoding(true)
 		err = d.dec.Decode(&d.v)

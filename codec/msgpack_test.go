@@ -78,7 +78,7 @@ func (tree) Generate(r *rand.Rand, _ int) reflect.Value {
 			n.Left, n.Flag = &left, new(bool)
 			n.Kids = []tree{gen(depth - 1), gen(0)}
 			n.Index = map[string]*base{"a": {ID: 1}, "none": nil, "": {Note: strings.Repeat("x", r.Intn(400))}}
-			n.Raw, n.Any = []byte{1, 2, 3}, map[int]string{-1: "m", 1 << 40: "p"}
+			n.Raw, n.Any = []byte{1, 2, 3}, map[int]string{-1: "m", 1 << 30: "p"}
 		}
 		return n
 	}
