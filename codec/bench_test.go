@@ -16,7 +16,7 @@ func benchmarkCodec[T any](b *testing.B, name string, c codec.Codec[T], v T) {
 	}
 	b.Run(name+"/encode", func(b *testing.B) {
 		b.ReportAllocs()
-		buf := make([]byte, 0, 4096)
+		buf := make([]byte, 0, 2*len(out)+4096)
 		for b.Loop() {
 			if _, err := codec.AppendFor(c, buf, "listing:42", v); err != nil {
 				b.Fatal(err)
