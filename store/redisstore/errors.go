@@ -100,6 +100,11 @@ func replyCause(text string, err error) error {
 	return err
 }
 
+// maxTries is how often something is tried that does no harm twice: once more after
+// a connection broke, and once more again if the dial that this one waited for was
+// given up by whoever made it.
+const maxTries = 3
+
 // isBroken reports whether err says that a connection broke under a command, or
 // could not be made, so that the command is worth a second try.
 func isBroken(ctx context.Context, err error) bool {

@@ -48,7 +48,7 @@ func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store
 func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map[string]store.Entry[T]) (first error) {
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
-	for try := 0; ; try++ {
+	for try := 1; ; try++ {
 		l, err := s.client.connected(call)
 		if err != nil {
 			return err
@@ -70,7 +70,7 @@ func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map
 				misses++
 			}
 		}
-		if try > 0 || !broken {
+		if try == maxTries || !broken {
 			s.stats.hits.Add(uint64(hits))
 			s.stats.misses.Add(uint64(misses))
 			return first

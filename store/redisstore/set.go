@@ -267,7 +267,7 @@ func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []erro
 		fillErrors(failed, err)
 		return 0
 	}
-	for try := 0; ; try++ {
+	for try := 1; ; try++ {
 		removed = 0
 		cmds := make([]rueidis.Completed, len(full))
 		for i, key := range full {
@@ -279,7 +279,7 @@ func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []erro
 			failed[i], removed = err, removed+int(n)
 			broken = broken || isBroken(call, err)
 		}
-		if try > 0 || !broken {
+		if try == maxTries || !broken {
 			break
 		}
 	}

@@ -22,7 +22,7 @@ func checkSettings(opt *rueidis.ClientOption) error {
 	refuse(opt.OnInvalidations != nil, "OnInvalidations", ours+": use Store.Watch")
 	refuse(opt.ClientTrackingOptions != nil, "ClientTrackingOptions", ours+": OPTOUT NOLOOP is what Watch and Fill rest on")
 	refuse(opt.NewCacheStoreFn != nil, "NewCacheStoreFn", ours+": a store of one's own might answer after the push")
-	refuse(opt.RetryDelay != nil, "RetryDelay", ours+": reads are tried twice, and then it is ErrUnavailable")
+	refuse(opt.RetryDelay != nil, "RetryDelay", ours+": reads are tried three times, and then it is ErrUnavailable")
 	refuse(opt.PipelineMultiplex != 0 && opt.PipelineMultiplex != -1, "PipelineMultiplex",
 		"must be 0 or -1: with several connections to a node, replies and pushes have no common order")
 

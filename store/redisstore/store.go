@@ -149,7 +149,7 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 func (s *Store[T]) get(ctx context.Context, full string) (e store.Entry[T], found bool, err error) {
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
-	for try := 0; ; try++ {
+	for try := 1; ; try++ {
 		l, err := s.client.connected(call)
 		if err != nil {
 			return e, false, err
@@ -159,7 +159,7 @@ func (s *Store[T]) get(ctx context.Context, full string) (e store.Entry[T], foun
 		} else {
 			e, found, err = s.getRemote(call, l, full)
 		}
-		if try > 0 || !isBroken(call, err) {
+		if try == maxTries || !isBroken(call, err) {
 			return e, found, err
 		}
 	}

@@ -25,7 +25,7 @@ var expireRules = []rule{{
 	run: func(c *check) {
 		at := store.In(short)
 		c.set("k", store.Entry[Value]{Value: number(1), ExpiresAt: at})
-		c.until("the entry expires", func() bool { return !c.lives("k", at) })
+		c.expires("k", at)
 		for _, key := range []string{"nothing", "k"} {
 			if ttl, err := store.TTL(c.ctx, c.s, key); err != store.ErrNotFound {
 				c.Errorf("TTL of %q returned %v, %v", key, ttl, err)
@@ -41,7 +41,7 @@ var expireRules = []rule{{
 		c.set("absent", store.Entry[Value]{Absent: true, ExpiresAt: store.In(hour)})
 		c.set("stale", store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), StaleAt: store.Now().Add(-hour)})
 		c.setNumber("value", 0)
-		c.until("the entry expires", func() bool { return !c.lives("expired", at) })
+		c.expires("expired", at)
 		c.get("value")
 		c.get("stale")
 		for key, want := range map[string]bool{

@@ -19,8 +19,8 @@ var lifeRules = []rule{{
 		c.set("value", e)
 		c.set("absent", store.Entry[Value]{Absent: true, ExpiresAt: e.ExpiresAt})
 		c.lives("value", e.ExpiresAt)
-		c.until("the value expires", func() bool { return !c.lives("value", e.ExpiresAt) })
-		c.until("the absent entry expires", func() bool { return !c.lives("absent", e.ExpiresAt) })
+		c.expires("value", e.ExpiresAt)
+		c.expires("absent", e.ExpiresAt)
 		c.gone("value", "after its expiry")
 		c.gone("absent", "after its expiry")
 		c.setNumber("value", 2)
@@ -49,7 +49,7 @@ var lifeRules = []rule{{
 		e := store.Entry[Value]{Value: number(2), ExpiresAt: store.In(short)}
 		c.setNumber("shorter", 1)
 		c.set("shorter", e)
-		c.until("the shortened one expires", func() bool { return !c.lives("shorter", e.ExpiresAt) })
+		c.expires("shorter", e.ExpiresAt)
 		c.holds("longer", 2)
 		c.holds("for ever", 2)
 	},
@@ -89,4 +89,12 @@ func (c *check) lives(key string, at store.Time) bool {
 		c.forgot(key)
 	}
 	return found
+}
+
+// expires waits until key, which expires at at, is gone, and until no operation
+// may find it any more, however it counts the time.
+func (c *check) expires(key string, at store.Time) {
+	c.Helper()
+	c.until("the entry expires", func() bool { return !c.lives(key, at) })
+	c.until("its expiry is certain", func() bool { return store.Now().Sub(at) >= c.tolerance() })
 }

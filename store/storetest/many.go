@@ -65,7 +65,7 @@ var manyRules = []rule{{
 	run: func(c *check) {
 		e := store.Entry[Value]{Value: number(1), ExpiresAt: store.In(short)}
 		c.set("k", e)
-		c.until("the entry expires", func() bool { return !c.lives("k", e.ExpiresAt) })
+		c.expires("k", e.ExpiresAt)
 		if found := c.getMany("k"); len(found) > 0 {
 			c.Errorf("got %v", found)
 		}
