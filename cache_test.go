@@ -265,7 +265,7 @@ type (
 	slug string
 	num  uint16
 	pair struct{ a, b int }
-	bad  struct{ a int }
+	bad  [2]int
 )
 
 func (p pair) MarshalText() ([]byte, error) {

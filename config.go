@@ -47,8 +47,7 @@ type Config struct {
 	Redis *redisstore.Client
 
 	// RedisOptional lets Open succeed while Redis cannot be reached: caches
-	// then work on L1 and their loaders, and use Redis when it is there. It is
-	// for a single server; a cluster or sentinels must be there at Open.
+	// then work on L1 and their loaders, and use Redis when it is there.
 	RedisOptional bool
 
 	// Prefix begins every key in Redis, so that several programs can share
@@ -80,7 +79,7 @@ const (
 // FromEnv returns the Config that the environment describes:
 //
 //	REDIS_URL              RedisURL
-//	REDIS_PASSWORD         RedisPassword
+//	REDIS_PASSWORD         RedisPassword, if REDIS_URL is set
 //	STRATA_REDIS_OPTIONAL  RedisOptional: "true" or "false"
 //	STRATA_PREFIX          Prefix
 //	STRATA_MEMORY          Memory: bytes, or with a unit as in "64MiB", "1GB"; "off" for no L1
@@ -91,9 +90,11 @@ const (
 // cannot be understood.
 func FromEnv() (*Config, error) {
 	c := &Config{
-		RedisURL:      os.Getenv("REDIS_URL"),
-		RedisPassword: os.Getenv("REDIS_PASSWORD"),
-		Prefix:        os.Getenv("STRATA_PREFIX"),
+		RedisURL: os.Getenv("REDIS_URL"),
+		Prefix:   os.Getenv("STRATA_PREFIX"),
+	}
+	if c.RedisURL != "" { // a password alone is somebody else's
+		c.RedisPassword = os.Getenv("REDIS_PASSWORD")
 	}
 	var errs []error
 	read := func(name string, parse func(string) error) {

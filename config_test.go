@@ -28,6 +28,14 @@ func TestFromEnv(t *testing.T) {
 	}
 }
 
+func TestFromEnv_passwordAlone(t *testing.T) {
+	t.Setenv("REDIS_URL", "")
+	t.Setenv("REDIS_PASSWORD", "of another program")
+	if c, err := strata.FromEnv(); err != nil || *c != (strata.Config{}) {
+		t.Errorf("FromEnv = %+v, %v, want the zero Config", c, err)
+	}
+}
+
 func TestFromEnv_values(t *testing.T) {
 	for v, want := range map[string]int64{"1": 1, "1B": 1, "2KB": 2000, "2KiB": 2048, "3 MB": 3e6, "1GiB": 1 << 30, "off": -1, "": 0} {
 		t.Setenv("STRATA_MEMORY", v)

@@ -118,17 +118,17 @@ func (s *Store[T]) Close() error {
 func (s *Store[T]) invalidated(iv store.Invalidation) {
 	ctx := context.Background()
 	if iv.All {
-		s.count.lost.Add(1)
 		s.guard.moveAll()
 		s.flights.ForgetAll()
 		_ = store.Clear(ctx, s.l1) // in memory; New saw to it that it can
+		s.count.lost.Add(1)        // last: who sees it counted sees it done
 		return
 	}
-	s.count.invalidations.Add(uint64(len(iv.Keys)))
 	for _, key := range iv.Keys {
 		_ = s.dropL1(ctx, key) // in memory: it fails only once L1 is closed
 		s.flights.Forget(key)
 	}
+	s.count.invalidations.Add(uint64(len(iv.Keys)))
 }
 
 // dropL1 removes key from L1 and overtakes the reads of it that are under way.

@@ -214,3 +214,43 @@ func TestRedisDown_L1Serves(t *testing.T) {
 		return after.L1Hits-before.L1Hits == 64 && after.Loads == before.Loads
 	})
 }
+
+// A Redis of any kind that is not there when the process starts is used once it is.
+func TestRedisOptional(t *testing.T) {
+	single := redistest.Start(t, nil)
+	cluster := redistest.StartCluster(t, 3)
+	sentinels := redistest.StartSentinel(t)
+	for name, tc := range map[string]struct {
+		url     string
+		servers []*redistest.Server
+	}{
+		"single":    {single.URL(), []*redistest.Server{single}},
+		"cluster":   {"redis://" + cluster.Addrs()[0] + "?addr=" + cluster.Addrs()[1], cluster.Nodes},
+		"sentinels": {"redis://" + sentinels.Addrs()[0] + "?master_set=" + redistest.MasterSet, append(sentinels.Sentinels, sentinels.Primary)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, s := range tc.servers {
+				s.Kill()
+			}
+			b, err := strata.Open(t.Context(), &strata.Config{RedisURL: tc.url, RedisOptional: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			var src table
+			c, err := strata.New(b, "row", src.load, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, err := c.Get(t.Context(), 1); v != 0 || err != nil {
+				t.Errorf("Get without Redis = %d, %v", v, err)
+			}
+			for _, s := range tc.servers {
+				if err := s.Restart(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			redistest.WaitFor(t, "Redis to take an invalidation", func() bool { return c.Delete(t.Context(), 1) == nil })
+		})
+	}
+}
