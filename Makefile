@@ -15,7 +15,7 @@ export GOWORK := off
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-race test-alloc check lint format-check vet staticcheck arch tidy-check \
+.PHONY: help test test-race test-alloc model check lint format-check vet staticcheck arch tidy-check \
 	format bench bench-compile fuzz cover cover-html quickstart clean need-go need-redis need-cc
 
 help: ## list the targets
@@ -37,6 +37,9 @@ test-alloc: need-go need-redis
 	@tests=$$(scripts/list-tests 'Test[A-Za-z0-9_]*Alloc[A-Za-z0-9_]*' $(PKG)) || exit 1; \
 	[ -n "$$tests" ] || exit 0; \
 	echo "go test -run Alloc"; go test -run Alloc $$(echo "$$tests" | cut -f 1 | sort -u)
+
+model: need-go ## explore the coherence protocol whole (docs/model.md): two minutes, 1.2 GB
+	STRATA_MODEL=all go test -count=1 -timeout 60m $(TESTFLAGS) ./internal/model
 
 check: lint test ## what has to pass before a commit: lint and test
 

@@ -13,8 +13,8 @@ const (
 	readers   = 3
 
 	// queueLen is how much a connection holds. Redis waits while a queue has too
-	// little room for what a step may send. Making it longer adds no states: a
-	// reader waits for its reply, and there is at most one push between two replies.
+	// little room for what a step may send. A longer one adds no states: a reader
+	// waits for its reply, and between two replies there is at most one push.
 	queueLen = 6
 )
 

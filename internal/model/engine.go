@@ -62,10 +62,9 @@ func explore[S comparable](initial S, successors func(*S, emit[S]), limit int) R
 		state S
 		at    uint32 // in way
 	}
-	level, res := []visit{{state: initial}}, Result{}
+	level, next, res := []visit{{state: initial}}, []visit(nil), Result{}
 	for depth := 0; len(level) > 0; depth++ {
 		res.Depth = depth
-		var next []visit
 		for i := range level {
 			v := &level[i]
 			successors(&v.state, func(what label, after S, broken violation) {
@@ -90,7 +89,7 @@ func explore[S comparable](initial S, successors func(*S, emit[S]), limit int) R
 		if res.States = len(seen); res.Broken != "" || res.States > limit {
 			return res
 		}
-		level = next
+		level, next = next, level[:0] // the memory of one level serves the next but one
 	}
 	res.Complete = true
 	return res

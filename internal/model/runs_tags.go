@@ -2,6 +2,8 @@ package model
 
 // tagRuns follow the protocol.
 var tagRuns = []Run{
+	{"T0a", "one InvalidateTags, the tag is evicted once", "", 99664, 28,
+		&tagRules{writes: 1, evictions: 1}},
 	{"T0", "two InvalidateTags, the tag is evicted twice, the clock is lost once", "", 13898489, 40,
 		&tagRules{writes: 2, evictions: 2, clockEvictions: 1}},
 	{"T0b", "one InvalidateTags, the tag is evicted three times, the clock is lost twice", "", 9170005, 45,
