@@ -1,6 +1,7 @@
 package benchmarks_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -23,6 +24,13 @@ var callerCounts = []int{1, 64, 256}
 func BenchmarkL2Hit(b *testing.B) {
 	benchL2Hit(b, "reflection", newListing, idOf)
 	benchL2Hit(b, "generated", newGenerated, idOfGenerated)
+}
+
+// BenchmarkL2HitInRequest is BenchmarkL2Hit with contexts that may be cancelled.
+func BenchmarkL2HitInRequest(b *testing.B) {
+	for _, impl := range inRequest(b) {
+		b.Run("callers=64/decoding=reflection/impl="+impl.name, func(b *testing.B) { benchCallers(b, impl, 64) })
+	}
 }
 
 func benchL2Hit[V any](b *testing.B, decoding string, of func(int) V, id func(V) int64) {
@@ -88,6 +96,40 @@ func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender 
 		{"strata", func(i int) error {
 			v, err := cache.Get(ctx, names[i])
 			return check(v, err, i, id)
+		}},
+	}
+}
+
+// inRequest returns the baseline and our store, called with a context that may
+// be cancelled, as one of a request may. Ours bounds it, which takes a timer.
+func inRequest(t testing.TB) []contender {
+	t.Helper()
+	request, cancel := context.WithCancel(ctx)
+	t.Cleanup(cancel)
+	at := prefix()
+	remote := redisstore.New(dial(t), &redisstore.Options[listing]{Prefix: at})
+	full, head := fillRemote(t, remote, at, newListing)
+	cache := openCacheOn[string, listing](t, &strata.Config{RedisURL: server(t).URL(), Memory: -1, Prefix: prefix()}, nil)
+	for i, name := range names {
+		fill(t, cache.Set(ctx, name, newListing(i)))
+	}
+	m, plain := codec.Msgpack[listing](), dialRaw(t, false)
+	return []contender{
+		{"rueidis", func(i int) error {
+			blob, err := plain.Do(request, plain.B().Get().Key(full[i]).Build()).AsBytes()
+			if err != nil {
+				return err
+			}
+			v, err := m.Decode(blob[head:])
+			return check(v, err, i, idOf)
+		}},
+		{"redisstore", func(i int) error {
+			e, err := remote.Get(request, names[i])
+			return check(e.Value, err, i, idOf)
+		}},
+		{"strata", func(i int) error {
+			v, err := cache.Get(request, names[i])
+			return check(v, err, i, idOf)
 		}},
 	}
 }

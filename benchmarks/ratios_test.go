@@ -113,6 +113,7 @@ func TestRatios(t *testing.T) {
 	}
 	ratiosL2(tab, "reflection", newListing, idOf)
 	ratiosL2(tab, "generated", newGenerated, idOfGenerated)
+	ratiosTo(tab, "L2 hit, 64 callers, in a request", inRequest(t), 64)
 	ratiosTo(tab, "batch of 100, L1", batchL1(t), 1)
 	ratiosTo(tab, "batch of 100, L2", batchL2(t), 1)
 	ratiosTo(tab, "miss and load, L1", loadsL1(t), 1)
