@@ -5,6 +5,7 @@ TESTFLAGS ?=
 BENCH     ?= .
 BENCHPKG  ?= ./benchmarks/...
 COUNT     ?= 6
+BENCHTIME ?= 300ms
 FUZZTIME  ?= 20
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
@@ -16,12 +17,12 @@ export GOWORK := off
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help test test-race test-alloc model check lint format-check vet staticcheck arch tidy-check \
-	format bench bench-compile fuzz cover cover-html quickstart clean need-go need-redis need-cc
+	format bench bench-ratios bench-hits bench-compile fuzz cover cover-html quickstart clean need-go need-redis need-cc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "  PKG, TESTFLAGS, BENCH, BENCHPKG, COUNT and FUZZTIME narrow or extend it:"
+	@echo "  PKG, TESTFLAGS, BENCH, BENCHPKG, BENCHTIME, COUNT and FUZZTIME narrow or extend it:"
 	@echo "    make test PKG=./layered/ TESTFLAGS='-run Delete -v'"
 	@echo "    STRATA_TEST_SERVER=valkey-server make test"
 
@@ -66,9 +67,16 @@ format: need-go ## gofmt every file
 
 # ---- measuring ---------------------------------------------------------------
 
-bench: need-go need-redis ## run the benchmarks: BENCH=pattern COUNT=6 BENCHPKG=./benchmarks/...
-	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(BENCHPKG)
+bench: need-go need-redis ## run the benchmarks: BENCH=pattern COUNT=6 BENCHTIME=300ms BENCHPKG=./benchmarks/...
+	@echo "# $$(git describe --always --dirty 2>/dev/null), $$(go env GOVERSION), $$(redis-server --version | cut -d ' ' -f 3), $$(uname -sr), $$(date -u +%F)"
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) -timeout 2h $(BENCHPKG)
 	@echo "to compare:  make bench > old.txt;  make bench > new.txt;  go run golang.org/x/perf/cmd/benchstat@latest old.txt new.txt" >&2
+
+bench-ratios: need-go need-redis ## compare with the bare libraries, in turns; goals and whether they are met
+	@go test ./benchmarks -run TestRatios -v -timeout 30m -args -measure $(RATIOFLAGS)
+
+bench-hits: need-go need-redis ## hit ratios of both engines on four traces
+	@go test ./benchmarks -run TestHitRatio -v -timeout 30m -args -measure
 
 bench-compile: need-go need-redis
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
