@@ -13,7 +13,7 @@ type call[T any] = flight.Call[Found[T]]
 // lead does the work of a flight: L2, then the source, then the way back.
 func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T]) (Found[T], error) {
 	key := c.Key()
-	old, l2err := s.behind(ctx, key)
+	old, l2err := s.behind(c.Values(), key) // L2 bounds its operations itself
 	if old.Tier != Source && !old.Stale {
 		return old, old.MissError()
 	}
@@ -27,7 +27,7 @@ func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T]) (Found[
 	if err != nil {
 		return s.failSafe(old, err)
 	}
-	c.Keep(func() { e = s.fill(ctx, key, e, l2err) })
+	c.Keep(func() { e = s.fill(c.Values(), key, e, l2err) })
 	return Found[T]{Entry: e}, e.MissError()
 }
 

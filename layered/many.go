@@ -180,7 +180,7 @@ func (s *Store[T]) batch(ctx context.Context, led []*call[T], load ManyLoader[T]
 		ks[i], byKey[c.Key()] = c.Key(), c
 	}
 	stale := make(map[string]Found[T])
-	l2err := s.behindMany(ctx, ks, byKey, stale)
+	l2err := s.behindMany(led[0].Values(), ks, byKey, stale)
 	if len(byKey) == 0 {
 		return nil
 	}
@@ -190,7 +190,7 @@ func (s *Store[T]) batch(ctx context.Context, led []*call[T], load ManyLoader[T]
 		c.Renew() // see lead
 	}
 	loaded, err := s.loadMany(ctx, ks, load)
-	s.fillMany(ctx, byKey, loaded, l2err)
+	s.fillMany(byKey, loaded, l2err)
 	for key := range byKey {
 		if _, ok := loaded[key]; ok {
 			continue
@@ -265,7 +265,7 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 const fillers = 32
 
 // fillMany keeps what was loaded and finishes its calls.
-func (s *Store[T]) fillMany(ctx context.Context, byKey map[string]*call[T], loaded map[string]store.Entry[T], l2err error) {
+func (s *Store[T]) fillMany(byKey map[string]*call[T], loaded map[string]store.Entry[T], l2err error) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, fillers)
 	for key, e := range loaded {
@@ -273,7 +273,7 @@ func (s *Store[T]) fillMany(ctx context.Context, byKey map[string]*call[T], load
 		wg.Go(func() {
 			defer func() { <-slots }()
 			c := byKey[key]
-			c.Keep(func() { e = s.fill(ctx, key, e, l2err) })
+			c.Keep(func() { e = s.fill(c.Values(), key, e, l2err) })
 			c.Finish(Found[T]{Entry: e}, e.MissError())
 		})
 	}

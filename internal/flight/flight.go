@@ -71,6 +71,7 @@ type Call[T any] struct {
 	shard *shard[T]
 	key   string
 
+	values context.Context
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{} // closed when value and err are set
@@ -121,7 +122,8 @@ func (g *Group[T]) Begin(ctx context.Context, key string) (c *Call[T], lead bool
 	if s.open == nil {
 		s.open, s.live = make(map[string]*Call[T]), make(map[string]*Call[T])
 	}
-	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.values = context.WithoutCancel(ctx)
+	c.ctx, c.cancel = context.WithCancel(c.values)
 	s.open[key] = c
 	c.next, s.live[key] = s.live[key], c
 	g.work.Add(1)
@@ -153,6 +155,10 @@ func (c *Call[T]) Key() string { return c.key }
 
 // Context is the one that the work should run on.
 func (c *Call[T]) Context() context.Context { return c.ctx }
+
+// Values is Context without its cancellation, for what is cheaper to let end
+// than to watch.
+func (c *Call[T]) Values() context.Context { return c.values }
 
 // Finish ends the call with a result. Only the first Finish counts.
 func (c *Call[T]) Finish(value T, err error) {

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,8 +14,14 @@ import (
 // could begin.
 type deadlines struct {
 	timeout time.Duration
+	slots   [16]slot // several, because all who wait for one context take its lock
+}
+
+// A slot is one of the contexts in use.
+type slot struct {
 	current atomic.Pointer[shared]
 	mu      sync.Mutex
+	_       [48]byte
 }
 
 type shared struct {
@@ -27,7 +34,7 @@ type shared struct {
 // cancel must be called after the operation.
 func (d *deadlines) begin(ctx context.Context) (call context.Context, cancel context.CancelFunc) {
 	if ctx.Done() == nil {
-		return d.share(time.Now()), nothing
+		return d.slots[rand.IntN(len(d.slots))].share(time.Now(), d.timeout), nothing
 	}
 	if at, ok := ctx.Deadline(); ok && time.Until(at) <= d.timeout {
 		return ctx, nothing
@@ -37,28 +44,31 @@ func (d *deadlines) begin(ctx context.Context) (call context.Context, cancel con
 
 func nothing() {}
 
-// share returns a context that ends between 8/8 and 9/8 of the timeout from now.
-func (d *deadlines) share(now time.Time) context.Context {
-	slice := d.timeout / 8
-	if s := d.current.Load(); s != nil && now.Sub(s.start) < slice {
+// share returns a context that ends between 8/8 and 9/8 of timeout from now.
+func (sl *slot) share(now time.Time, timeout time.Duration) context.Context {
+	slice := timeout / 8
+	if s := sl.current.Load(); s != nil && now.Sub(s.start) < slice {
 		return s.ctx
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if s := d.current.Load(); s != nil && now.Sub(s.start) < slice {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	if s := sl.current.Load(); s != nil && now.Sub(s.start) < slice {
 		return s.ctx
 	}
 	s := &shared{start: now}
-	s.ctx, s.cancel = context.WithDeadline(context.Background(), now.Add(d.timeout+slice))
-	d.current.Store(s) // the one before ends by itself
+	s.ctx, s.cancel = context.WithDeadline(context.Background(), now.Add(timeout+slice))
+	sl.current.Store(s) // the one before ends by itself
 	return s.ctx
 }
 
-// stop ends the current context.
+// stop ends the current contexts.
 func (d *deadlines) stop() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if s := d.current.Swap(nil); s != nil {
-		s.cancel()
+	for i := range d.slots {
+		sl := &d.slots[i]
+		sl.mu.Lock()
+		if s := sl.current.Swap(nil); s != nil {
+			s.cancel()
+		}
+		sl.mu.Unlock()
 	}
 }
