@@ -149,9 +149,9 @@ var coreFaults = []fault{
 		b.get = func(key string) (entry, error) { return b.memory.Get(bg, cut(key)) }
 		b.set = func(key string, e entry) error { return b.memory.Set(bg, cut(key), e) }
 	}},
-	{"entries live 50 ms longer", []string{"Expiry/expires", "Expiry/shortened and prolonged"}, kept(func(e *entry) {
+	{"entries live a minute longer", []string{"Expiry/expires", "Expiry/shortened and prolonged"}, kept(func(e *entry) {
 		if e.ExpiresAt > store.Now() {
-			e.ExpiresAt += 50
+			e.ExpiresAt += 60_000
 		}
 	})},
 	{"entries live half as long", []string{"Set/fields"}, kept(func(e *entry) {
