@@ -38,8 +38,9 @@ import (
 // All methods may be called concurrently.
 type Store[T any] struct {
 	opts    Options[T]
-	l1      store.Store[T] // never nil
-	l2      store.Store[T] // never nil
+	l1      store.Store[T]  // never nil
+	viewer  store.Viewer[T] // L1 again, if it can show its entries
+	l2      store.Store[T]  // never nil
 	hasL2   bool
 	watched bool            // L2 tells of changes
 	filler  store.Filler[T] // nil if L2 is none
@@ -87,6 +88,7 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 	if _, ok := s.l1.(store.Clearer); watcher != nil && !ok {
 		errs = append(errs, fmt.Errorf("L1 %T must be a store.Clearer: L2 may lose sight of all keys at once", l1))
 	}
+	s.viewer, _ = s.l1.(store.Viewer[T])
 	if _, ok := s.l1.(store.Reporter); !ok {
 		s.countL1 = true
 	}

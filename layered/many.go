@@ -55,7 +55,7 @@ func (s *Store[T]) localMany(ctx context.Context, keys []string, found map[strin
 	var seen map[string]struct{}
 	for _, key := range keys {
 		if e, ok := s.Local(ctx, key); ok {
-			found[key] = e
+			found[key] = *e
 			continue
 		}
 		if seen == nil {

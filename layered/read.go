@@ -51,15 +51,22 @@ type Found[T any] struct {
 type Loader[T any] func(ctx context.Context, key string) (store.Entry[T], error)
 
 // Local returns the entry that L1 can answer with now: one that is there and
-// fresh. It does no I/O. An absent entry is an answer too.
-func (s *Store[T]) Local(ctx context.Context, key string) (store.Entry[T], bool) {
-	e, err := s.l1.Get(ctx, key)
-	if err != nil && !e.Absent {
-		return e, false
+// fresh. It does no I/O. An absent entry is an answer too. The entry is shared
+// and must not be changed.
+func (s *Store[T]) Local(ctx context.Context, key string) (*store.Entry[T], bool) {
+	var e *store.Entry[T]
+	var err error
+	if s.viewer != nil {
+		e, err = s.viewer.View(ctx, key)
+	} else {
+		e, err = store.View(ctx, s.l1, key)
+	}
+	if err != nil {
+		return nil, false
 	}
 	if s.clock.Passed(e.StaleAt) || s.closed.Load() {
 		s.count.l1Stale.Add(1)
-		return e, false
+		return nil, false
 	}
 	if s.countL1 {
 		s.count.l1Hits.Add(1)
@@ -70,9 +77,8 @@ func (s *Store[T]) Local(ctx context.Context, key string) (store.Entry[T], bool)
 // Get returns the entry under key from L1 or L2, or store.ErrNotFound. From L2
 // it may be stale.
 func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) {
-	e, ok := s.Local(ctx, key)
-	if ok {
-		return e, e.MissError()
+	if e, ok := s.Local(ctx, key); ok {
+		return *e, e.MissError()
 	}
 	return s.getL2(ctx, key)
 }
@@ -119,7 +125,7 @@ func (s *Store[T]) readL2(ctx context.Context, key string) (store.Entry[T], erro
 // GetOrLoad is then Get, but that callers share one read of L2.
 func (s *Store[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (store.Entry[T], error) {
 	if e, ok := s.Local(ctx, key); ok {
-		return e, e.MissError()
+		return *e, e.MissError()
 	}
 	f, err := s.beyond(ctx, key, load)
 	return f.Entry, err
@@ -128,7 +134,7 @@ func (s *Store[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (s
 // Find is GetOrLoad that also says where the entry came from.
 func (s *Store[T]) Find(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
 	if e, ok := s.Local(ctx, key); ok {
-		return Found[T]{Entry: e, Tier: L1}, e.MissError()
+		return Found[T]{Entry: *e, Tier: L1}, e.MissError()
 	}
 	return s.beyond(ctx, key, load)
 }

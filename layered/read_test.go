@@ -395,18 +395,3 @@ func TestStore_Close(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
-
-func TestAlloc_hitInL1(t *testing.T) {
-	s, _, _ := tiers(t, &layered.Options[int]{StaleFor: time.Hour})
-	ctx, load := t.Context(), value(1)
-	mustGet(t, s, "k", load)
-	for name, f := range map[string]func(){
-		"Get":       func() { s.Get(ctx, "k") },
-		"GetOrLoad": func() { s.GetOrLoad(ctx, "k", load) },
-		"Find":      func() { s.Find(ctx, "k", load) },
-	} {
-		if n := testing.AllocsPerRun(1000, f); n != 0 {
-			t.Errorf("%s of a hit in L1: %v allocations, want 0", name, n)
-		}
-	}
-}

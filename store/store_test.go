@@ -245,3 +245,19 @@ func TestStats_HitRatio(t *testing.T) {
 		}
 	}
 }
+
+func TestView(t *testing.T) {
+	ctx := t.Context()
+	s := memstore.New[int](nil)
+	s.Set(ctx, "k", store.Entry[int]{Value: 1})
+	s.Set(ctx, "absent", store.Entry[int]{Absent: true})
+	if e, err := store.View(ctx, s, "k"); err != nil || e.Value != 1 {
+		t.Errorf("View = %+v, %v", e, err)
+	}
+	if e, err := store.View(ctx, s, "absent"); err != nil || !e.Absent {
+		t.Errorf("View of an absent entry = %+v, %v", e, err)
+	}
+	if e, err := store.View(ctx, s, "none"); err != store.ErrNotFound || e != nil {
+		t.Errorf("View of a miss = %+v, %v", e, err)
+	}
+}

@@ -45,6 +45,7 @@ var (
 	_ store.Store[int]     = (*Store[int])(nil)
 	_ store.Expirer        = (*Store[int])(nil)
 	_ store.PatternDeleter = (*Store[int])(nil)
+	_ store.Viewer[int]    = (*Store[int])(nil)
 	_ store.Clearer        = (*Store[int])(nil)
 	_ store.Reporter       = (*Store[int])(nil)
 )
@@ -58,22 +59,31 @@ func New[T any](b *Budget, o *Options[T]) *Store[T] {
 }
 
 // Get implements [store.Store].
-func (s *Store[T]) Get(_ context.Context, key string) (store.Entry[T], error) {
+func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) {
+	e, err := s.View(ctx, key)
+	if err != nil {
+		return store.Entry[T]{}, err
+	}
+	return *e, e.MissError()
+}
+
+// View implements [store.Viewer].
+func (s *Store[T]) View(_ context.Context, key string) (*store.Entry[T], error) {
 	b := s.budget
 	if b.closed.Load() {
-		return store.Entry[T]{}, failure("get", key, store.ErrClosed)
+		return nil, failure("get", key, store.ErrClosed)
 	}
 	h := s.view.Hash(key)
 	it, _ := b.cache.GetIfPresent(h)
 	if e := s.view.Entry(it, key); e != nil {
 		if !b.clock.Passed(it.ExpiresAt) {
 			s.view.At(h).Hits.Add(1)
-			return *e, e.MissError()
+			return e, nil
 		}
 		b.remove(h, func(now *view.Item) bool { return now == it })
 	}
 	s.view.At(h).Misses.Add(1)
-	return store.Entry[T]{}, store.ErrNotFound
+	return nil, store.ErrNotFound
 }
 
 // Set implements [store.Store].

@@ -47,6 +47,7 @@ var (
 	_ store.Store[int]     = (*Store[int])(nil)
 	_ store.Expirer        = (*Store[int])(nil)
 	_ store.PatternDeleter = (*Store[int])(nil)
+	_ store.Viewer[int]    = (*Store[int])(nil)
 	_ store.Clearer        = (*Store[int])(nil)
 	_ store.Reporter       = (*Store[int])(nil)
 )
@@ -64,24 +65,33 @@ func New[T any](b *Budget, o *Options[T]) *Store[T] {
 }
 
 // Get implements [store.Store].
-func (s *Store[T]) Get(_ context.Context, key string) (store.Entry[T], error) {
+func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) {
+	e, err := s.View(ctx, key)
+	if err != nil {
+		return store.Entry[T]{}, err
+	}
+	return *e, e.MissError()
+}
+
+// View implements [store.Viewer].
+func (s *Store[T]) View(_ context.Context, key string) (*store.Entry[T], error) {
 	h := s.view.Hash(key)
 	n := s.view.At(h)
 	n.Begun.Add(1) // so that Close can wait for the end
 	if s.budget.closed.Load() {
 		n.Misses.Add(1)
-		return store.Entry[T]{}, failure("get", key, store.ErrClosed)
+		return nil, failure("get", key, store.ErrClosed)
 	}
 	it := s.budget.find(h)
 	if e := s.view.Entry(it, key); e != nil {
 		if !s.budget.clock.Passed(it.ExpiresAt) {
 			n.Hits.Add(1)
-			return *e, e.MissError()
+			return e, nil
 		}
 		s.drop(it)
 	}
 	n.Misses.Add(1)
-	return store.Entry[T]{}, store.ErrNotFound
+	return nil, store.ErrNotFound
 }
 
 // Set implements [store.Store].

@@ -161,6 +161,7 @@ func TestTrap_deletedEntryComesBack(t *testing.T) {
 func TestTrap_droppedSetLeavesOldValue(t *testing.T) {
 	engine := openBare(t, roomy)
 	stuck := stickBare(engine, "stuck")
+	<-stuck.reached // else it makes room in the queue later
 	engine.Set("k", &bare{n: 1}, 0)
 	for i := range queue {
 		engine.Set(fmt.Sprint(i), &bare{}, 0)
@@ -201,6 +202,7 @@ func TestTrap_deleteBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := openBare(t, roomy)
 		stuck := stickBare(engine, "stuck")
+		<-stuck.reached // else it makes room in the queue later
 		for i := range queue + 1 {
 			engine.Set(fmt.Sprint(i), &bare{}, 0)
 		}

@@ -1,0 +1,39 @@
+package integration_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+)
+
+// A hit in L1 allocates nothing, whichever engine it is.
+func TestAlloc_hitInL1(t *testing.T) {
+	type listing struct {
+		id    int64
+		title string
+		words []string
+	}
+	for _, name := range []string{"otterstore", "ristrettostore"} {
+		t.Run(name, func(t *testing.T) {
+			s := tiers(t, l1s[listing]()[name](t), nil, &layered.Options[listing]{StaleFor: time.Hour})
+			ctx := t.Context()
+			load := func(context.Context, string) (store.Entry[listing], error) {
+				return store.Entry[listing]{Value: listing{id: 1}}, nil
+			}
+			for what, f := range map[string]func(){
+				"Get":       func() { s.Get(ctx, "k") },
+				"GetOrLoad": func() { s.GetOrLoad(ctx, "k", load) },
+				"Find":      func() { s.Find(ctx, "k", load) },
+				"Local":     func() { s.Local(ctx, "k") },
+			} {
+				s.GetOrLoad(ctx, "k", load)
+				if n := testing.AllocsPerRun(1000, f); n != 0 {
+					t.Errorf("%s of a hit in L1: %v allocations, want 0", what, n)
+				}
+			}
+		})
+	}
+}
