@@ -64,7 +64,7 @@ func (s *Store[T]) Local(ctx context.Context, key string) (*store.Entry[T], bool
 	if err != nil {
 		return nil, false
 	}
-	if s.clock.Passed(e.StaleAt) || s.closed.Load() {
+	if (e.StaleAt != 0 && s.clock.Passed(e.StaleAt)) || s.closed.Load() {
 		s.count.l1Stale.Add(1)
 		return nil, false
 	}

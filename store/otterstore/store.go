@@ -77,12 +77,12 @@ func (s *Store[T]) View(_ context.Context, key string) (*store.Entry[T], error) 
 	it, _ := b.cache.GetIfPresent(h)
 	if e := s.view.Entry(it, key); e != nil {
 		if !b.clock.Passed(it.ExpiresAt) {
-			s.view.At(h).Hits.Add(1)
+			s.view.Mine().Hits.Add(1)
 			return e, nil
 		}
 		b.remove(h, func(now *view.Item) bool { return now == it })
 	}
-	s.view.At(h).Misses.Add(1)
+	s.view.Mine().Misses.Add(1)
 	return nil, store.ErrNotFound
 }
 
