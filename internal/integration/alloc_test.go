@@ -12,16 +12,16 @@ import (
 // A hit in L1 allocates nothing, whichever engine it is.
 func TestAlloc_hitInL1(t *testing.T) {
 	type listing struct {
-		id    int64
-		title string
-		words []string
+		ID    int64
+		Title string
+		Words []string
 	}
 	for _, name := range []string{"otterstore", "ristrettostore"} {
 		t.Run(name, func(t *testing.T) {
 			s := tiers(t, l1s[listing]()[name](t), nil, &layered.Options[listing]{StaleFor: time.Hour})
 			ctx := t.Context()
 			load := func(context.Context, string) (store.Entry[listing], error) {
-				return store.Entry[listing]{Value: listing{id: 1}}, nil
+				return store.Entry[listing]{Value: listing{ID: 1}}, nil
 			}
 			for what, f := range map[string]func(){
 				"Get":       func() { s.Get(ctx, "k") },
