@@ -53,7 +53,7 @@ func TestObserve(t *testing.T) {
 	})
 }
 
-func TestObserve_nil(t *testing.T) {
+func TestObserve_nilAllocatesNothing(t *testing.T) {
 	inner, end := store.Observe(ctx, nil, store.Op{})
 	if inner != ctx {
 		t.Error("without an observer the context is another one")
