@@ -28,6 +28,14 @@ type Entry[T any] struct {
 	// given to Set, so that a copy can be told by it; others give their own.
 	Version uint64
 
+	// Stamp is a reading of the clock of the tags (see [Stamper]) from before
+	// the value was loaded. Zero: there is none.
+	Stamp uint64
+
+	// Epoch is for a tier that keeps copies of entries of another: it tells
+	// which of them are in doubt. In-process stores keep it, others do not.
+	Epoch uint64
+
 	// Absent says that the source has no value under this key, and that this
 	// was remembered.
 	Absent bool

@@ -9,6 +9,23 @@ type Tagger interface {
 	InvalidateTags(ctx context.Context, tags ...string) error
 }
 
+// A Stamper is a [Tagger] that knows by a logical clock which entries a tag
+// invalidates: those whose Stamp is before the last invalidation of one of their
+// tags. A value that is to carry tags is stamped before its load begins, so that
+// tags which are known only after the load are safe, too.
+type Stamper interface {
+	Tagger
+
+	// Stamp returns a reading of the clock for Entry.Stamp. It may be old: an
+	// old stamp costs a load, and is never wrong.
+	Stamp(ctx context.Context) (uint64, error)
+
+	// Current reports from memory, without I/O or allocation, whether no tag
+	// of an entry with these tags and this stamp was invalidated since. known
+	// is false if it would have to ask.
+	Current(tags []string, stamp uint64) (ok, known bool)
+}
+
 // InvalidateTags invalidates the entries of s that carry one of tags as
 // [Tagger] describes it. Without the capability it returns an error that is
 // errors.ErrUnsupported.

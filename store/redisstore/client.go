@@ -22,6 +22,7 @@ type Client struct {
 	deadlines deadlines
 	watchers  watchers
 	tracked   tracked
+	pulse     pulse
 
 	// clientSide is set once there is a view that reads from the cache of T.
 	clientSide atomic.Bool
@@ -44,6 +45,7 @@ type attempt struct {
 // within their timeouts at the latest. Every later use of the client and of its
 // stores is ErrClosed. Closing twice does nothing.
 func (c *Client) Close() {
+	c.pulse.stop()
 	c.mu.Lock()
 	c.closed = true
 	a := c.attempt
@@ -101,6 +103,16 @@ func (c *Client) connected(ctx context.Context) (*links, error) {
 		return l, nil
 	}
 	return c.connect(ctx)
+}
+
+// heard returns the connections after making sure that T is connected to a
+// primary whose pushes arrive, as far as somebody needs to know.
+func (c *Client) heard(ctx context.Context) (*links, error) {
+	l, err := c.connected(ctx)
+	if err == nil {
+		err = c.pulse.ensure(ctx)
+	}
+	return l, err
 }
 
 // connect makes the connections, together with all who call it meanwhile. It

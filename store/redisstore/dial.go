@@ -23,6 +23,14 @@ type Dialer struct {
 	// DefaultTimeout. An operation may end up to an eighth of it later.
 	Timeout time.Duration
 
+	// MaxUnheard is how long Redis may be silent before a tier in front of a
+	// store (see [Store.Hear]) trusts its copies no longer. While there is one,
+	// each primary is asked four times as often, by deleting a key that does
+	// not exist: the prefix of the first such store and "!pulse".
+	// Zero: DefaultMaxUnheard. Negative: Redis is not asked, and a connection
+	// that died without a sign is noticed after about 4 s.
+	MaxUnheard time.Duration
+
 	// Lazy makes Dial return a client even if Redis cannot be reached.
 	// Operations are ErrUnavailable until it can be, which each of them tries.
 	Lazy bool
@@ -87,6 +95,10 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 	}
 	setDefaults(&opt, timeout)
 	c := &Client{deadlines: deadlines{timeout: timeout}, opt: opt}
+	c.pulse.client, c.pulse.most = c, d.MaxUnheard
+	if d.MaxUnheard == 0 {
+		c.pulse.most = DefaultMaxUnheard
+	}
 	ctx := context.Background()
 	if _, err := c.connect(ctx); err != nil {
 		err = c.cause(ctx, err)

@@ -13,7 +13,9 @@ import (
 // not matter, not so many that others wait long behind them.
 const maxPipeline = 400
 
-func beUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
+func beUint64(b []byte) uint64     { return binary.BigEndian.Uint64(b) }
+func beUint32(b []byte) uint32     { return binary.BigEndian.Uint32(b) }
+func putUint64(b []byte, n uint64) { binary.BigEndian.PutUint64(b, n) }
 
 // GetMany returns the entries that are there, with one exchange for 400 keys.
 func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store.Entry[T], error) {
@@ -49,7 +51,7 @@ func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
-		l, err := s.client.connected(call)
+		l, err := s.client.heard(call)
 		if err != nil {
 			return err
 		}

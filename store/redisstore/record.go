@@ -20,9 +20,12 @@ import (
 //	 2  1  flags
 //	 3  1  codec
 //	 4  8  id, different for each value ever written
-//	12 40  lease and hold, see package layered; zero here
+//	12 40  lease and hold: token, until; until, token, floor. Only scripts write them
 //	52  4  keepMs: fresh for the TTL of the key less this, then stale
-//	56 24  loadMs, clock reading, version, incarnation; zero here
+//	56  4  loadMs; zero here
+//	60  8  stamp: a reading of the clock of the tags from before the load
+//	68  8  version given by the source, with flagVersioned; else zero
+//	76  4  incarnation; zero here
 //	80  4  CRC-32C of what follows
 //	84  2  length of the tags
 //	86  2  length of the extension
@@ -35,6 +38,8 @@ const (
 
 	offID    = 4
 	offKeep  = 52
+	offStamp = 60
+	offDB    = 68
 	offSum   = 80
 	offTags  = 84
 	offExt   = 86
@@ -67,6 +72,8 @@ type record struct {
 	codec    byte
 	id       uint64
 	keepMs   uint32
+	stamp    uint64
+	version  uint64 // given by the source; 0: none
 	loadedAt store.Time
 	tags     []string
 	payload  []byte
@@ -90,6 +97,11 @@ func appendHead(dst []byte, r *record) ([]byte, error) {
 	}
 	binary.BigEndian.PutUint64(head[offID:], r.id)
 	binary.BigEndian.PutUint32(head[offKeep:], r.keepMs)
+	binary.BigEndian.PutUint64(head[offStamp:], r.stamp)
+	if r.version != 0 {
+		head[2] |= flagVersioned
+		binary.BigEndian.PutUint64(head[offDB:], r.version)
+	}
 	for _, tag := range r.tags {
 		if len(tag) > math.MaxUint16 {
 			return nil, fmt.Errorf("%w: a tag of %d bytes", store.ErrTooLarge, len(tag))
@@ -160,6 +172,8 @@ func parseRecord(b []byte, r *record) error {
 		codec:   b[3],
 		id:      binary.BigEndian.Uint64(b[offID:]),
 		keepMs:  binary.BigEndian.Uint32(b[offKeep:]),
+		stamp:   binary.BigEndian.Uint64(b[offStamp:]),
+		version: binary.BigEndian.Uint64(b[offDB:]),
 		payload: rest[tags+ext:],
 	}
 	if (b[2]&flagTagged != 0) != (tags > 0) || r.absent && len(r.payload) > 0 {

@@ -13,6 +13,9 @@ import (
 // errCannotEncode says that the codec refused a value.
 var errCannotEncode = errors.New("cannot encode the value")
 
+// errFull says that Redis has no room and may not make any.
+var errFull = fmt.Errorf("%w: Redis is full", store.ErrTooLarge)
+
 // maxLife is the longest life in milliseconds that Redis is asked for.
 const maxLife = 1 << 52
 
@@ -89,7 +92,7 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 	}
 	r := record{
 		absent: e.Absent, endless: w.endless, codec: s.codecID, id: w.id,
-		keepMs: w.keepMs, loadedAt: e.LoadedAt, tags: e.Tags,
+		keepMs: w.keepMs, stamp: e.Stamp, loadedAt: e.LoadedAt, tags: e.Tags,
 	}
 	b, err := appendHead((*w.buf)[:0], &r)
 	if err == nil {

@@ -77,6 +77,9 @@ var (
 	_ store.ManySetter[int] = (*Store[int])(nil)
 	_ store.Filler[int]     = (*Store[int])(nil)
 	_ store.Watcher         = (*Store[int])(nil)
+	_ store.Hearer          = (*Store[int])(nil)
+	_ store.Leaser[int]     = (*Store[int])(nil)
+	_ store.Rechecker[int]  = (*Store[int])(nil)
 	_ store.Expirer         = (*Store[int])(nil)
 	_ store.Counter         = (*Store[int])(nil)
 	_ store.PatternDeleter  = (*Store[int])(nil)
@@ -150,7 +153,7 @@ func (s *Store[T]) get(ctx context.Context, full string) (e store.Entry[T], foun
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
-		l, err := s.client.connected(call)
+		l, err := s.client.heard(call)
 		if err != nil {
 			return e, false, err
 		}
@@ -229,6 +232,7 @@ func (s *Store[T]) decode(full string, blob []byte, expires store.Time) (e store
 		return store.Entry[T]{}, false
 	}
 	e.Absent, e.Version, e.Tags, e.LoadedAt, e.Size = r.absent, r.id, r.tags, r.loadedAt, len(r.payload)
+	e.Stamp = r.stamp
 	if expires == 0 {
 		return e, true
 	}

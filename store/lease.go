@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrLeaseLost says that a lease does not stand any more: it ran out, or the
+// entry under its key was changed or removed since it was given. Nothing was
+// changed by the call.
+var ErrLeaseLost = errors.New("the lease was lost")
+
+// A Leaser is a [Watcher] that lets one of all its users load the entry under a
+// key while the others wait, and keeps what was loaded only if nothing happened
+// to the key since the load began.
+//
+// A lease is given for a time and broken by every Set and Delete of its key, by
+// whomever. It spares the source work. What keeps an old value from overwriting
+// a change is that FillLeased compares and writes in one step.
+type Leaser[T any] interface {
+	// Lease asks for the lease of key for d. It is given only where there is
+	// no fresh entry and no lease; an entry of the version not counts as
+	// stale, whatever its age. Whatever the answer, a later change of the key
+	// is told to the watchers, the end of another's lease by Release or
+	// FillLeased included.
+	Lease(ctx context.Context, key string, d time.Duration, not uint64) (Grant, error)
+
+	// FillLeased keeps e under key and ends the lease, if it still stands:
+	// else it returns ErrLeaseLost. Otherwise it is [Filler].Fill. An entry
+	// that is over removes what is under the key.
+	FillLeased(ctx context.Context, key string, lease uint64, e Entry[T]) (kept Entry[T], watched bool, err error)
+
+	// Renew makes the lease last for d from now, or returns ErrLeaseLost.
+	Renew(ctx context.Context, key string, lease uint64, d time.Duration) error
+
+	// Release ends the lease without a value, or returns ErrLeaseLost. A stale
+	// entry stays. For the time backOff nobody is given another one: who asks
+	// is answered with why, which must not be longer than a line.
+	Release(ctx context.Context, key string, lease uint64, backOff time.Duration, why string) error
+}
+
+// A Grant is the answer to a request for a lease.
+type Grant struct {
+	State   LeaseState
+	Lease   uint64        // what names the lease, if it is Granted
+	Left    time.Duration // how long the lease, or the back-off, lasts
+	Version uint64        // of the entry that is there, stale or not; 0: none
+	Why     string        // the last load failed, if BackedOff
+}
+
+// A LeaseState says why a lease is given or not.
+type LeaseState uint8
+
+// The states of a lease.
+const (
+	Granted   LeaseState = iota + 1 // load, then FillLeased or Release
+	Taken                           // by somebody else, who is loading
+	BackedOff                       // a load failed lately
+	Fresh                           // there is a fresh entry: read it
+)

@@ -1,0 +1,168 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// Lease asks for the right to load the entry under key, as [store.Leaser]
+// describes it, with one exchange. The lease is kept in the record itself, by the
+// clock of the server, and is different each time it is given.
+func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not uint64) (store.Grant, error) {
+	lease := newID()
+	var bad string
+	if not != 0 {
+		bad = bytes8(not)
+	}
+	var g store.Grant
+	err := s.script(ctx, "lease", key, func(call context.Context, l *links, full string) error {
+		reply, err := leaseScript.run(call, l.t, full, bytes8(lease), decimal(leaseMs(d)), bad).ToArray()
+		if err == nil {
+			g, err = parseGrant(reply, lease)
+		}
+		return err
+	})
+	return g, err
+}
+
+// leaseMs returns a length in milliseconds that a script may be given.
+func leaseMs(d time.Duration) int64 { return min(max(1, d.Milliseconds()), maxLife) }
+
+var errBadReply = errors.New("a script answered what it never does")
+
+func parseGrant(reply []rueidis.RedisMessage, lease uint64) (g store.Grant, err error) {
+	states := []store.LeaseState{store.Granted, store.Taken, store.BackedOff, store.Fresh}
+	if len(reply) != 4 {
+		return g, errBadReply
+	}
+	status, err1 := reply[0].AsInt64()
+	left, err2 := reply[1].AsInt64()
+	id, err3 := reply[2].ToString()
+	why, err4 := reply[3].ToString()
+	if err := errors.Join(err1, err2, err3, err4); err != nil || status < 1 || status > 4 {
+		return g, errBadReply
+	}
+	g = store.Grant{State: states[status-1], Left: time.Duration(left) * time.Millisecond, Why: why}
+	if g.State == store.Granted {
+		g.Lease = lease
+	}
+	if len(id) == 8 {
+		g.Version = beUint64([]byte(id))
+	}
+	return g, nil
+}
+
+// FillLeased keeps what was loaded under a lease, as [store.Leaser] describes it,
+// with one exchange. A full Redis that may not evict is ErrTooLarge, and what was
+// under the key is gone.
+func (s *Store[T]) FillLeased(ctx context.Context, key string, lease uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
+	err = s.script(ctx, "fill", key, func(call context.Context, l *links, full string) (err error) {
+		kept, watched, err = s.fillIf(call, l, full, "T", lease, &e)
+		return err
+	})
+	if err != nil {
+		return store.Entry[T]{}, false, err
+	}
+	s.stats.sets.Add(1)
+	return kept, watched, nil
+}
+
+// fillIf keeps e if the record has this lease ("T") or this id ("C").
+func (s *Store[T]) fillIf(ctx context.Context, l *links, full, what string, want uint64, e *store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
+	sent := store.Now()
+	w, err := s.encode(full, e)
+	if err != nil {
+		return kept, false, err
+	}
+	var blob string
+	if w.ms >= 0 {
+		blob = rueidis.BinaryString(*w.buf)
+	}
+	c := l.t
+	if s.client.clientSide.Load() {
+		c = l.w // what T answers from its own cache must be told of the write, too
+	}
+	reply, err := fillScript.run(ctx, c, full, what, bytes8(want), blob, decimal(max(w.ms, 0))).AsIntSlice()
+	release(w.buf, err)
+	if err != nil {
+		return kept, false, err
+	}
+	switch {
+	case len(reply) == 1 && reply[0] == 0:
+		return kept, false, store.ErrLeaseLost
+	case len(reply) == 1 && reply[0] == -1:
+		return kept, false, errFull
+	case len(reply) != 3:
+		return kept, false, errBadReply
+	}
+	kept = *e
+	if w.ms < 0 {
+		return kept, false, nil
+	}
+	if c == l.t {
+		s.client.watchers.tell([]string{full}, s)
+	}
+	kept.Version, kept.Size = w.id, w.size
+	life := w.life
+	if capped := reply[2] == 1; capped {
+		life = lifeCapped(reply[1])
+	}
+	kept.ExpiresAt, kept.StaleAt = life.times(sent)
+	return kept, c == l.t, nil
+}
+
+// lifeCapped is the life of a value that ends with a hold.
+func lifeCapped(ms int64) life { return life{ms: ms} }
+
+// Renew makes a lease last longer, as [store.Leaser] describes it.
+func (s *Store[T]) Renew(ctx context.Context, key string, lease uint64, d time.Duration) error {
+	return s.script(ctx, "renew", key, func(call context.Context, l *links, full string) error {
+		return stands(renewScript.run(call, l.t, full, bytes8(lease), decimal(leaseMs(d))))
+	})
+}
+
+// Release ends a lease, as [store.Leaser] describes it. It goes over W, so that
+// those who wait in this process are told, too.
+func (s *Store[T]) Release(ctx context.Context, key string, lease uint64, backOff time.Duration, why string) error {
+	return s.script(ctx, "release", key, func(call context.Context, l *links, full string) error {
+		return stands(releaseScript.run(call, l.w, full, bytes8(lease), decimal(max(0, backOff.Milliseconds())), why))
+	})
+}
+
+// stands reads the reply of a script that says whether the lease stood.
+func stands(r rueidis.RedisResult) error {
+	n, err := r.AsInt64()
+	if err == nil && n != 1 {
+		return store.ErrLeaseLost
+	}
+	return err
+}
+
+// script does what all scripts of a lease need around them. A lease that was lost
+// is an answer, and no failure.
+func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Context, *links, string) error) error {
+	full, err := s.redisKey(key)
+	if err != nil {
+		return s.fail(ctx, op, key, err)
+	}
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op, Key: key, Keys: 1})
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.heard(call)
+	if err == nil {
+		err = f(call, l, full)
+	}
+	switch {
+	case errors.Is(err, store.ErrLeaseLost):
+		end(0, nil)
+		return err
+	case err != nil:
+		err = s.fail(ctx, op, key, err)
+	}
+	end(0, err)
+	return err
+}

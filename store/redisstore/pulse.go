@@ -1,0 +1,333 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// DefaultMaxUnheard is how long Redis may be silent where nothing else is said.
+const DefaultMaxUnheard = 2 * time.Second
+
+// A pulse makes sure that pushes arrive. Four times in the span that Redis may be
+// silent, T writes to each primary, and what was sent before is known to have
+// arrived once it is answered: replies and pushes share one order on the wire.
+// A write, because a primary that was demoted goes on answering reads.
+//
+// It beats while somebody listens. What is read on T between beats that are
+// overdue waits for a beat of its own: see [pulse.ensure].
+type pulse struct {
+	client *Client
+	most   time.Duration // of silence
+
+	hears atomic.Bool
+
+	mu      sync.Mutex
+	ears    []*ear
+	until   time.Time       // hears until then
+	timer   *time.Timer     // ends hearing
+	attempt *beat           // under way
+	ctx     context.Context // of the beating; nil: nobody listens
+	cancel  context.CancelFunc
+	closed  bool
+	key     string // that is written
+	slots   []node // of a cluster, as far as known
+
+	work sync.WaitGroup // goroutines of it
+}
+
+// An ear is one call of Hear.
+type ear struct {
+	mu sync.Mutex
+	fn func(bool)
+}
+
+func (e *ear) tell(hears bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fn != nil {
+		e.fn(hears)
+	}
+}
+
+// A beat is one attempt, shared by all who wait for it.
+type beat struct {
+	done chan struct{}
+	err  error
+}
+
+// Hear tells fn whether this process would hear of changes, as [store.Hearer]
+// describes it: false when Redis, or one primary of a cluster, has not answered
+// for the time that [Dialer.MaxUnheard] allows. stop waits for a call of fn that
+// is running.
+func (s *Store[T]) Hear(fn func(hears bool)) (stop func()) {
+	e := &ear{fn: fn}
+	s.client.pulse.add(e, s.prefix)
+	return func() {
+		s.client.pulse.remove(e)
+		e.mu.Lock()
+		e.fn = nil
+		e.mu.Unlock()
+	}
+}
+
+func (p *pulse) add(e *ear, prefix string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ears = append(p.ears, e)
+	if p.ctx == nil && p.most > 0 && !p.closed {
+		p.key = prefix + "!pulse"
+		p.ctx, p.cancel = context.WithCancel(context.Background())
+		p.work.Add(1)
+		go p.run(p.ctx)
+	}
+	e.tell(p.most <= 0 || p.hears.Load())
+}
+
+func (p *pulse) remove(e *ear) {
+	p.mu.Lock()
+	p.ears = slices.DeleteFunc(p.ears, func(x *ear) bool { return x == e })
+	if len(p.ears) == 0 {
+		p.end()
+	}
+	p.mu.Unlock()
+}
+
+// stop ends the beating for good and waits for it.
+func (p *pulse) stop() {
+	p.mu.Lock()
+	p.closed = true
+	p.end()
+	p.mu.Unlock()
+	p.work.Wait()
+}
+
+// end ends the beating. The lock is held.
+func (p *pulse) end() {
+	if p.ctx == nil {
+		return
+	}
+	p.cancel()
+	p.ctx, p.until = nil, time.Time{}
+	p.deafen()
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// deafen tells that nothing is heard any more. The lock is held.
+func (p *pulse) deafen() {
+	if !p.hears.Swap(false) {
+		return
+	}
+	for _, e := range p.ears {
+		e.tell(false)
+	}
+}
+
+func (p *pulse) run(ctx context.Context) {
+	defer p.work.Done()
+	t := time.NewTicker(max(p.most/4, time.Millisecond))
+	defer t.Stop()
+	for {
+		<-p.begin(ctx).done
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// ensure returns nil if Redis was heard of lately, and makes sure if not. A read
+// on T that is sent after it is answered by a primary, and by one whose pushes
+// arrive. Without listeners it does nothing.
+func (p *pulse) ensure(ctx context.Context) error {
+	if p.hears.Load() {
+		return nil
+	}
+	p.mu.Lock()
+	beating := p.ctx
+	p.mu.Unlock()
+	if beating == nil {
+		return nil
+	}
+	b := p.begin(beating)
+	select {
+	case <-b.done:
+		return b.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin returns the attempt that is under way, or a new one. ctx is that of the
+// beating that it is part of.
+func (p *pulse) begin(ctx context.Context) *beat {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.attempt == nil {
+		p.attempt = &beat{done: make(chan struct{})}
+		p.work.Add(1)
+		go p.try(ctx, p.attempt)
+	}
+	return p.attempt
+}
+
+// try makes one attempt.
+func (p *pulse) try(beating context.Context, b *beat) {
+	defer p.work.Done()
+	ctx, cancel := context.WithTimeout(beating, max(p.most/2, 10*time.Millisecond))
+	defer cancel()
+	sent := time.Now()
+	b.err = p.ask(ctx)
+	p.mu.Lock()
+	p.attempt = nil
+	if b.err == nil && beating.Err() == nil {
+		p.heard(sent.Add(p.most))
+	}
+	p.mu.Unlock()
+	close(b.done)
+}
+
+// heard says that everything sent before was answered. It counts from when it was
+// sent: what was answered later may have been told since. The lock is held.
+func (p *pulse) heard(until time.Time) {
+	left := time.Until(until)
+	if left <= 0 || until.Before(p.until) {
+		return
+	}
+	p.until = until
+	if p.timer == nil {
+		p.timer = time.AfterFunc(left, p.silent)
+	} else {
+		p.timer.Reset(left)
+	}
+	if p.hears.Swap(true) {
+		return
+	}
+	for _, e := range p.ears {
+		e.tell(true)
+	}
+}
+
+// silent is called when the time is over that Redis may be silent.
+func (p *pulse) silent() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx == nil {
+		return
+	}
+	if left := time.Until(p.until); left > 0 {
+		p.timer.Reset(left)
+		return
+	}
+	p.deafen()
+}
+
+// ask writes to every primary over T.
+func (p *pulse) ask(ctx context.Context) error {
+	l, err := p.client.connected(ctx)
+	if err != nil {
+		return err
+	}
+	if l.t.Mode() != rueidis.ClientModeCluster {
+		return beatOf(l.t.Do(ctx, l.t.B().Del().Key(p.key).Build()))
+	}
+	return p.askCluster(ctx, l)
+}
+
+// beatOf tells whether a reply proves that a primary is there.
+func beatOf(r rueidis.RedisResult) error { return r.Error() }
+
+// A node is a primary of a cluster and a key of its own.
+type node struct{ addr, key string }
+
+// askCluster asks every primary. Where the map of the slots is out of date, it
+// gets a new one, once.
+func (p *pulse) askCluster(ctx context.Context, l *links) error {
+	p.mu.Lock()
+	nodes := p.slots
+	p.mu.Unlock()
+	for try := 0; ; try++ {
+		if len(nodes) > 0 {
+			err := askNodes(ctx, l, nodes)
+			if err == nil || try == 1 {
+				return err
+			}
+		}
+		reply, err := l.w.Do(ctx, l.w.B().ClusterSlots().Build()).ToArray()
+		if err != nil {
+			return err
+		}
+		if nodes, err = p.primaries(reply); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		p.slots = nodes
+		p.mu.Unlock()
+	}
+}
+
+func askNodes(ctx context.Context, l *links, nodes []node) error {
+	clients := l.t.Nodes()
+	errs := make([]error, len(nodes))
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		c := clients[n.addr]
+		if c == nil {
+			errs[i] = fmt.Errorf("%w: no connection to %s", store.ErrUnavailable, n.addr)
+			continue
+		}
+		wg.Go(func() { errs[i] = beatOf(c.Do(ctx, c.B().Arbitrary("DEL").Keys(n.key).Build())) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// primaries reads the reply to CLUSTER SLOTS.
+func (p *pulse) primaries(reply []rueidis.RedisMessage) ([]node, error) {
+	var nodes []node
+	for _, r := range reply {
+		part, err := r.ToArray()
+		if err != nil || len(part) < 3 {
+			return nil, errBadReply
+		}
+		first, err1 := part[0].AsInt64()
+		at, err2 := part[2].ToArray()
+		if err1 != nil || err2 != nil || len(at) < 2 {
+			return nil, errBadReply
+		}
+		host, _ := at[0].ToString()
+		port, err := at[1].AsInt64()
+		if err != nil {
+			return nil, errBadReply
+		}
+		addr := joinHostPort(host, port)
+		if !slices.ContainsFunc(nodes, func(n node) bool { return n.addr == addr }) {
+			nodes = append(nodes, node{addr: addr, key: keyInSlot(p.key, uint16(first))})
+		}
+	}
+	return nodes, nil
+}
+
+// keyInSlot returns key with a hash tag that puts it into slot.
+func keyInSlot(key string, slot uint16) string {
+	if strings.Contains(key, "{") {
+		key = "!pulse"
+	}
+	for i := 0; ; i++ {
+		tag := decimal(int64(i))
+		if slotOf(tag) == slot {
+			return key + "{" + tag + "}"
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/sha1"
+	_ "embed"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// The scripts, each of one key, so that they work in a cluster whose slots are
+// moving. prelude.lua begins all but those of the tags.
+var (
+	//go:embed lua/prelude.lua
+	prelude string
+
+	//go:embed lua/lease.lua
+	leaseLua string
+	//go:embed lua/fill.lua
+	fillLua string
+	//go:embed lua/renew.lua
+	renewLua string
+	//go:embed lua/release.lua
+	releaseLua string
+
+	leaseScript   = newScript(prelude + leaseLua)
+	fillScript    = newScript(prelude + fillLua)
+	renewScript   = newScript(prelude + renewLua)
+	releaseScript = newScript(prelude + releaseLua)
+)
+
+// A script is known to the server by the checksum of its text.
+type script struct{ text, sum string }
+
+func newScript(text string) script {
+	sum := sha1.Sum([]byte(text))
+	return script{text: text, sum: hex.EncodeToString(sum[:])}
+}
+
+// run runs the script once with one key.
+func (s *script) run(ctx context.Context, c rueidis.Client, key string, args ...string) rueidis.RedisResult {
+	r := c.Do(ctx, s.command(c, key, args))
+	if isNoScript(r.Error()) {
+		r = c.Do(ctx, s.whole(c, key, args))
+	}
+	return r
+}
+
+func (s *script) command(c rueidis.Client, key string, args []string) rueidis.Completed {
+	return c.B().Evalsha().Sha1(s.sum).Numkeys(1).Key(key).Arg(args...).Build()
+}
+
+// whole sends the text along: the server does not know it, or not any more.
+func (s *script) whole(c rueidis.Client, key string, args []string) rueidis.Completed {
+	return c.B().Eval().Script(s.text).Numkeys(1).Key(key).Arg(args...).Build()
+}
+
+// runMany runs the script for each key with the arguments beside it, in one
+// exchange if the servers know it.
+func (s *script) runMany(ctx context.Context, c rueidis.Client, keys []string, args [][]string) []rueidis.RedisResult {
+	cmds := make([]rueidis.Completed, len(keys))
+	for i, key := range keys {
+		cmds[i] = s.command(c, key, args[i])
+	}
+	results := c.DoMulti(ctx, cmds...)
+	var again []int
+	cmds = nil
+	for i, r := range results {
+		if isNoScript(r.Error()) {
+			again = append(again, i)
+			cmds = append(cmds, s.whole(c, keys[i], args[i]))
+		}
+	}
+	if len(again) > 0 {
+		for j, r := range c.DoMulti(ctx, cmds...) {
+			results[again[j]] = r
+		}
+	}
+	return results
+}
+
+func isNoScript(err error) bool {
+	reply, ok := rueidis.IsRedisErr(err)
+	return ok && strings.HasPrefix(reply.Error(), "NOSCRIPT")
+}
+
+// bytes8 is how a script is given 64 bits.
+func bytes8(n uint64) string {
+	var b [8]byte
+	putUint64(b[:], n)
+	return string(b[:])
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
