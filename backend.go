@@ -91,7 +91,7 @@ func (b *Backend) openRedis(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional}
+	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional, MaxUnheard: max(b.cfg.MaxUnheard, 0)}
 	if b.redis, err = dialer.DialURL(address); err != nil {
 		return err
 	}

@@ -61,9 +61,11 @@ type Config struct {
 	// Engine keeps the entries of L1.
 	Engine Engine
 
-	// MaxUnheard bounds how long L1 may serve what was loaded while Redis could
-	// not be reached and so could not tell of changes. 0: 2 seconds. Negative:
-	// L1 keeps nothing then.
+	// MaxUnheard bounds how long L1 may serve without having heard from Redis:
+	// what it copied from there, and what was loaded while Redis could not be
+	// reached. With a client of one's own (Redis) the former is said by its
+	// Dialer. 0: 2 seconds. Negative: what is loaded while Redis cannot be
+	// reached is not kept, and for the rest it is 2 seconds.
 	MaxUnheard time.Duration
 
 	// Observer is told of every exchange with Redis and every load.

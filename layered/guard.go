@@ -24,18 +24,65 @@ type guard struct {
 // A stripe guards the keys that hash to it. Keys that share one refuse each
 // other's copies now and then, which costs a read and no more.
 type stripe struct {
-	mu    sync.Mutex
-	epoch uint64 // moved when one of the keys changed, or may have
-	_     [48]byte
+	mu      sync.Mutex
+	epoch   uint64            // moved when one of the keys changed, or may have
+	waiting map[string]*alarm // those who wait for a change
+	_       [40]byte
+}
+
+// An alarm is rung when a key changes.
+type alarm struct {
+	rung    chan struct{}
+	waiters int
 }
 
 // A mark is what a read saw of its guard before it was sent.
 type mark struct {
 	stripe *stripe
 	epoch  uint64
+	copies uint64 // the epoch of trust that a copy would be of
 }
 
 func newGuard() *guard { return &guard{seed: maphash.MakeSeed()} }
+
+// await returns a channel that is closed at the next change of key. stop must be
+// called when nobody waits for it any more.
+func (g *guard) await(key string) (changed <-chan struct{}, stop func()) {
+	st := g.stripe(key)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a := st.waiting[key]
+	if a == nil {
+		if st.waiting == nil {
+			st.waiting = make(map[string]*alarm)
+		}
+		a = &alarm{rung: make(chan struct{})}
+		st.waiting[key] = a
+	}
+	a.waiters++
+	return a.rung, func() {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		if a.waiters--; a.waiters == 0 && st.waiting[key] == a {
+			delete(st.waiting, key)
+		}
+	}
+}
+
+// ring wakes those who wait for a change of key.
+func (g *guard) ring(key string) {
+	st := g.stripe(key)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.ring(key)
+}
+
+func (st *stripe) ring(key string) {
+	if a := st.waiting[key]; a != nil {
+		close(a.rung)
+		delete(st.waiting, key)
+	}
+}
 
 func (g *guard) stripe(key string) *stripe {
 	return &g.stripes[maphash.String(g.seed, key)%stripeCount]
@@ -46,7 +93,7 @@ func (g *guard) mark(key string) mark {
 	st := g.stripe(key)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return mark{st, st.epoch}
+	return mark{stripe: st, epoch: st.epoch}
 }
 
 // keep runs f, and reports so, if nothing has moved since m was taken.
@@ -67,6 +114,7 @@ func (g *guard) move(key string, f func()) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.epoch++
+	st.ring(key)
 	f()
 }
 
@@ -77,6 +125,9 @@ func (g *guard) moveAll() {
 		st := &g.stripes[i]
 		st.mu.Lock()
 		st.epoch++
+		for key := range st.waiting {
+			st.ring(key)
+		}
 		st.mu.Unlock()
 	}
 }

@@ -15,7 +15,13 @@
 // of L2 and a later change of the same key may reach this process in either
 // order, so each read takes a mark before it is sent, each invalidation moves
 // what the marks are compared with, and a copy is kept in L1 only if its mark
-// still stands. A lost connection moves all marks and empties L1.
+// still stands. A lost connection moves all marks, and the copies in L1 serve
+// again when L2 has confirmed them one by one, without moving their values. If L2
+// is a [store.Hearer] that has not heard of it for too long, no copy serves.
+//
+// If L2 is a [store.Leaser], one load at a time is under way for a key wherever
+// it is wanted, and what was loaded is kept only if the key did not change since
+// the load began. The others wait for it.
 //
 // Set, Delete, Clear and their kin block the loads of their keys while they run:
 // a load that they overtake answers those who wait for it, but is not kept, and
@@ -44,11 +50,15 @@ type Store[T any] struct {
 	hasL2   bool
 	watched bool            // L2 tells of changes
 	filler  store.Filler[T] // nil if L2 is none
-	stop    func()          // ends the watch
-	countL1 bool            // L1 does not count its hits
+	leaser  store.Leaser[T] // the same
+	checker store.Rechecker[T]
+	stop    []func() // end the watch
+	countL1 bool     // L1 does not count its hits
 
 	guard   *guard
+	trust   trust
 	flights flight.Group[Found[T]]
+	moment  atomic.Uint64 // counts the reads of L2 and the loads, see Found.asOf
 	clock   clock.Coarse
 	count   counters
 	closed  atomic.Bool
@@ -77,7 +87,8 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		opts = *o
 	}
 	errs := opts.normalize()
-	s := &Store[T]{opts: opts, l1: l1, l2: l2, hasL2: l2 != nil, guard: newGuard(), stop: func() {}}
+	s := &Store[T]{opts: opts, l1: l1, l2: l2, hasL2: l2 != nil, guard: newGuard()}
+	s.trust.epoch.Store(1)
 	if l1 == nil {
 		s.l1 = store.Discard[T]()
 	}
@@ -95,10 +106,18 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("layered: %w", errors.Join(errs...))
 	}
+	hearer, _ := l2.(store.Hearer)
 	if watcher != nil {
 		s.watched = true
 		s.filler, _ = l2.(store.Filler[T])
-		s.stop = watcher.Watch(s.invalidated)
+		s.leaser, _ = l2.(store.Leaser[T])
+		s.checker, _ = l2.(store.Rechecker[T])
+		s.stop = append(s.stop, watcher.Watch(s.invalidated))
+	}
+	if hearer != nil {
+		s.stop = append(s.stop, hearer.Hear(s.trust.hear))
+	} else {
+		s.trust.hear(true)
 	}
 	return s, nil
 }
@@ -109,7 +128,9 @@ func (s *Store[T]) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	s.stop()
+	for _, stop := range s.stop {
+		stop()
+	}
 	s.flights.Close()
 	s.clock.Stop()
 	return nil
@@ -120,10 +141,13 @@ func (s *Store[T]) Close() error {
 func (s *Store[T]) invalidated(iv store.Invalidation) {
 	ctx := context.Background()
 	if iv.All {
+		s.trust.doubt() // first: a copy that is kept from here on is of the new epoch, or refused
 		s.guard.moveAll()
 		s.flights.ForgetAll()
-		_ = store.Clear(ctx, s.l1) // in memory; New saw to it that it can
-		s.count.lost.Add(1)        // last: who sees it counted sees it done
+		if s.checker == nil {
+			_ = store.Clear(ctx, s.l1) // in memory; New saw to it that it can
+		}
+		s.count.lost.Add(1) // last: who sees it counted sees it done
 		return
 	}
 	for _, key := range iv.Keys {
@@ -148,6 +172,7 @@ func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) bool {
 			e.ExpiresAt = end
 		}
 	}
+	e.Epoch = m.copies
 	kept := s.guard.keep(m, func() {
 		// An entry that L1 cannot keep is read from L2 again: L1 counts it.
 		_ = s.l1.Set(context.Background(), key, e)
@@ -156,6 +181,17 @@ func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) bool {
 		s.count.refused.Add(1)
 	}
 	return kept
+}
+
+// mark must be taken before what is to be kept in L1 is read from L2.
+func (s *Store[T]) mark(key string) mark {
+	var epoch uint64 = noEpoch
+	if s.hasL2 {
+		epoch = s.trust.epoch.Load()
+	}
+	m := s.guard.mark(key)
+	m.copies = epoch
+	return m
 }
 
 func (s *Store[T]) errClosed(op, key string) error {

@@ -11,24 +11,38 @@ import (
 type call[T any] = flight.Call[Found[T]]
 
 // lead does the work of a flight: L2, then the source, then the way back.
-func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T]) (Found[T], error) {
+func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T], strict bool) (Found[T], error) {
 	key := c.Key()
-	old, l2err := s.behind(c.Values(), key) // L2 bounds its operations itself
+	old, l2err := s.behind(c.Values(), key, strict) // L2 bounds its operations itself
 	if old.Tier != Source && !old.Stale {
 		return old, old.MissError()
 	}
 	if load == nil {
 		return withoutLoader(old, l2err)
 	}
+	if s.leaser != nil && l2err == nil {
+		return s.leadLeased(ctx, c, load, old)
+	}
+	return s.leadAlone(ctx, c, load, old, l2err)
+}
+
+// leadAlone loads without asking other processes. If L2 could not be read, which
+// l2err tells, it is not asked to keep what was loaded either.
+func (s *Store[T]) leadAlone(ctx context.Context, c *call[T], load Loader[T], old Found[T], l2err error) (Found[T], error) {
+	key := c.Key()
 	// The load sees whatever overtook the read of L2: a lost connection, for
 	// instance, that the read itself brought to light.
 	c.Renew()
-	e, err := s.load(ctx, key, load)
+	f := Found[T]{asOf: s.moment.Add(1)}
+	var err error
+	f.Entry, err = s.load(ctx, key, load)
 	if err != nil {
 		return s.failSafe(old, err)
 	}
-	c.Keep(func() { e = s.fill(c.Values(), key, e, l2err) })
-	return Found[T]{Entry: e}, e.MissError()
+	c.Keep(func() { f.Entry = s.fill(c.Values(), key, f.Entry, l2err) })
+	// Without an L2 that tells of changes there is nobody else to be told of.
+	f.proven = !s.watched
+	return f, f.MissError()
 }
 
 // withoutLoader answers with what there is.
@@ -45,32 +59,31 @@ func withoutLoader[T any](old Found[T], l2err error) (Found[T], error) {
 
 // behind looks for key in the tiers, which have nothing fresh in L1. The tier of
 // what it returns is Source if there is nothing.
-func (s *Store[T]) behind(ctx context.Context, key string) (Found[T], error) {
-	var e store.Entry[T]
+func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T], error) {
+	var f Found[T]
 	var err error
-	tier := L2
 	if s.hasL2 {
-		e, err = s.readL2(ctx, key)
+		f, err = s.readKept(ctx, key, strict)
 	} else { // a stale copy in L1 may be of use
-		tier = L1
-		e, err = s.l1.Get(ctx, key)
+		f.Tier = L1
+		f.Entry, err = s.l1.Get(ctx, key)
 	}
-	if err != nil && !e.Absent {
+	if err != nil && !f.Absent {
 		s.count.misses.Add(1)
 		if errors.Is(err, store.ErrNotFound) {
-			return Found[T]{}, nil
+			return Found[T]{asOf: f.asOf}, nil
 		}
 		s.count.l2Errors.Add(1)
 		return Found[T]{}, err
 	}
-	f := Found[T]{Entry: e, Tier: tier, Stale: e.Stale(store.Now())}
+	f.Stale = f.Entry.Stale(store.Now())
 	switch {
 	case f.Stale:
 		s.count.misses.Add(1)
-		if tier == L1 {
+		if f.Tier == L1 {
 			s.count.l1Stale.Add(1)
 		}
-	case tier == L2:
+	case f.Tier == L2:
 		s.count.l2Hits.Add(1)
 	}
 	return f, nil
@@ -122,7 +135,7 @@ func (s *Store[T]) failSafe(old Found[T], err error) (Found[T], error) {
 		return Found[T]{}, err
 	}
 	s.count.staleServed.Add(1)
-	old.Cause = err
+	old.Cause, old.asOf = err, 0 // flagged: who joined takes it, too
 	return old, old.MissError()
 }
 
@@ -132,7 +145,7 @@ func (s *Store[T]) fill(ctx context.Context, key string, e store.Entry[T], l2err
 	if e.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
 		return e
 	}
-	m := s.guard.mark(key)
+	m := s.mark(key)
 	if !s.hasL2 {
 		s.keepL1(key, m, e)
 		return e
@@ -152,6 +165,12 @@ func (s *Store[T]) fill(ctx context.Context, key string, e store.Entry[T], l2err
 	} else {
 		err = s.l2.Set(ctx, key, e)
 	}
+	s.filled(ctx, key, m, e, watched, err)
+	return e
+}
+
+// filled keeps in L1 what L2 was asked to keep.
+func (s *Store[T]) filled(ctx context.Context, key string, m mark, e store.Entry[T], watched bool, err error) {
 	switch {
 	case err != nil:
 		s.count.l2Errors.Add(1)
@@ -160,17 +179,17 @@ func (s *Store[T]) fill(ctx context.Context, key string, e store.Entry[T], l2err
 		// L2 no longer watches what L1 may have had before the fill.
 		_ = s.dropL1(ctx, key)
 	}
-	return e
 }
 
-// keepUnheard keeps in L1, for a short time, what L2 could not take. L2 moves
-// all marks, and so empties L1, before it answers again through a new connection.
+// keepUnheard keeps in L1, for a short time, what L2 could not take and does not
+// watch.
 func (s *Store[T]) keepUnheard(key string, m mark, e store.Entry[T]) {
 	if s.watched {
 		if s.opts.MaxUnheard < 0 {
 			return
 		}
-		e.ExpiresAt = shorter(e.ExpiresAt, store.In(s.opts.MaxUnheard))
+		e.ExpiresAt = shorter(e.ExpiresAt, e.LoadedAt.Add(s.opts.MaxUnheard))
 	}
+	m.copies = noEpoch
 	s.keepL1(key, m, e)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -72,17 +74,24 @@ func (s *Store[T]) localMany(ctx context.Context, keys []string, found map[strin
 
 // readManyL2 reads ks from L2 and keeps what it finds in L1.
 func (s *Store[T]) readManyL2(ctx context.Context, ks []string) (map[string]store.Entry[T], error) {
+	found, _, err := s.readManyKept(ctx, ks)
+	return found, err
+}
+
+// readManyKept is readManyL2 that also says which of them L1 has.
+func (s *Store[T]) readManyKept(ctx context.Context, ks []string) (found map[string]store.Entry[T], kept map[string]bool, err error) {
 	marks := make([]mark, len(ks))
 	for i, key := range ks {
-		marks[i] = s.guard.mark(key)
+		marks[i] = s.mark(key)
 	}
-	found, err := store.GetMany(ctx, s.l2, ks)
+	found, err = store.GetMany(ctx, s.l2, ks)
+	kept = make(map[string]bool, len(found))
 	for i, key := range ks {
 		if e, ok := found[key]; ok {
-			s.keepL1(key, marks[i], e)
+			kept[key] = s.keepL1(key, marks[i], e)
 		}
 	}
-	return found, err
+	return found, kept, err
 }
 
 // GetManyOrLoad returns the entries under keys from the first tier that has them
@@ -97,32 +106,46 @@ func (s *Store[T]) GetManyOrLoad(ctx context.Context, keys []string, load ManyLo
 	if len(missing) == 0 {
 		return found, nil
 	}
-	all := make([]*call[T], len(missing))
+	began := s.moment.Load()
+	var errs []error
+	for len(missing) > 0 {
+		var again []string
+		again, errs = s.flyMany(ctx, missing, load, began, found)
+		missing = s.localMany(ctx, again, found)
+	}
+	return found, joinDistinct(errs)
+}
+
+// flyMany leads or joins a flight for each of the keys and puts what came of them
+// into found. It returns the keys whose flights may have ended with what was true
+// before began only: see [Store.join].
+func (s *Store[T]) flyMany(ctx context.Context, keys []string, load ManyLoader[T], began uint64, found map[string]store.Entry[T]) (again []string, errs []error) {
+	all := make([]*call[T], len(keys))
+	leads := make([]bool, len(keys))
 	var led []*call[T]
-	for i, key := range missing {
-		c, lead := s.flights.Begin(ctx, key)
-		if all[i] = c; lead {
-			led = append(led, c)
+	for i, key := range keys {
+		if all[i], leads[i] = s.flights.Begin(ctx, key); leads[i] {
+			led = append(led, all[i])
 		}
 	}
 	if len(led) > 0 {
 		go s.leadMany(ctx, led, load)
 	}
-	s.count.shared.Add(uint64(len(missing) - len(led)))
-
-	var errs []error
+	s.count.shared.Add(uint64(len(keys) - len(led)))
 	for i, c := range all {
 		f, err := c.Wait(ctx)
 		switch {
+		case !leads[i] && !f.kept && !s.holds(&f, began):
+			again = append(again, keys[i])
 		case err == nil || f.Absent:
-			found[missing[i]] = f.Entry
+			found[keys[i]] = f.Entry
 		case errors.Is(err, flight.ErrClosed):
-			errs = append(errs, s.errClosed("get many", missing[i]))
+			errs = append(errs, s.errClosed("get many", keys[i]))
 		default:
 			errs = append(errs, err)
 		}
 	}
-	return found, joinDistinct(errs)
+	return again, errs
 }
 
 // joinDistinct joins errs, but says only once what many keys have in common.
@@ -174,58 +197,83 @@ func whileAny[T any](caller context.Context, led []*call[T]) (context.Context, c
 // batch finishes the calls that it can answer and returns why it cannot answer
 // the others.
 func (s *Store[T]) batch(ctx context.Context, led []*call[T], load ManyLoader[T]) error {
-	byKey := make(map[string]*call[T], len(led))
-	ks := make([]string, len(led))
-	for i, c := range led {
-		ks[i], byKey[c.Key()] = c.Key(), c
+	b := &batch[T]{open: make(map[string]*call[T], len(led)), stale: make(map[string]Found[T])}
+	for _, c := range led {
+		b.open[c.Key()] = c
 	}
-	stale := make(map[string]Found[T])
-	l2err := s.behindMany(led[0].Values(), ks, byKey, stale)
-	if len(byKey) == 0 {
+	values := led[0].Values()
+	l2err := s.behindMany(values, b)
+	if len(b.open) == 0 {
 		return nil
 	}
-	ks = ks[:0]
-	for key, c := range byKey {
-		ks = append(ks, key)
-		c.Renew() // see lead
+	if s.leaser != nil && l2err == nil {
+		return s.batchLeased(ctx, values, b, load)
 	}
-	loaded, err := s.loadMany(ctx, ks, load)
-	s.fillMany(byKey, loaded, l2err)
-	for key := range byKey {
-		if _, ok := loaded[key]; ok {
-			continue
-		}
-		if old, ok := stale[key]; ok {
-			f, ferr := s.failSafe(old, err)
-			byKey[key].Finish(f, ferr)
-		}
+	return s.batchAlone(ctx, b, load, l2err)
+}
+
+// A batch is calls that are led together.
+type batch[T any] struct {
+	open  map[string]*call[T] // not yet finished
+	stale map[string]Found[T] // what L2 has for them that is past its soft expiry
+}
+
+func (b *batch[T]) keys() []string { return slices.Collect(maps.Keys(b.open)) }
+
+func (b *batch[T]) finish(key string, f Found[T], err error) {
+	b.open[key].Finish(f, err)
+	delete(b.open, key)
+}
+
+// batchAlone loads what is open without asking other processes; see leadAlone.
+func (s *Store[T]) batchAlone(ctx context.Context, b *batch[T], load ManyLoader[T], l2err error) error {
+	for _, c := range b.open {
+		c.Renew() // see leadAlone
 	}
+	asOf := s.moment.Add(1)
+	loaded, err := s.loadMany(ctx, b.keys(), load)
+	s.eachLoaded(b, loaded, func(c *call[T], e store.Entry[T]) Found[T] {
+		f := Found[T]{Entry: e, asOf: asOf, proven: !s.watched}
+		c.Keep(func() { f.Entry = s.fill(c.Values(), c.Key(), e, l2err) })
+		return f
+	})
+	s.failBatch(b, err)
 	return err
 }
 
-// behindMany finishes the calls that L2 answers and takes them out of byKey. What
-// is stale there goes into stale.
-func (s *Store[T]) behindMany(ctx context.Context, ks []string, byKey map[string]*call[T], stale map[string]Found[T]) error {
+// failBatch answers with what is stale where a load failed.
+func (s *Store[T]) failBatch(b *batch[T], err error) {
+	for key, old := range b.stale {
+		if b.open[key] != nil {
+			f, ferr := s.failSafe(old, err)
+			b.finish(key, f, ferr)
+		}
+	}
+}
+
+// behindMany finishes the calls that L2 answers. What is stale there goes into
+// b.stale.
+func (s *Store[T]) behindMany(ctx context.Context, b *batch[T]) error {
 	if !s.hasL2 {
-		s.count.misses.Add(uint64(len(ks)))
+		s.count.misses.Add(uint64(len(b.open)))
 		return nil
 	}
-	found, err := s.readManyL2(ctx, ks)
+	asOf := s.moment.Add(1)
+	found, kept, err := s.readManyKept(ctx, b.keys())
 	if err != nil {
 		s.count.l2Errors.Add(1)
 	}
 	now := store.Now()
 	for key, e := range found {
-		f := Found[T]{Entry: e, Tier: L2, Stale: e.Stale(now)}
+		f := Found[T]{Entry: e, Tier: L2, Stale: e.Stale(now), asOf: asOf, kept: kept[key]}
 		if f.Stale {
-			stale[key] = f
+			b.stale[key] = f
 			continue
 		}
 		s.count.l2Hits.Add(1)
-		byKey[key].Finish(f, e.MissError())
-		delete(byKey, key)
+		b.finish(key, f, e.MissError())
 	}
-	s.count.misses.Add(uint64(len(byKey)))
+	s.count.misses.Add(uint64(len(b.open)))
 	return err
 }
 
@@ -264,17 +312,28 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 // exchanges with L2.
 const fillers = 32
 
-// fillMany keeps what was loaded and finishes its calls.
-func (s *Store[T]) fillMany(byKey map[string]*call[T], loaded map[string]store.Entry[T], l2err error) {
+// eachLoaded finishes the calls of what was loaded with what keep says.
+func (s *Store[T]) eachLoaded(b *batch[T], loaded map[string]store.Entry[T], keep func(*call[T], store.Entry[T]) Found[T]) {
+	ks := slices.Collect(maps.Keys(loaded))
+	inParallel(ks, func(_ int, key string) {
+		c := b.open[key]
+		f := keep(c, loaded[key])
+		c.Finish(f, f.MissError())
+	})
+	for _, key := range ks {
+		delete(b.open, key)
+	}
+}
+
+// inParallel calls f for each of ks, several at a time.
+func inParallel(ks []string, f func(i int, key string)) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, fillers)
-	for key, e := range loaded {
+	for i, key := range ks {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			c := byKey[key]
-			c.Keep(func() { e = s.fill(c.Values(), key, e, l2err) })
-			c.Finish(Found[T]{Entry: e}, e.MissError())
+			f(i, key)
 		})
 	}
 	wg.Wait()

@@ -36,6 +36,16 @@ type Options[T any] struct {
 	// 0: 30 seconds. Negative: no bound.
 	LoadTimeout time.Duration
 
+	// Lease is how long this process may take to load a key while others wait
+	// for it, before one of them tries. It is renewed while the load goes on,
+	// so that only a process that has stopped loses it. 0: 3 seconds.
+	Lease time.Duration
+
+	// RetryAfter is how long a source that failed is left alone, by all
+	// processes, where there is a stale value to serve. 0: 5 seconds.
+	// Negative: the next read tries again.
+	RetryAfter time.Duration
+
 	// MaxUnheard bounds the life in L1 of what was loaded while L2 could not
 	// be reached and so cannot tell of changes. 0: 2 seconds. Negative:
 	// nothing is kept in L1 then.
@@ -56,6 +66,9 @@ func (o *Options[T]) normalize() (errs []error) {
 	if o.L1TTL < 0 {
 		errs = append(errs, fmt.Errorf("L1TTL %v is negative: to do without L1, pass none", o.L1TTL))
 	}
+	if o.Lease < 0 {
+		errs = append(errs, fmt.Errorf("lease of %v is negative", o.Lease))
+	}
 	if o.Jitter > 1 {
 		errs = append(errs, fmt.Errorf("jitter %v is more than the whole life", o.Jitter))
 	}
@@ -65,6 +78,8 @@ func (o *Options[T]) normalize() (errs []error) {
 	o.TTL = orDefault(o.TTL, 5*time.Minute)
 	o.AbsentFor = orDefault(o.AbsentFor, 30*time.Second)
 	o.LoadTimeout = orDefault(o.LoadTimeout, 30*time.Second)
+	o.Lease = orDefault(o.Lease, 3*time.Second)
+	o.RetryAfter = orDefault(o.RetryAfter, 5*time.Second)
 	o.MaxUnheard = orDefault(o.MaxUnheard, 2*time.Second)
 	if o.Jitter == 0 {
 		o.Jitter = 0.1

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/lokroom/strata/internal/flight"
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
@@ -39,6 +40,12 @@ type Found[T any] struct {
 	Tier  Tier
 	Stale bool  // past its soft expiry: the source could not answer
 	Cause error // why a stale entry was served; else nil
+
+	// Who joins a call that is under way takes its result only if it was true
+	// after he had joined.
+	asOf   uint64 // the moment at which it was read or loaded; see [Store.moment]
+	proven bool   // nothing happened to the key before newcomers were kept out
+	kept   bool   // it is in L1 now, so that it answers like L1
 }
 
 // A Loader gets the value under key from the source. An entry without an expiry
@@ -54,17 +61,11 @@ type Loader[T any] func(ctx context.Context, key string) (store.Entry[T], error)
 // fresh. It does no I/O. An absent entry is an answer too. The entry is shared
 // and must not be changed.
 func (s *Store[T]) Local(ctx context.Context, key string) (*store.Entry[T], bool) {
-	var e *store.Entry[T]
-	var err error
-	if s.viewer != nil {
-		e, err = s.viewer.View(ctx, key)
-	} else {
-		e, err = store.View(ctx, s.l1, key)
-	}
+	e, err := s.view(ctx, key)
 	if err != nil {
 		return nil, false
 	}
-	if (e.StaleAt != 0 && s.clock.Passed(e.StaleAt)) || s.closed.Load() {
+	if !s.trusted(e) || (e.StaleAt != 0 && s.clock.Passed(e.StaleAt)) || s.closed.Load() {
 		s.count.l1Stale.Add(1)
 		return nil, false
 	}
@@ -72,6 +73,14 @@ func (s *Store[T]) Local(ctx context.Context, key string) (*store.Entry[T], bool
 		s.count.l1Hits.Add(1)
 	}
 	return e, true
+}
+
+// view returns what is in L1, whether it may be served or not.
+func (s *Store[T]) view(ctx context.Context, key string) (*store.Entry[T], error) {
+	if s.viewer != nil {
+		return s.viewer.View(ctx, key)
+	}
+	return store.View(ctx, s.l1, key)
 }
 
 // Get returns the entry under key from L1 or L2, or store.ErrNotFound. From L2
@@ -108,14 +117,37 @@ func (s *Store[T]) getL2(ctx context.Context, key string) (store.Entry[T], error
 	return e, err
 }
 
-// readL2 reads key from L2 and keeps what it finds in L1.
+// readL2 reads key from L2 and keeps what it finds in L1. A copy in L1 that is in
+// doubt, or any if strict, is asked about first: L2 need not send a value that is
+// here already.
 func (s *Store[T]) readL2(ctx context.Context, key string) (store.Entry[T], error) {
-	m := s.guard.mark(key)
-	e, err := s.l2.Get(ctx, key)
-	if err == nil || e.Absent {
-		s.keepL1(key, m, e)
+	f, err := s.readKept(ctx, key, false)
+	return f.Entry, err
+}
+
+// readKept is readL2 that also says whether L1 has what it returns.
+func (s *Store[T]) readKept(ctx context.Context, key string, strict bool) (Found[T], error) {
+	f := Found[T]{asOf: s.moment.Add(1)}
+	m := s.mark(key)
+	if e, err := s.view(ctx, key); s.checker != nil && err == nil && e.Epoch != noEpoch && e.Version != 0 && (strict || !s.trusted(e)) {
+		f.Entry, err = s.checker.Recheck(ctx, key, *e)
+		if err == nil {
+			s.count.rechecked.Add(1)
+			f.Tier, f.kept = L2, s.keepL1(key, m, f.Entry)
+			return f, f.MissError()
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return f, err
+		}
+		_ = s.dropL1(ctx, key) // in memory
+		m = s.mark(key)
 	}
-	return e, err
+	var err error
+	f.Entry, err = s.l2.Get(ctx, key)
+	if err == nil || f.Absent {
+		f.Tier, f.kept = L2, s.keepL1(key, m, f.Entry)
+	}
+	return f, err
 }
 
 // GetOrLoad returns the entry under key from the first tier that has it fresh,
@@ -139,16 +171,53 @@ func (s *Store[T]) Find(ctx context.Context, key string, load Loader[T]) (Found[
 	return s.beyond(ctx, key, load)
 }
 
+// FindFresh is Find that does not answer from L1: it returns nothing that was
+// changed, anywhere, before it was called. It asks L2 in one exchange, which moves
+// no value if that in L1 is still the one.
+func (s *Store[T]) FindFresh(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
+	return s.join(ctx, key, load, true)
+}
+
 // beyond gets key from behind L1.
 func (s *Store[T]) beyond(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
-	f, shared, err := s.flights.Do(ctx, key, func(ctx context.Context, c *flight.Call[Found[T]]) (Found[T], error) {
-		return s.lead(ctx, c, load)
-	})
-	if shared {
+	return s.join(ctx, key, load, false)
+}
+
+// join leads the flight of key, or joins it if it is under way. What came true
+// before this call began is taken only if it was proven to be true still: a change
+// may have been answered to its writer in between. Otherwise it begins again, with
+// a flight that began later.
+func (s *Store[T]) join(ctx context.Context, key string, load Loader[T], strict bool) (Found[T], error) {
+	began := s.moment.Load()
+	for {
+		f, shared, err := s.flights.Do(ctx, key, func(ctx context.Context, c *flight.Call[Found[T]]) (Found[T], error) {
+			return s.lead(ctx, c, load, strict)
+		})
+		if errors.Is(err, flight.ErrClosed) {
+			return f, s.errClosed("get", key)
+		}
+		if !shared {
+			return f, err
+		}
 		s.count.shared.Add(1)
+		if s.holds(&f, began) {
+			return f, err
+		}
+		if strict {
+			continue
+		}
+		if f.kept {
+			f.Tier = L1
+			return f, err
+		}
+		if e, ok := s.Local(ctx, key); ok {
+			return Found[T]{Entry: *e, Tier: L1}, e.MissError()
+		}
 	}
-	if errors.Is(err, flight.ErrClosed) {
-		err = s.errClosed("get", key)
-	}
-	return f, err
+}
+
+// holds reports whether f, the result of another's call, was true after the moment
+// began. What has no moment is an error, or was flagged as stale.
+func (s *Store[T]) holds(f *Found[T], began uint64) bool {
+	return f.proven || f.asOf == 0 || f.asOf > began || mutant.OldJoin.Load()
 }

@@ -14,6 +14,7 @@ type counters struct {
 	l1Hits, l1Stale, l2Hits, misses, l2Errors atomic.Uint64
 	loads, loadErrors, shared                 atomic.Uint64
 	staleServed, invalidations, lost, refused atomic.Uint64
+	waits, rechecked                          atomic.Uint64
 }
 
 // Counts are what a Store did since it was made.
@@ -24,12 +25,14 @@ type Counts struct {
 	Loads       uint64 // calls of the loader
 	LoadErrors  uint64 // of which failed; "not found" is no failure
 	Shared      uint64 // callers who got the result of another's load or L2 read
+	Waits       uint64 // times that another process's load was waited for
 	StaleServed uint64 // stale answers because the source failed
 
 	L2Errors      uint64 // operations of L2 that failed while reading
 	Invalidations uint64 // changes made elsewhere that were told
-	Lost          uint64 // times that changes may have been missed and L1 was emptied
-	Refused       uint64 // copies that L1 refused because they had been overtaken
+	Lost          uint64 // times that changes may have been missed and all of L1 was in doubt
+	Rechecked     uint64 // copies in doubt that L2 confirmed
+	Refused       uint64 // copies and loads that were not kept because they had been overtaken
 
 	L1 store.Stats // of the tier itself; its misses and hits count every look
 }
@@ -48,6 +51,8 @@ func (s *Store[T]) Counts() Counts {
 		Invalidations: s.count.invalidations.Load(),
 		Lost:          s.count.lost.Load(),
 		Refused:       s.count.refused.Load(),
+		Rechecked:     s.count.rechecked.Load(),
+		Waits:         s.count.waits.Load(),
 	}
 	notServed := s.count.l1Stale.Load() // read first: it never exceeds the hits then
 	if !s.countL1 {

@@ -11,6 +11,10 @@ import (
 // changed by the call.
 var ErrLeaseLost = errors.New("the lease was lost")
 
+// ErrLoadFailed says that the source is left alone for a while, because a load of
+// the key failed lately, in this process or another.
+var ErrLoadFailed = errors.New("a load failed lately")
+
 // A Leaser is a [Watcher] that lets one of all its users load the entry under a
 // key while the others wait, and keeps what was loaded only if nothing happened
 // to the key since the load began.

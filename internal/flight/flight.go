@@ -230,6 +230,13 @@ func (c *Call[T]) Renew() {
 	c.forgotten = false
 }
 
+// Leave keeps newcomers from joining the call: they begin one of their own.
+func (c *Call[T]) Leave() {
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	c.leave()
+}
+
 // Forgotten reports whether the call was forgotten.
 func (c *Call[T]) Forgotten() bool {
 	c.shard.mu.Lock()

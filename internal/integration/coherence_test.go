@@ -219,6 +219,8 @@ func TestCoherence_cutsAndForcedRaces(t *testing.T) {
 func TestCoherence_withoutTheGuard(t *testing.T) {
 	mutant.NoGuard.Store(true)
 	defer mutant.NoGuard.Store(false)
+	mutant.NoEpoch.Store(true)
+	defer mutant.NoEpoch.Store(false)
 	d := newDuel(t, l1s[int64]()["otterstore"](t))
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {

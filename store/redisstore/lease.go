@@ -125,11 +125,15 @@ func (s *Store[T]) Renew(ctx context.Context, key string, lease uint64, d time.D
 	})
 }
 
-// Release ends a lease, as [store.Leaser] describes it. It goes over W, so that
-// those who wait in this process are told, too.
+// Release ends a lease, as [store.Leaser] describes it. Watchers of other stores
+// of the same client are told; those of this one know.
 func (s *Store[T]) Release(ctx context.Context, key string, lease uint64, backOff time.Duration, why string) error {
 	return s.script(ctx, "release", key, func(call context.Context, l *links, full string) error {
-		return stands(releaseScript.run(call, l.w, full, bytes8(lease), decimal(max(0, backOff.Milliseconds())), why))
+		err := stands(releaseScript.run(call, l.t, full, bytes8(lease), decimal(max(0, backOff.Milliseconds())), why))
+		if err == nil {
+			s.client.watchers.tell([]string{full}, s)
+		}
+		return err
 	})
 }
 

@@ -1,0 +1,176 @@
+package layered
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/store"
+)
+
+// leadLeased loads as the only one of all processes, or waits for the one that
+// does. old is what L2 has, or had, for the case that the source fails.
+func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], old Found[T]) (Found[T], error) {
+	key := c.Key()
+	ctx, cancel := s.waitContext(ctx)
+	defer cancel()
+	var fresh uint64 // what the lease says is fresh, though the read did not find it so
+	for {
+		changed, stop := s.guard.await(key) // before the lease is asked for
+		g, err := s.leaser.Lease(c.Values(), key, s.opts.Lease, fresh)
+		switch {
+		case err != nil:
+			stop()
+			s.count.l2Errors.Add(1)
+			return s.leadAlone(c.Context(), c, load, old, err)
+		case g.State == store.Granted:
+			stop()
+			return s.loadLeased(c, load, old, g.Lease)
+		case g.State == store.BackedOff:
+			stop()
+			return s.failSafe(old, store.ErrLoadFailed)
+		case g.State == store.Taken:
+			s.count.waits.Add(1)
+			err = waitFor(ctx, changed, g.Left)
+			stop()
+			if err != nil { // nobody waits any more, or the other does not come to an end
+				return s.leadAlone(c.Context(), c, load, old, errWaited)
+			}
+		default:
+			stop()
+		}
+		again, l2err := s.behind(c.Values(), key, false)
+		switch {
+		case l2err != nil:
+			return s.leadAlone(c.Context(), c, load, old, l2err)
+		case again.Tier != Source && !again.Stale:
+			return again, again.MissError()
+		case again.Tier != Source:
+			old = again
+		}
+		if g.State == store.Fresh {
+			fresh = g.Version // it cannot be read, or one of its tags was invalidated
+		}
+	}
+}
+
+// errWaited says why a load is not kept in L2: another process has the lease.
+var errWaited = errors.New("another process has been loading for too long")
+
+// waitContext bounds how long others are waited for.
+func (s *Store[T]) waitContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return s.loadContext(ctx)
+}
+
+// waitFor returns when the key has changed, or the lease that was seen is over. The
+// push of a change is what usually comes; that of an expiry may come seconds late.
+func waitFor(ctx context.Context, changed <-chan struct{}, left time.Duration) error {
+	t := time.NewTimer(left + time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-changed:
+		return nil
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// loadLeased loads under a lease and keeps the result in both tiers if the lease
+// still stands then. That it does proves that nothing happened to the key from
+// before the load on, so that the result answers all who have joined until then.
+func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], lease uint64) (Found[T], error) {
+	key := c.Key()
+	f := Found[T]{asOf: s.moment.Add(1)}
+	stop := s.renew(c.Values(), key, lease)
+	released := false
+	defer func() { // a load that panics gives the lease back, too
+		stop()
+		if !released {
+			_ = s.leaser.Release(c.Values(), key, lease, 0, "") // or it ends by itself
+		}
+	}()
+	var err error
+	f.Entry, err = s.load(c.Context(), key, load)
+	stop()
+	released = true
+	c.Leave() // what is done to the key from here on does not refuse the fill
+	if err != nil {
+		s.giveBack(c.Values(), key, lease, old.Tier != Source)
+		return s.failSafe(old, err)
+	}
+	f.Entry, f.proven = s.fillLeased(c.Values(), key, f.Entry, lease)
+	return f, f.MissError()
+}
+
+// giveBack ends a lease under which nothing could be loaded. Where there is a stale
+// value to serve, the source is left alone for a while.
+func (s *Store[T]) giveBack(ctx context.Context, key string, lease uint64, stale bool) {
+	var backOff time.Duration
+	if stale {
+		backOff = max(s.opts.RetryAfter, 0)
+	}
+	if err := s.leaser.Release(ctx, key, lease, backOff, ""); err != nil && !errors.Is(err, store.ErrLeaseLost) {
+		s.count.l2Errors.Add(1) // the lease ends by itself
+	}
+	s.guard.ring(key)
+}
+
+// fillLeased keeps e in both tiers and returns it as it was kept. proven says that
+// the lease stood.
+func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T], lease uint64) (kept store.Entry[T], proven bool) {
+	defer s.guard.ring(key)     // L2 does not tell of our own fills
+	if e.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
+		return e, s.leaser.Release(ctx, key, lease, 0, "") == nil
+	}
+	m := s.mark(key)
+	kept, watched, err := s.leaser.FillLeased(ctx, key, lease, e)
+	if mutant.NoToken.Load() && errors.Is(err, store.ErrLeaseLost) {
+		kept, watched, err = s.filler.Fill(ctx, key, e)
+	}
+	switch {
+	case errors.Is(err, store.ErrLeaseLost):
+		s.count.refused.Add(1)
+		_ = s.dropL1(ctx, key) // in memory
+		return e, false
+	case err != nil:
+		if !errors.Is(err, store.ErrUnavailable) { // too large, for instance: nobody need wait
+			_ = s.leaser.Release(ctx, key, lease, 0, "") // or it ends by itself
+		}
+		s.filled(ctx, key, m, e, false, err)
+		return e, false
+	}
+	kept.Value = e.Value
+	s.filled(ctx, key, m, kept, watched, nil)
+	return kept, true
+}
+
+// renew keeps a lease until stop is called, which waits for a renewal that is under
+// way. A load that takes less than a third of the lease costs a timer.
+func (s *Store[T]) renew(ctx context.Context, key string, lease uint64) (stop func()) {
+	var mu sync.Mutex
+	stopped := false
+	var t *time.Timer
+	mu.Lock()
+	t = time.AfterFunc(s.opts.Lease/3, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if stopped {
+			return
+		}
+		if err := s.leaser.Renew(ctx, key, lease, s.opts.Lease); errors.Is(err, store.ErrLeaseLost) {
+			return // the load goes on for those who wait for it
+		}
+		t.Reset(s.opts.Lease / 3)
+	})
+	mu.Unlock()
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		t.Stop()
+	}
+}

@@ -1,0 +1,65 @@
+package layered
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/store"
+)
+
+// trust says which copies of L2's entries L1 may serve. Each copy bears the epoch
+// that it was made in. When changes may have gone untold a new epoch begins, and
+// the copies of older ones are in doubt: they stay, and serve again once L2 has
+// confirmed them. While L2 has not been heard of for too long, no copy serves.
+//
+// The one comparison that a hit in L1 pays for all this is in [Store.trusted].
+type trust struct {
+	epoch atomic.Uint64
+
+	mu      sync.Mutex // of changes
+	hears   bool
+	serving atomic.Uint64 // the epoch, if L2 is heard of; else 0
+}
+
+// noEpoch marks entries that L2 has nothing to do with: it is not there, or could
+// not be reached when they were loaded.
+const noEpoch = 0
+
+// doubt begins a new epoch.
+func (t *trust) doubt() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.epoch.Add(1)
+	t.serve()
+}
+
+// hear is told whether L2 is heard of.
+func (t *trust) hear(hears bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hears = hears
+	t.serve()
+}
+
+func (t *trust) serve() {
+	if t.hears {
+		t.serving.Store(t.epoch.Load())
+	} else {
+		t.serving.Store(noEpoch)
+	}
+}
+
+// trusted reports whether L1 may serve its copy e.
+func (s *Store[T]) trusted(e *store.Entry[T]) bool {
+	return e.Epoch == noEpoch || e.Epoch == s.trust.serving.Load() || s.mutated(e)
+}
+
+// mutated reports whether a test has taken the fence away that keeps e from being
+// served.
+func (s *Store[T]) mutated(e *store.Entry[T]) bool {
+	old := e.Epoch != s.trust.epoch.Load()
+	silent := s.trust.serving.Load() == noEpoch
+	return (mutant.NoEpoch.Load() || mutant.NoPulse.Load()) &&
+		(!old || mutant.NoEpoch.Load()) && (!silent || mutant.NoPulse.Load())
+}
