@@ -190,16 +190,19 @@ func (s *Store[T]) beyond(ctx context.Context, key string, load Loader[T]) (Foun
 func (s *Store[T]) join(ctx context.Context, key string, load Loader[T], strict bool) (Found[T], error) {
 	began := s.moment.Load()
 	for {
-		f, shared, err := s.flights.Do(ctx, key, func(ctx context.Context, c *flight.Call[Found[T]]) (Found[T], error) {
-			return s.lead(ctx, c, load, strict)
-		})
+		c, lead := s.flights.Begin(ctx, key)
+		if lead {
+			go c.Run(func(ctx context.Context, c *call[T]) (Found[T], error) { return s.lead(ctx, c, load, strict) })
+		} else {
+			s.count.shared.Add(1)
+		}
+		f, err := c.Wait(ctx)
 		if errors.Is(err, flight.ErrClosed) {
 			return f, s.errClosed("get", key)
 		}
-		if !shared {
+		if lead {
 			return f, err
 		}
-		s.count.shared.Add(1)
 		if s.holds(&f, began) {
 			return f, err
 		}

@@ -50,6 +50,8 @@ func peerMain() {
 			fmt.Println(c.Set(ctx, f[1], v))
 		case "delete":
 			fmt.Println(c.Delete(ctx, f[1]))
+		case "stampede":
+			fmt.Println(stampede(ctx, b, f[1]))
 		}
 	}
 }

@@ -1,0 +1,397 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/otterstore"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+// A house is what one process has: its client, behind a link that can fail, and
+// its tiers.
+type house struct {
+	*layered.Store[int]
+	link *redistest.Proxy
+}
+
+// build builds a house on the server.
+func build(t *testing.T, server *redistest.Server, o *layered.Options[int]) *house {
+	t.Helper()
+	h := &house{link: redistest.StartProxy(t, server.Addr())}
+	c, err := redisstore.Dial(rueidis.ClientOption{InitAddress: []string{h.link.Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	b, err := otterstore.NewBudget(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	h.Store = tiers(t, otterstore.New[int](b, nil), redisstore.New(c, &redisstore.Options[int]{Prefix: "h:"}), o)
+	return h
+}
+
+// A source is a row of a database whose readers can be held back after they have
+// read it.
+type source struct {
+	v     int
+	loads int
+	read  chan struct{} // is sent to when the row has been read
+	done  chan struct{} // is waited for before it is returned
+}
+
+func (s *source) load(ctx context.Context, _ string) (store.Entry[int], error) {
+	s.loads++
+	e := store.Entry[int]{Value: s.v}
+	if s.read != nil {
+		s.read <- struct{}{}
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+			return e, ctx.Err()
+		}
+	}
+	return e, nil
+}
+
+// now is a loader that returns v at once.
+func now(v int) layered.Loader[int] {
+	return func(context.Context, string) (store.Entry[int], error) { return store.Entry[int]{Value: v}, nil }
+}
+
+func want(t *testing.T, h *house, load layered.Loader[int], v int, tier layered.Tier) {
+	t.Helper()
+	f, err := h.Find(t.Context(), "k", load)
+	if err != nil || f.Value != v || f.Tier != tier {
+		t.Errorf("got %d from %v, %v; want %d from %v", f.Value, f.Tier, err, v, tier)
+	}
+}
+
+// begin starts a read that is held back in its load, and returns what it answers.
+func begin(t *testing.T, h *house, s *source) <-chan string {
+	t.Helper()
+	s.read, s.done = make(chan struct{}), make(chan struct{})
+	answer := make(chan string, 1)
+	go func() {
+		f, err := h.Find(t.Context(), "k", s.load)
+		answer <- fmt.Sprint(f.Value, f.Tier, err)
+	}()
+	<-s.read
+	return answer
+}
+
+// R1: what was loaded before a change elsewhere is not kept after it.
+func TestLease_loadOvertakenByAChangeElsewhere(t *testing.T) {
+	server := redistest.Start(t, nil)
+	changes := map[string]func(*house) error{
+		"Delete": func(h *house) error { return h.Delete(t.Context(), "k") },
+		"Set and Delete": func(h *house) error {
+			if err := h.Set(t.Context(), "k", store.Entry[int]{Value: 5}); err != nil {
+				return err
+			}
+			return h.Delete(t.Context(), "k")
+		},
+	}
+	for name, change := range changes {
+		for _, fenced := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, fenced %v", name, fenced), func(t *testing.T) {
+				a, b := build(t, server, nil), build(t, server, nil)
+				if err := b.Delete(t.Context(), "k"); err != nil {
+					t.Fatal(err)
+				}
+				mutant.NoToken.Store(!fenced)
+				defer mutant.NoToken.Store(false)
+				row := &source{v: 0}
+				answer := begin(t, a, row)
+				if err := change(b); err != nil { // the row is 1 now
+					t.Fatal(err)
+				}
+				close(row.done)
+				if got := <-answer; got != "0 source <nil>" {
+					t.Errorf("who asked before the change got %s", got)
+				}
+				if !fenced {
+					want(t, b, now(1), 0, layered.L2) // the control: the race was forced
+					return
+				}
+				want(t, b, now(1), 1, layered.Source)
+				want(t, a, now(9), 1, layered.L2)
+				if n := a.Counts().Refused; n != 1 {
+					t.Errorf("%d refused, want 1", n)
+				}
+			})
+		}
+	}
+}
+
+// R7: a process that stalled with a lease finds that another has loaded meanwhile.
+func TestLease_holderStalls(t *testing.T) {
+	server := redistest.Start(t, nil)
+	o := &layered.Options[int]{Lease: 300 * time.Millisecond}
+	a, b := build(t, server, o), build(t, server, o)
+	row := &source{v: 0}
+	answer := begin(t, a, row)
+	a.link.Hole(true) // nothing of it arrives, renewals included
+	want(t, b, now(1), 1, layered.Source)
+	a.link.Hole(false)
+	close(row.done)
+	if got := <-answer; got != "0 source <nil>" {
+		t.Errorf("the one who stalled got %s", got)
+	}
+	want(t, b, now(2), 1, layered.L1)
+	want(t, a, now(2), 1, layered.L2)
+}
+
+// A load that takes longer than its lease keeps it.
+func TestLease_isRenewed(t *testing.T) {
+	server := redistest.Start(t, nil)
+	o := &layered.Options[int]{Lease: 300 * time.Millisecond}
+	a, b := build(t, server, o), build(t, server, o)
+	row := &source{v: 7}
+	answer := begin(t, a, row)
+	waited := make(chan string, 1)
+	go func() {
+		f, err := b.Find(t.Context(), "k", now(8))
+		waited <- fmt.Sprint(f.Value, f.Tier, err)
+	}()
+	// Renewals are told to those who wait, who then ask again.
+	redistest.WaitFor(t, "four renewals", func() bool { return b.Counts().Waits > 4 })
+	close(row.done)
+	if got := <-answer; got != "7 source <nil>" {
+		t.Errorf("the holder got %s", got)
+	}
+	if got := <-waited; got != "7 L2 <nil>" {
+		t.Errorf("the other got %s", got)
+	}
+}
+
+// R14: who joins a load that began before a change that he may know of does not
+// get its result.
+func TestLease_joinAfterAChangeElsewhere(t *testing.T) {
+	server := redistest.Start(t, nil)
+	for _, fenced := range []bool{true, false} {
+		t.Run(fmt.Sprintf("fenced %v", fenced), func(t *testing.T) {
+			a, b := build(t, server, nil), build(t, server, nil)
+			if err := b.Delete(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			mutant.OldJoin.Store(!fenced)
+			defer mutant.OldJoin.Store(false)
+			row := &source{v: 0}
+			answer := begin(t, a, row)
+			a.link.HoleReplies(true) // a does not hear of the change
+			if err := b.Delete(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			joined := make(chan int, 1)
+			shared := a.Counts().Shared
+			go func() {
+				f, _ := a.Find(t.Context(), "k", now(1))
+				joined <- f.Value
+			}()
+			redistest.WaitFor(t, "the second reader to join", func() bool { return a.Counts().Shared > shared })
+			close(row.done)
+			a.link.HoleReplies(false)
+			<-answer
+			v := <-joined
+			if fenced && v != 1 || !fenced && v != 0 {
+				t.Errorf("who came after the change got %d", v)
+			}
+		})
+	}
+}
+
+// A source that fails gives the lease back: the next one need not wait.
+func TestLease_failedLoad(t *testing.T) {
+	server := redistest.Start(t, nil)
+	o := &layered.Options[int]{Lease: time.Hour} // whoever waits for it fails
+	a, b := build(t, server, o), build(t, server, o)
+	broken := func(context.Context, string) (store.Entry[int], error) {
+		return store.Entry[int]{}, fmt.Errorf("broken")
+	}
+	if _, err := a.Find(t.Context(), "k", broken); err == nil || err.Error() != "broken" {
+		t.Errorf("got %v", err)
+	}
+	want(t, b, now(1), 1, layered.Source)
+	for name, load := range map[string]layered.Loader[int]{
+		"panic":       func(context.Context, string) (store.Entry[int], error) { panic("broken") },
+		"do not keep": func(context.Context, string) (store.Entry[int], error) { return store.Entry[int]{ExpiresAt: 1}, nil },
+	} {
+		if err := b.Delete(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := a.Find(t.Context(), "k", load)
+		if (err != nil) != (name == "panic") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		want(t, b, now(1), 1, layered.Source)
+	}
+}
+
+// Where there is a stale value, a source that failed is left alone by all.
+func TestLease_failedLoadOfAStaleValue(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a, b := build(t, server, nil), build(t, server, nil)
+	stale := store.Entry[int]{Value: 4, StaleAt: store.Now(), ExpiresAt: store.In(time.Hour)}
+	if err := a.Set(t.Context(), "k", stale); err != nil {
+		t.Fatal(err)
+	}
+	broken := func(context.Context, string) (store.Entry[int], error) {
+		return store.Entry[int]{}, fmt.Errorf("broken")
+	}
+	f, err := a.Find(t.Context(), "k", broken)
+	if err != nil || f.Value != 4 || !f.Stale || f.Cause == nil || f.Cause.Error() != "broken" {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	f, err = b.Find(t.Context(), "k", func(context.Context, string) (store.Entry[int], error) {
+		t.Error("the source was asked again at once")
+		return store.Entry[int]{}, nil
+	})
+	if err != nil || f.Value != 4 || !f.Stale || f.Cause != store.ErrLoadFailed {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	if err := b.Delete(t.Context(), "k"); err != nil { // ends the back-off
+		t.Fatal(err)
+	}
+	want(t, b, now(5), 5, layered.Source)
+}
+
+// Batches of two processes that overlap load each key once.
+func TestLease_batches(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a, b := build(t, server, nil), build(t, server, nil)
+	loads := make(chan string, 100)
+	reading, release := make(chan struct{}, 2), make(chan struct{})
+	loader := func(who int) layered.ManyLoader[int] {
+		return func(_ context.Context, ks []string) (map[string]store.Entry[int], error) {
+			reading <- struct{}{}
+			<-release
+			m := make(map[string]store.Entry[int])
+			for _, k := range ks {
+				loads <- k
+				m[k] = store.Entry[int]{Value: who}
+			}
+			return m, nil
+		}
+	}
+	type result struct {
+		m   map[string]store.Entry[int]
+		err error
+	}
+	results := make(chan result, 2)
+	run := func(h *house, who int, ks ...string) {
+		m, err := h.GetManyOrLoad(t.Context(), ks, loader(who))
+		results <- result{m, err}
+	}
+	go run(a, 1, "x", "y")
+	<-reading
+	go run(b, 2, "y", "z")
+	<-reading // z alone
+	close(release)
+	for range 2 {
+		r := <-results
+		if r.err != nil || len(r.m) != 2 {
+			t.Errorf("got %v, %v", r.m, r.err)
+		}
+		if e, ok := r.m["y"]; !ok || e.Value != 1 {
+			t.Errorf("y is %v", e)
+		}
+	}
+	close(loads)
+	n := map[string]int{}
+	for k := range loads {
+		n[k]++
+	}
+	if n["x"] != 1 || n["y"] != 1 || n["z"] != 1 {
+		t.Errorf("loads: %v", n)
+	}
+}
+
+// A lost connection puts what is in L1 in doubt, and no more: it is confirmed
+// without moving a value, and the source is not asked.
+func TestRecheck_afterALostConnection(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a, b := build(t, server, nil), build(t, server, nil)
+	const hot = 1000
+	read := func(load layered.Loader[int]) (tiers [3]int) {
+		for i := range hot {
+			f, err := a.Find(t.Context(), fmt.Sprint(i), load)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tiers[f.Tier]++
+		}
+		return tiers
+	}
+	read(now(1))
+	if got := read(now(2)); got[layered.L1] != hot {
+		t.Fatalf("before: %v", got)
+	}
+	gets := calls(t, server, "get")
+	a.link.Cut()
+	redistest.WaitFor(t, "the loss to be noticed", func() bool { return a.Counts().Lost > 0 })
+	if err := b.Set(t.Context(), "7", store.Entry[int]{Value: 70}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(now(2)); got[layered.L2] != hot {
+		t.Errorf("after: %v", got)
+	}
+	if c := a.Counts(); c.Loads != hot || c.Rechecked != hot-1 {
+		t.Errorf("%d loads, %d rechecked; want %d, %d", c.Loads, c.Rechecked, hot, hot-1)
+	}
+	if n := calls(t, server, "get") - gets; n != 1 {
+		t.Errorf("%d values were moved, want the one that had changed", n)
+	}
+	if got := read(now(2)); got[layered.L1] != hot {
+		t.Errorf("then: %v", got)
+	}
+	if f, _ := a.Find(t.Context(), "7", nil); f.Value != 70 {
+		t.Errorf("got %d, want what was changed meanwhile", f.Value)
+	}
+}
+
+// calls returns how often the server has run a command.
+func calls(t *testing.T, server *redistest.Server, command string) (n int) {
+	t.Helper()
+	info, err := server.Info("commandstats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Sscanf(info["cmdstat_"+command], "calls=%d,", &n)
+	return n
+}
+
+// A process whose link is silent serves from L1 no longer than MaxUnheard.
+func TestUnheard_L1StopsServing(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a, b := build(t, server, nil), build(t, server, nil)
+	want(t, a, now(1), 1, layered.Source)
+	want(t, a, now(2), 1, layered.L1)
+	a.link.HoleReplies(true)
+	if err := b.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	cut := time.Now()
+	redistest.WaitFor(t, "L1 to stop serving", func() bool {
+		_, ok := a.Local(t.Context(), "k")
+		return !ok
+	})
+	if d := time.Since(cut); d < redisstore.DefaultMaxUnheard/2 {
+		t.Errorf("it stopped after %v: something else than silence did it", d)
+	}
+	a.link.HoleReplies(false)
+	redistest.WaitFor(t, "a to read again", func() bool {
+		f, err := a.Find(t.Context(), "k", now(3))
+		return err == nil && f.Value == 3
+	})
+}
