@@ -1,0 +1,294 @@
+package history_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/history"
+)
+
+// The pieces of histories: times in milliseconds.
+func op(kind history.Kind, process int, call, ret time.Duration, version int64) history.Op {
+	return history.Op{Kind: kind, Key: "k", Process: process, Call: call * time.Millisecond, Return: ret * time.Millisecond, Version: version}
+}
+
+func commit(process int, call, ret time.Duration, version int64) history.Op {
+	return op(history.Commit, process, call, ret, version)
+}
+
+func deleted(process int, call, ret time.Duration, version int64) history.Op {
+	return op(history.Delete, process, call, ret, version)
+}
+
+func get(process int, call, ret time.Duration, version int64, tier history.Tier) history.Op {
+	o := op(history.Get, process, call, ret, version)
+	o.Tier = tier
+	return o
+}
+
+func failed(o history.Op) history.Op { o.Err = "unavailable"; return o }
+func stale(o history.Op) history.Op  { o.Stale = true; return o }
+func set(o history.Op) history.Op    { o.Kind = history.Set; return o }
+func other(o history.Op) history.Op  { o.Key = "other"; return o }
+
+// v1 is committed at 10..20 and deleted at 20..30, by process 1.
+var v1 = []history.Op{commit(1, 10, 20, 1), deleted(1, 20, 30, 1)}
+
+const maxUnheard = 100 * time.Millisecond
+
+func TestCheck(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ops  []history.Op
+		want string // the guarantees that are violated, one word an answer
+	}{
+		{"nothing", nil, ""},
+		{"what was always there", []history.Op{get(1, 0, 1, 0, history.Source)}, ""},
+		{"the new value", []history.Op{get(2, 31, 32, 1, history.L2)}, ""},
+
+		{"old from L2 before the write returned", []history.Op{get(2, 29, 300, 0, history.L2)}, ""},
+		{"old from L2 called as the write returned", []history.Op{get(2, 30, 40, 0, history.L2)}, ""},
+		{"old from L2 after", []history.Op{get(2, 31, 40, 0, history.L2)}, "G1"},
+		{"old from the source after", []history.Op{get(2, 31, 40, 0, history.Source)}, "G1"},
+		{"old from L2 after, in the same process", []history.Op{get(1, 31, 40, 0, history.L2)}, "G1"},
+		{"old from L2, of another key", []history.Op{other(get(2, 31, 40, 0, history.L2))}, ""},
+		{"each answer counts", []history.Op{get(2, 31, 40, 0, history.L2), get(2, 50, 60, 0, history.L2)}, "G1 G1"},
+
+		{"new while it is committed", []history.Op{get(2, 5, 10, 1, history.Source)}, ""},
+		{"new before it is committed", []history.Op{get(2, 5, 9, 1, history.Source)}, "future"},
+		{"new before it is committed, from L1", []history.Op{get(2, 5, 9, 1, history.L1)}, "future"},
+		{"never committed", []history.Op{get(2, 50, 60, 2, history.L1)}, "future"},
+		{"never committed, flagged", []history.Op{stale(get(2, 50, 60, 2, history.L1))}, "future"},
+		{"old after new while the write is under way", []history.Op{get(2, 21, 22, 1, history.L2), get(2, 23, 24, 0, history.L2)}, ""},
+
+		{"old from L1 of the writer before", []history.Op{get(1, 29, 32, 0, history.L1)}, ""},
+		{"old from L1 of the writer after", []history.Op{get(1, 31, 32, 0, history.L1)}, "G2"},
+		{"old from any tier of the writer after", []history.Op{get(1, 31, 32, 0, history.Any)}, "G2"},
+		{"new from L1 of the writer", []history.Op{get(1, 31, 32, 1, history.L1)}, ""},
+
+		{"old from L1 of another in time", []history.Op{get(2, 130, 500, 0, history.L1)}, ""},
+		{"old from L1 of another too late", []history.Op{get(2, 131, 132, 0, history.L1)}, "G3"},
+		{"old from any tier of another in time", []history.Op{get(2, 130, 500, 0, history.Any)}, ""},
+		{"old from any tier of another too late", []history.Op{get(2, 131, 132, 0, history.Any)}, "G3"},
+
+		{"stale from L2", []history.Op{stale(get(2, 31, 40, 0, history.L2))}, ""},
+		{"stale from L1 of the writer", []history.Op{stale(get(1, 31, 40, 0, history.L1))}, ""},
+		{"a get that failed", []history.Op{failed(get(1, 31, 40, 0, history.L2))}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := history.Check(append(v1[:2:2], c.ops...), history.Rules{MaxUnheard: maxUnheard})
+			if got := violated(r); got != c.want {
+				t.Errorf("violated: %q, want %q\n%v", got, c.want, r)
+			}
+		})
+	}
+}
+
+// violated returns the names of the guarantees violated, once for each answer.
+func violated(r *history.Report) string {
+	var names []string
+	for _, g := range history.Guarantees {
+		for range r.Violations[g] {
+			names = append(names, g)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// What a write that failed may do, and may not.
+func TestCheck_failedWrites(t *testing.T) {
+	rules := history.Rules{MaxUnheard: maxUnheard}
+	for _, c := range []struct {
+		name string
+		ops  []history.Op
+		want string
+	}{
+		{"a delete that failed promises nothing", []history.Op{
+			commit(1, 10, 20, 1), failed(deleted(1, 20, 30, 1)),
+			get(1, 40, 41, 0, history.L1), get(2, 40, 41, 0, history.L2), get(2, 900, 901, 0, history.L1),
+		}, ""},
+		{"nor to be invisible", []history.Op{
+			commit(1, 10, 20, 1), failed(deleted(1, 20, 30, 1)), get(2, 15, 16, 1, history.Source),
+		}, ""},
+		{"it does not take away what others promised", []history.Op{
+			commit(1, 10, 20, 1), deleted(1, 20, 30, 1), commit(1, 40, 50, 2), failed(deleted(1, 50, 60, 2)),
+			get(2, 70, 71, 0, history.L2), get(2, 70, 71, 1, history.L2),
+		}, "G1"},
+		{"a set that failed may take effect later", []history.Op{
+			commit(1, 10, 20, 1), failed(set(deleted(1, 20, 30, 1))), commit(1, 40, 50, 2), set(deleted(1, 50, 60, 2)),
+			get(2, 70, 71, 1, history.L2), get(1, 70, 71, 1, history.L1), get(2, 900, 901, 1, history.L1),
+		}, ""},
+		{"but writes nothing else", []history.Op{
+			commit(1, 10, 20, 1), failed(set(deleted(1, 20, 30, 1))), commit(1, 40, 50, 2), set(deleted(1, 50, 60, 2)),
+			get(2, 70, 71, 0, history.L2),
+		}, "G1"},
+		{"a delete that failed does not write", []history.Op{
+			commit(1, 10, 20, 1), failed(deleted(1, 20, 30, 1)), commit(1, 40, 50, 2), set(deleted(1, 50, 60, 2)),
+			get(2, 70, 71, 1, history.L2),
+		}, "G1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := history.Check(c.ops, rules)
+			if got := violated(r); got != c.want {
+				t.Errorf("violated: %q, want %q\n%v", got, c.want, r)
+			}
+		})
+	}
+}
+
+// Writes that overlap return in any order: the newest that has returned counts.
+func TestCheck_overlappingWrites(t *testing.T) {
+	ops := []history.Op{
+		commit(1, 10, 11, 1), commit(2, 12, 13, 2), commit(3, 14, 15, 3),
+		deleted(3, 15, 20, 3), deleted(1, 11, 40, 1), deleted(2, 13, 60, 2),
+	}
+	for call, least := range map[time.Duration]int64{20: 0, 21: 3, 41: 3, 61: 3} {
+		for v := range int64(4) {
+			r := history.Check(append(ops[:6:6], get(9, call, call+1, v, history.L2)), history.Rules{})
+			if bad := r.Violated() > 0; bad != (v < least) {
+				t.Errorf("called at %v, v%d: violated %v, want %v", call, v, bad, v < least)
+			}
+		}
+	}
+	// Each process is held to its own writes at once.
+	for process, least := range map[int]int64{1: 1, 2: 0, 3: 3, 9: 0} {
+		for v := range int64(4) {
+			r := history.Check(append(ops[:6:6], get(process, 41, 42, v, history.L1)), history.Rules{MaxUnheard: time.Hour})
+			if bad := r.Violations["G2"] > 0; bad != (v < least) {
+				t.Errorf("process %d, v%d: violated %v, want %v", process, v, bad, v < least)
+			}
+		}
+	}
+}
+
+func TestCheck_slack(t *testing.T) {
+	ops := append(v1[:2:2], get(2, 150, 151, 0, history.L1))
+	for slack, want := range map[time.Duration]string{0: "G3", 19 * time.Millisecond: "G3", 20 * time.Millisecond: ""} {
+		if got := violated(history.Check(ops, history.Rules{MaxUnheard: maxUnheard, Slack: slack})); got != want {
+			t.Errorf("slack %v: violated %q, want %q", slack, got, want)
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	r := history.Check(append(v1[:2:2],
+		get(2, 5, 6, 0, history.L1), get(2, 25, 26, 0, history.L1), get(2, 35, 36, 0, history.L1), get(2, 50, 51, 0, history.L1),
+		get(2, 60, 61, 1, history.L1), get(2, 62, 90, 1, history.L2), get(2, 92, 93, 1, history.Source), get(2, 94, 95, 1, history.Any),
+		stale(get(2, 200, 201, 0, history.L1)), failed(get(2, 300, 301, 0, history.Any)),
+	), history.Rules{MaxUnheard: maxUnheard})
+	if r.Ops != 12 || r.Gets != 9 || r.Writes != 2 || r.Failed != 1 || r.Stale != 1 || r.Violated() != 0 || r.Older() != 2 {
+		t.Errorf("%+v", r)
+	}
+	const milli = time.Millisecond
+	if r.Age(0.5) != 0 || r.Age(0.8) != 5*milli || r.Age(0.81) != 20*milli || r.Age(1) != 20*milli || len(r.Ages) != 5 {
+		t.Errorf("ages %v", r.Ages)
+	}
+	if r.Slowest.Tier != history.L2 || r.ByTier[history.L1] != 6 {
+		t.Errorf("slowest %v, tiers %v", r.Slowest, r.ByTier)
+	}
+	var none history.Report
+	if none.Age(1) != 0 || none.Older() != 0 || none.Violated() != 0 || none.String() == "" {
+		t.Error("an empty report is not empty")
+	}
+}
+
+// Of a violation the report tells who did what when.
+func TestViolation_Story(t *testing.T) {
+	ops := append(v1[:2:2], get(3, 12, 13, 0, history.Source), other(get(2, 20, 21, 0, history.L2)), get(2, 31, 40, 0, history.L2), get(2, 50, 60, 1, history.L2))
+	r := history.Check(ops, history.Rules{})
+	if len(r.Examples) != 1 {
+		t.Fatalf("%v", r)
+	}
+	story := r.Examples[0].Story(ops)
+	for _, want := range []string{"G1", "p3.0  get    k = v0 from source", "p2.0  get    k = v0 from L2", "p1.0  commit k = v1", "p1.0  delete k = v1", "1ms before"} {
+		if !strings.Contains(story, want) {
+			t.Errorf("the story has no %q:\n%s", want, story)
+		}
+	}
+	if strings.Contains(story, "other") || strings.Contains(story, "60.000") {
+		t.Errorf("the story has what does not matter:\n%s", story)
+	}
+}
+
+// TestCheck_regular compares with the definition, by brute force, on random histories.
+func TestCheck_regular(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	seen := map[string]int{}
+	for range 2000 {
+		ops := randomHistory(r)
+		want := map[string]int{}
+		for _, g := range ops {
+			if g.Kind == history.Get {
+				if name := slow(ops, g, 20*time.Millisecond); name != "" {
+					want[name]++
+					seen[name]++
+				}
+			}
+		}
+		got := history.Check(ops, history.Rules{MaxUnheard: 20 * time.Millisecond}).Violations
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("violations %v, want %v in %v", got, want, ops)
+		}
+	}
+	for _, g := range history.Guarantees {
+		if seen[g] < 100 {
+			t.Errorf("%s was violated %d times only: the comparison shows little", g, seen[g])
+		}
+	}
+}
+
+// slow is the definition: which promise the answer g breaks.
+func slow(ops []history.Op, g history.Op, maxUnheard time.Duration) string {
+	var least, own, unheard, most int64
+	for _, o := range ops {
+		if o.Kind == history.Commit && o.Call <= g.Return {
+			most = max(most, o.Version)
+		}
+		if o.Kind == history.Delete && o.Err == "" {
+			if o.Return < g.Call {
+				least = max(least, o.Version)
+				if o.Process == g.Process {
+					own = max(own, o.Version)
+				}
+			}
+			if o.Return < g.Call-maxUnheard {
+				unheard = max(unheard, o.Version)
+			}
+		}
+	}
+	switch {
+	case g.Version > most:
+		return "future"
+	case g.Tier != history.L1 && g.Version < least:
+		return "G1"
+	case g.Version < own:
+		return "G2"
+	case g.Version < unheard:
+		return "G3"
+	}
+	return ""
+}
+
+func randomHistory(r *rand.Rand) (ops []history.Op) {
+	at := time.Duration(0)
+	for v := range int64(6) {
+		at += time.Duration(1 + r.IntN(20))
+		writer := r.IntN(3)
+		ops = append(ops, commit(writer, at, at+2, v+1))
+		d := deleted(writer, at+2, at+2+time.Duration(r.IntN(40)), v+1)
+		if r.IntN(4) == 0 {
+			d = failed(d)
+		}
+		ops = append(ops, d)
+	}
+	for range 8 {
+		call := time.Duration(r.IntN(150))
+		tier := []history.Tier{history.L1, history.L2, history.Source}[r.IntN(3)]
+		ops = append(ops, get(r.IntN(4), call, call+time.Duration(r.IntN(10)), int64(r.IntN(7)), tier))
+	}
+	r.Shuffle(len(ops), func(i, j int) { ops[i], ops[j] = ops[j], ops[i] })
+	return ops
+}

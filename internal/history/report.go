@@ -1,0 +1,78 @@
+package history
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Guarantees are the names of what can be violated, in the order of reports.
+var Guarantees = []string{"G1", "G2", "G3", "future"}
+
+// Violated returns how many answers broke a promise.
+func (r *Report) Violated() (n int) {
+	for _, v := range r.Violations {
+		n += v
+	}
+	return n
+}
+
+// Age returns the age that a share p of the answers of L1 did not exceed; 1 is
+// all of them. See [Report.Ages].
+func (r *Report) Age(p float64) time.Duration {
+	if len(r.Ages) == 0 {
+		return 0
+	}
+	i := int(p*float64(len(r.Ages))+0.999999) - 1
+	return r.Ages[min(max(i, 0), len(r.Ages)-1)]
+}
+
+// Older returns how many answers of L1 had missed a write.
+func (r *Report) Older() int {
+	i, _ := slices.BinarySearch(r.Ages, 1)
+	return len(r.Ages) - i
+}
+
+// String is the report in a few lines.
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d operations: %d gets (%d L1, %d L2, %d source, %d of any tier; %d stale), %d commits and writes, %d failed, %d excused\n",
+		r.Ops, r.Gets, r.ByTier[L1], r.ByTier[L2], r.ByTier[Source], r.ByTier[Any], r.Stale, r.Writes, r.Failed, r.Excused)
+	fmt.Fprintf(&b, "violations:")
+	for _, g := range Guarantees {
+		fmt.Fprintf(&b, " %s %d", g, r.Violations[g])
+	}
+	round := func(p float64) time.Duration { return r.Age(p).Round(time.Microsecond) }
+	fmt.Fprintf(&b, "; L1 answers older than a write: %d, age p50 %v p99 %v max %v", r.Older(), round(0.5), round(0.99), round(1))
+	fmt.Fprintf(&b, "; slowest: %s of p%d, %v", r.Slowest.Kind, r.Slowest.Process, (r.Slowest.Return - r.Slowest.Call).Round(time.Millisecond))
+	return b.String()
+}
+
+// Story returns what led to v, in ops: the commits and writes of the key from the
+// answer's own version on, and who read that version when, up to the answer, in
+// the order of their calls. Of many reads of a kind it has the first and the last.
+func (v *Violation) Story(ops []Op) string {
+	var own []Op
+	for _, o := range ops {
+		if o.Key != v.Get.Key || o.Call > v.Get.Return || o.Version < v.Get.Version {
+			continue
+		}
+		if o.Kind != Get || o.Version == v.Get.Version {
+			own = append(own, o)
+		}
+	}
+	slices.SortStableFunc(own, func(a, b Op) int { return int(a.Call - b.Call) })
+	const most = 20
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %v, though this had returned %v before:\n    %v", v.Guarantee, v.Get, v.Age, v.Write)
+	for i, o := range own {
+		if len(own) > 2*most && i == most {
+			fmt.Fprintf(&b, "\n    ... %d more", len(own)-2*most)
+		}
+		if i < most || i >= len(own)-most {
+			fmt.Fprintf(&b, "\n    %v", o)
+		}
+	}
+	return b.String()
+}
