@@ -2,11 +2,9 @@ package redisstore
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/lokroom/strata/store"
-	"github.com/redis/rueidis"
 )
 
 // A look is what can be told of a key without its value.
@@ -85,22 +83,6 @@ func (s *Store[T]) Exists(ctx context.Context, key string) (bool, error) {
 	return err == nil && k.there() && !k.absent, err
 }
 
-// expireScript changes the life of what is under a key, but for records without
-// a value and for what is no string. The soft expiry is kept in the record as a
-// distance from the hard one, and moves along.
-var expireScript = rueidis.NewLuaScript(`
-local h = redis.pcall('GETRANGE', KEYS[1], 0, 2)
-if type(h) ~= 'string' or h == '' or string.sub(h, 1, 2) == 'N\1' then return 0 end
-local flags = #h == 3 and string.sub(h, 1, 2) == 'V\1' and string.byte(h, 3) or 0
-local endless = math.floor(flags / 32) % 2 == 1
-if ARGV[1] == '0' then
-  if not endless then redis.call('PERSIST', KEYS[1]) end
-  return 1
-end
-if endless then redis.call('SETRANGE', KEYS[1], 2, string.char(flags - 32)) end
-return redis.call('PEXPIRE', KEYS[1], ARGV[1])
-`)
-
 // Expire sets the time that the entry or counter under key has left.
 func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) error {
 	full, err := s.redisKey(key)
@@ -129,7 +111,7 @@ func (s *Store[T]) expire(ctx context.Context, full string, ttl time.Duration) (
 	if err != nil {
 		return false, err
 	}
-	n, err := expireScript.Exec(call, l.w, []string{full}, []string{strconv.FormatInt(millis(ttl), 10)}).AsInt64()
+	n, err := expireScript.run(call, l.w, full, decimal(millis(ttl))).AsInt64()
 	if err != nil {
 		return false, err
 	}

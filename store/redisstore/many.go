@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
@@ -15,6 +16,7 @@ const maxPipeline = 400
 
 func beUint64(b []byte) uint64     { return binary.BigEndian.Uint64(b) }
 func beUint32(b []byte) uint32     { return binary.BigEndian.Uint32(b) }
+func beUint16(b []byte) uint16     { return binary.BigEndian.Uint16(b) }
 func putUint64(b []byte, n uint64) { binary.BigEndian.PutUint64(b, n) }
 
 // GetMany returns the entries that are there, with one exchange for 400 keys.
@@ -95,17 +97,48 @@ func (s *Store[T]) fetch(ctx context.Context, l *links, full []string) []fetched
 		}
 		return out
 	}
-	sent := store.Now()
-	cmds := make([]rueidis.Completed, 0, 2*len(full))
-	for _, key := range full {
-		b := l.t.B()
-		cmds = append(cmds, b.Pttl().Key(key).Build(), b.Get().Key(key).Build())
+	clock := s.client.pulse.clock.Load()
+	if clock == nil {
+		s.fetchPairs(ctx, l, full, out, nil)
+		return out
 	}
-	r := l.t.DoMulti(ctx, cmds...)
+	sent := time.Now()
+	cmds := make([]rueidis.Completed, len(full))
 	for i, key := range full {
-		out[i].entry, out[i].found, out[i].err = s.answer(key, sent, r[2*i], r[2*i+1])
+		cmds[i] = l.t.B().Get().Key(key).Build()
+	}
+	var again []int
+	for i, r := range l.t.DoMulti(ctx, cmds...) {
+		var known bool
+		out[i].entry, out[i].found, known, out[i].err = s.answerAt(full[i], clock, sent, r)
+		if !known {
+			again = append(again, i)
+		}
+	}
+	if len(again) > 0 {
+		s.fetchPairs(ctx, l, full, out, again)
 	}
 	return out
+}
+
+// fetchPairs reads those of full that which names, nil for all, with their lives.
+func (s *Store[T]) fetchPairs(ctx context.Context, l *links, full []string, out []fetched[T], which []int) {
+	if which == nil {
+		which = make([]int, len(full))
+		for i := range which {
+			which[i] = i
+		}
+	}
+	sent := store.Now()
+	cmds := make([]rueidis.Completed, 0, 2*len(which))
+	for _, i := range which {
+		b := l.t.B()
+		cmds = append(cmds, b.Pttl().Key(full[i]).Build(), b.Get().Key(full[i]).Build())
+	}
+	r := l.t.DoMulti(ctx, cmds...)
+	for j, i := range which {
+		out[i].entry, out[i].found, out[i].err = s.answer(full[i], sent, r[2*j], r[2*j+1])
+	}
 }
 
 // SetMany sets every entry, with one exchange for 400 of them.

@@ -29,6 +29,7 @@ type pulse struct {
 	most   time.Duration // of silence
 
 	hears atomic.Bool
+	clock atomic.Pointer[serverClock] // nil: not known
 
 	mu      sync.Mutex
 	ears    []*ear
@@ -43,6 +44,17 @@ type pulse struct {
 
 	work sync.WaitGroup // goroutines of it
 }
+
+// A serverClock tells the time of the server: of a cluster, that of the node whose
+// clock is most ahead.
+type serverClock struct {
+	sent time.Time // the question
+	ms   int64     // the answer, in ms since the epoch
+}
+
+// at returns the time of the server at t, which must be after the answer came. It
+// is never behind, so that what ends by it never ends late: two parts were rounded down.
+func (c *serverClock) at(t time.Time) int64 { return c.ms + 2 + t.Sub(c.sent).Milliseconds() }
 
 // An ear is one call of Hear.
 type ear struct {
@@ -116,6 +128,7 @@ func (p *pulse) end() {
 		return
 	}
 	p.cancel()
+	p.clock.Store(nil)
 	p.ctx, p.until = nil, time.Time{}
 	p.deafen()
 	if p.timer != nil {
@@ -188,10 +201,12 @@ func (p *pulse) try(beating context.Context, b *beat) {
 	ctx, cancel := context.WithTimeout(beating, max(p.most/2, 10*time.Millisecond))
 	defer cancel()
 	sent := time.Now()
-	b.err = p.ask(ctx)
+	ms, err := p.ask(ctx)
+	b.err = err
 	p.mu.Lock()
 	p.attempt = nil
 	if b.err == nil && beating.Err() == nil {
+		p.clock.Store(&serverClock{sent: sent, ms: ms})
 		p.heard(sent.Add(p.most))
 	}
 	p.mu.Unlock()
@@ -233,43 +248,53 @@ func (p *pulse) silent() {
 	p.deafen()
 }
 
-// ask writes to every primary over T.
-func (p *pulse) ask(ctx context.Context) error {
+// ask writes to every primary over T, and returns the time of the one whose clock
+// is most ahead.
+func (p *pulse) ask(ctx context.Context) (ms int64, err error) {
 	l, err := p.client.connected(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if l.t.Mode() != rueidis.ClientModeCluster {
-		return beatOf(l.t.Do(ctx, l.t.B().Del().Key(p.key).Build()))
+		return askOne(ctx, l.t, p.key)
 	}
 	return p.askCluster(ctx, l)
 }
 
-// beatOf tells whether a reply proves that a primary is there.
-func beatOf(r rueidis.RedisResult) error { return r.Error() }
+func askOne(ctx context.Context, c rueidis.Client, key string) (ms int64, err error) {
+	r := c.DoMulti(ctx, c.B().Arbitrary("DEL").Keys(key).Build(), c.B().Arbitrary("TIME").Build())
+	if err := r[0].Error(); err != nil {
+		return 0, err
+	}
+	t, err := r[1].AsIntSlice()
+	if err != nil || len(t) != 2 {
+		return 0, errors.Join(err, errBadReply)
+	}
+	return t[0]*1000 + t[1]/1000, nil
+}
 
 // A node is a primary of a cluster and a key of its own.
 type node struct{ addr, key string }
 
 // askCluster asks every primary. Where the map of the slots is out of date, it
 // gets a new one, once.
-func (p *pulse) askCluster(ctx context.Context, l *links) error {
+func (p *pulse) askCluster(ctx context.Context, l *links) (ms int64, err error) {
 	p.mu.Lock()
 	nodes := p.slots
 	p.mu.Unlock()
 	for try := 0; ; try++ {
 		if len(nodes) > 0 {
-			err := askNodes(ctx, l, nodes)
+			ms, err := askNodes(ctx, l, nodes)
 			if err == nil || try == 1 {
-				return err
+				return ms, err
 			}
 		}
 		reply, err := l.w.Do(ctx, l.w.B().ClusterSlots().Build()).ToArray()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if nodes, err = p.primaries(reply); err != nil {
-			return err
+			return 0, err
 		}
 		p.mu.Lock()
 		p.slots = nodes
@@ -277,8 +302,9 @@ func (p *pulse) askCluster(ctx context.Context, l *links) error {
 	}
 }
 
-func askNodes(ctx context.Context, l *links, nodes []node) error {
+func askNodes(ctx context.Context, l *links, nodes []node) (ms int64, err error) {
 	clients := l.t.Nodes()
+	times := make([]int64, len(nodes))
 	errs := make([]error, len(nodes))
 	var wg sync.WaitGroup
 	for i, n := range nodes {
@@ -287,10 +313,10 @@ func askNodes(ctx context.Context, l *links, nodes []node) error {
 			errs[i] = fmt.Errorf("%w: no connection to %s", store.ErrUnavailable, n.addr)
 			continue
 		}
-		wg.Go(func() { errs[i] = beatOf(c.Do(ctx, c.B().Arbitrary("DEL").Keys(n.key).Build())) })
+		wg.Go(func() { times[i], errs[i] = askOne(ctx, c, n.key) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return slices.Max(times), errors.Join(errs...)
 }
 
 // primaries reads the reply to CLUSTER SLOTS.

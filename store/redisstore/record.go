@@ -22,10 +22,12 @@ import (
 //	 4  8  id, different for each value ever written
 //	12 40  lease and hold: token, until; until, token, floor. Only scripts write them
 //	52  4  keepMs: fresh for the TTL of the key less this, then stale
-//	56  4  loadMs; zero here
+//	56  4  end of the key by the clock of the server, in seconds: 0 is not known,
+//	       all ones none. What is written without a script does not know it
 //	60  8  stamp: a reading of the clock of the tags from before the load
 //	68  8  version given by the source, with flagVersioned; else zero
-//	76  4  incarnation; zero here
+//	76  2  end of the key: the milliseconds
+//	78  2  zero
 //	80  4  CRC-32C of what follows
 //	84  2  length of the tags
 //	86  2  length of the extension
@@ -38,6 +40,8 @@ const (
 
 	offID    = 4
 	offKeep  = 52
+	offEnd   = 56
+	offEndMs = 76
 	offStamp = 60
 	offDB    = 68
 	offSum   = 80
@@ -57,6 +61,9 @@ const (
 	flagsKnown      = flagAbsent | flagTagged | flagProvisional | flagVersioned | flagEndless
 )
 
+// endNone says in a record that the key has no end; in a record's endMs it is -1.
+const endNone = math.MaxUint32
+
 // maxKeep is the longest time in milliseconds that an entry can be stale.
 const maxKeep = math.MaxUint32
 
@@ -74,6 +81,7 @@ type record struct {
 	keepMs   uint32
 	stamp    uint64
 	version  uint64 // given by the source; 0: none
+	endMs    int64  // by the clock of the server; 0: not known
 	loadedAt store.Time
 	tags     []string
 	payload  []byte
@@ -97,6 +105,9 @@ func appendHead(dst []byte, r *record) ([]byte, error) {
 	}
 	binary.BigEndian.PutUint64(head[offID:], r.id)
 	binary.BigEndian.PutUint32(head[offKeep:], r.keepMs)
+	if r.endMs < 0 {
+		binary.BigEndian.PutUint32(head[offEnd:], endNone)
+	}
 	binary.BigEndian.PutUint64(head[offStamp:], r.stamp)
 	if r.version != 0 {
 		head[2] |= flagVersioned
@@ -175,6 +186,13 @@ func parseRecord(b []byte, r *record) error {
 		stamp:   binary.BigEndian.Uint64(b[offStamp:]),
 		version: binary.BigEndian.Uint64(b[offDB:]),
 		payload: rest[tags+ext:],
+	}
+	switch end := binary.BigEndian.Uint32(b[offEnd:]); end {
+	case 0:
+	case endNone:
+		r.endMs = -1
+	default:
+		r.endMs = int64(end)*1000 + int64(binary.BigEndian.Uint16(b[offEndMs:]))
 	}
 	if (b[2]&flagTagged != 0) != (tags > 0) || r.absent && len(r.payload) > 0 {
 		return errCorrupt

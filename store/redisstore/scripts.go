@@ -25,11 +25,14 @@ var (
 	renewLua string
 	//go:embed lua/release.lua
 	releaseLua string
+	//go:embed lua/expire.lua
+	expireLua string
 
 	leaseScript   = newScript(prelude + leaseLua)
 	fillScript    = newScript(prelude + fillLua)
 	renewScript   = newScript(prelude + renewLua)
 	releaseScript = newScript(prelude + releaseLua)
+	expireScript  = newScript(prelude + expireLua)
 )
 
 // A script is known to the server by the checksum of its text.

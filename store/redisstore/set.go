@@ -92,7 +92,7 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 	}
 	r := record{
 		absent: e.Absent, endless: w.endless, codec: s.codecID, id: w.id,
-		keepMs: w.keepMs, stamp: e.Stamp, loadedAt: e.LoadedAt, tags: e.Tags,
+		keepMs: w.keepMs, endMs: endOf(w.life), stamp: e.Stamp, loadedAt: e.LoadedAt, tags: e.Tags,
 	}
 	b, err := appendHead((*w.buf)[:0], &r)
 	if err == nil {
@@ -116,6 +116,15 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 	seal(b)
 	*w.buf = b
 	return w, nil
+}
+
+// endOf is what the record of an entry with this life says of its end. Where there
+// is one, the script that writes it fills it in, by the clock of the server.
+func endOf(l life) int64 {
+	if l.ms == 0 {
+		return -1
+	}
+	return 0
 }
 
 // lifeOf returns the life of an entry with these expiry times. A record counts

@@ -50,7 +50,7 @@ func TestStore_commands(t *testing.T) {
 		{"SetMany", func() error { return s.SetMany(ctx, map[string]store.Entry[string]{"a": e, "b": e}) }, map[string]int{"set": 2}},
 		{"TTL", func() error { _, err := s.TTL(ctx, "k"); return err }, map[string]int{"pttl": 1, "getrange": 1}},
 		{"Exists", func() error { _, err := s.Exists(ctx, "k"); return err }, map[string]int{"pttl": 1, "getrange": 1}},
-		{"Expire", func() error { return s.Expire(ctx, "k", time.Hour) }, map[string]int{"evalsha": 1, "getrange": 1, "pexpire": 1}},
+		{"Expire", func() error { return s.Expire(ctx, "k", time.Hour) }, map[string]int{"evalsha": 1, "getrange": 2, "pexpire": 1, "setrange": 2, "time": 1}},
 		{"Add", func() error { _, err := s.Add(ctx, "n", 1, 0); return err }, map[string]int{"evalsha": 1, "exists": 1, "incrby": 1, "get": 1}},
 		{"Delete", func() error { return s.Delete(ctx, "k", "l") }, map[string]int{"unlink": 2}},
 		{"DeletePattern", func() error { _, err := s.DeletePattern(ctx, "x*"); return err }, map[string]int{"scan": 1}},

@@ -28,10 +28,18 @@ local function isvalue(h) return string.byte(h,1)==86 end
 local function noval(tok,lu,hold,px)
   redis.call('SET',k,'N\1\0\0'..Z8..tok..p64(lu)..hold..string.rep('\0',36),'PX',px)
 end
+-- Notes in the record when its key ends, so that who reads it need not ask.
+local function ends(ms)
+  local t=now()+ms
+  redis.call('SETRANGE',k,56,struct.pack('>I4',math.floor(t/1000)))
+  redis.call('SETRANGE',k,76,struct.pack('>I2',t%1000))
+end
 -- Writes a record; hard is its life in ms, 0 for one without end.
 local function put(blob,hard)
-  if hard>0 then return redis.pcall('SET',k,blob,'PX',hard) end
-  return redis.pcall('SET',k,blob)
+  if hard==0 then return redis.pcall('SET',k,blob) end
+  local r=redis.pcall('SET',k,blob,'PX',hard)
+  if type(r)~='table' or not r.err then ends(hard) end
+  return r
 end
 -- A value that is written under a hold lives no longer than it, and carries it
 -- along, unless its version reaches the floor. reply blob,hard,capped
@@ -44,5 +52,5 @@ local function held(blob,hard,left,till,tok,floor)
     if not flag(flags,8) then flags=flags+8 end
     if flag(flags,32) then flags=flags-32 end -- it ends with the hold now
   end
-  return string.sub(blob,1,2)..string.char(flags)..string.sub(blob,4,28)..p64(till)..tok..floor..keep..string.sub(blob,57),hard,not ok
+  return string.sub(blob,1,2)..string.char(flags)..string.sub(blob,4,28)..p64(till)..tok..floor..keep..'\0\0\0\0'..string.sub(blob,61),hard,not ok
 end
