@@ -20,6 +20,7 @@ type Backend struct {
 	otter     *otterstore.Budget     // at most one of the two engines
 	ristretto *ristrettostore.Budget //
 	redis     *redisstore.Client     // nil: no L2
+	tokens    tokens
 
 	mu     sync.Mutex
 	caches map[string]interface{ Close() error } // by name
@@ -33,6 +34,7 @@ type Backend struct {
 // set. ctx bounds how long it waits for Redis to answer.
 func Open(ctx context.Context, c *Config) (*Backend, error) {
 	b := &Backend{caches: make(map[string]interface{ Close() error })}
+	b.tokens.init()
 	if c != nil {
 		b.cfg = *c
 	}

@@ -138,8 +138,10 @@ func (c *Cache[K, V]) Get(ctx context.Context, id K) (V, error) {
 		var zero V
 		return zero, c.failed("get", err)
 	}
-	if e, ok := c.tiers.Local(ctx, key); ok {
-		return e.Value, e.MissError()
+	if !hasToken(ctx) {
+		if e, ok := c.tiers.Local(ctx, key); ok {
+			return e.Value, e.MissError()
+		}
 	}
 	f, err := c.find(ctx, key, id)
 	return f.Value, err
@@ -171,12 +173,18 @@ func (c *Cache[K, V]) GetEntry(ctx context.Context, id K) (Entry[V], error) {
 
 // find is not part of Get so that a hit in L1 need not pay for the closure.
 func (c *Cache[K, V]) find(ctx context.Context, key string, id K) (layered.Found[V], error) {
-	if c.load == nil && c.opts.LoadMany == nil {
-		return c.tiers.Find(ctx, key, nil)
+	if hasToken(ctx) {
+		return c.findSince(ctx, key, id)
 	}
-	return c.tiers.Find(ctx, key, func(ctx context.Context, _ string) (store.Entry[V], error) {
-		return c.loadEntry(ctx, id)
-	})
+	return c.tiers.Find(ctx, key, c.loader(id))
+}
+
+// loader loads id for the tiers; nil if there is no source.
+func (c *Cache[K, V]) loader(id K) layered.Loader[V] {
+	if c.load == nil && c.opts.LoadMany == nil {
+		return nil
+	}
+	return func(ctx context.Context, _ string) (store.Entry[V], error) { return c.loadEntry(ctx, id) }
 }
 
 func (c *Cache[K, V]) loadEntry(ctx context.Context, id K) (store.Entry[V], error) {

@@ -28,7 +28,11 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, ids []K) (map[K]V, error) {
 		}
 		ks[i], byKey[key] = key, id
 	}
-	found, err := c.findMany(ctx, ks, byKey)
+	find := c.findMany
+	if hasToken(ctx) {
+		find = c.findManySince
+	}
+	found, err := find(ctx, ks, byKey)
 	values := make(map[K]V, len(found))
 	for key, e := range found {
 		if !e.Absent {

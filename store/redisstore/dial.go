@@ -95,7 +95,7 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 	}
 	setDefaults(&opt, timeout)
 	c := &Client{deadlines: deadlines{timeout: timeout}, opt: opt}
-	c.pulse.client, c.pulse.most = c, d.MaxUnheard
+	c.pulse.client, c.pulse.most, c.pulse.key = c, d.MaxUnheard, "!pulse"
 	if d.MaxUnheard == 0 {
 		c.pulse.most = DefaultMaxUnheard
 	}

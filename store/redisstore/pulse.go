@@ -182,6 +182,42 @@ func (p *pulse) ensure(ctx context.Context) error {
 	}
 }
 
+// Sync returns when the watchers of this client have been told of every change that
+// was answered to its writer, anywhere, before the call. It asks each primary once,
+// together with all who call it at the same time.
+func (c *Client) Sync(ctx context.Context) error {
+	call, cancel := c.deadlines.begin(ctx)
+	defer cancel()
+	if err := c.pulse.sync(call); err != nil {
+		return &store.Error{Store: storeName, Op: "sync", Err: c.cause(ctx, err)}
+	}
+	return nil
+}
+
+func (p *pulse) sync(ctx context.Context) error {
+	p.mu.Lock()
+	beating, running := p.ctx, p.attempt
+	p.mu.Unlock()
+	if beating == nil { // nobody listens, or beats are not wanted
+		_, err := p.ask(ctx)
+		return err
+	}
+	if running != nil { // it may have been sent before the change
+		select {
+		case <-running.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	b := p.begin(beating)
+	select {
+	case <-b.done:
+		return b.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // begin returns the attempt that is under way, or a new one. ctx is that of the
 // beating that it is part of.
 func (p *pulse) begin(ctx context.Context) *beat {
