@@ -60,6 +60,7 @@ type Store[T any] struct {
 	flights flight.Group[Found[T]]
 	moment  atomic.Uint64 // counts the reads of L2 and the loads, see Found.asOf
 	clock   clock.Coarse
+	sampler sampler
 	count   counters
 	closed  atomic.Bool
 }
@@ -114,6 +115,7 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		s.checker, _ = l2.(store.Rechecker[T])
 		s.stop = append(s.stop, watcher.Watch(s.invalidated))
 	}
+	s.startSampler()
 	if hearer != nil {
 		s.stop = append(s.stop, hearer.Hear(s.trust.hear))
 	} else {
@@ -132,6 +134,7 @@ func (s *Store[T]) Close() error {
 		stop()
 	}
 	s.flights.Close()
+	s.sampler.stop()
 	s.clock.Stop()
 	return nil
 }

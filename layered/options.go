@@ -51,6 +51,11 @@ type Options[T any] struct {
 	// nothing is kept in L1 then.
 	MaxUnheard time.Duration
 
+	// SampleEvery is how often, at most, an answer of L1 is compared with what
+	// L2 has, in the background, without moving a value: see Counts.Sampled.
+	// 0: every second. Negative: never.
+	SampleEvery time.Duration
+
 	// Observer is told of each load. nil: nobody.
 	Observer store.Observer
 }
@@ -81,6 +86,7 @@ func (o *Options[T]) normalize() (errs []error) {
 	o.Lease = orDefault(o.Lease, 3*time.Second)
 	o.RetryAfter = orDefault(o.RetryAfter, 5*time.Second)
 	o.MaxUnheard = orDefault(o.MaxUnheard, 2*time.Second)
+	o.SampleEvery = orDefault(o.SampleEvery, time.Second)
 	if o.Jitter == 0 {
 		o.Jitter = 0.1
 	}

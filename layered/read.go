@@ -72,6 +72,9 @@ func (s *Store[T]) Local(ctx context.Context, key string) (*store.Entry[T], bool
 	if s.countL1 {
 		s.count.l1Hits.Add(1)
 	}
+	if s.sampler.armed.Load() {
+		s.sample(key, e)
+	}
 	return e, true
 }
 

@@ -34,6 +34,10 @@ type Counts struct {
 	Rechecked     uint64 // copies in doubt that L2 confirmed
 	Refused       uint64 // copies and loads that were not kept because they had been overtaken
 
+	Sampled      uint64                       // answers of L1 that were compared with L2
+	SampledStale uint64                       // of which L2 had another
+	StaleFor     [len(StaleBounds) + 1]uint64 // those, by how long after the answer L1 had dropped it
+
 	L1 store.Stats // of the tier itself; its misses and hits count every look
 }
 
@@ -53,6 +57,11 @@ func (s *Store[T]) Counts() Counts {
 		Refused:       s.count.refused.Load(),
 		Rechecked:     s.count.rechecked.Load(),
 		Waits:         s.count.waits.Load(),
+	}
+	c.SampledStale = s.sampler.stale.Load()
+	c.Sampled = s.sampler.current.Load() + c.SampledStale
+	for i := range c.StaleFor {
+		c.StaleFor[i] = s.sampler.staleFor[i].Load()
 	}
 	notServed := s.count.l1Stale.Load() // read first: it never exceeds the hits then
 	if !s.countL1 {

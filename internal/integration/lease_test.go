@@ -395,3 +395,37 @@ func TestUnheard_L1StopsServing(t *testing.T) {
 		return err == nil && f.Value == 3
 	})
 }
+
+// What L1 answers is compared with L2 now and then: an answer that was old is
+// counted, with the time that it went on to be served.
+func TestSample_staleAnswersAreCounted(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a, b := build(t, server, &layered.Options[int]{SampleEvery: time.Millisecond}), build(t, server, nil)
+	want(t, a, now(1), 1, layered.Source)
+	redistest.WaitFor(t, "current answers to be compared", func() bool {
+		a.Local(t.Context(), "k")
+		return a.Counts().Sampled > 3
+	})
+	if n := a.Counts().SampledStale; n != 0 {
+		t.Errorf("%d answers were stale, though nothing changed", n)
+	}
+	a.link.HoleReplies(true)
+	if err := b.Set(t.Context(), "k", store.Entry[int]{Value: 2}); err != nil {
+		t.Fatal(err)
+	}
+	asked := calls(t, server, "getrange")
+	redistest.WaitFor(t, "an old answer to be compared", func() bool {
+		a.Local(t.Context(), "k")
+		return calls(t, server, "getrange") > asked+1
+	})
+	a.link.HoleReplies(false)
+	redistest.WaitFor(t, "it to be counted", func() bool { return a.Counts().SampledStale > 0 })
+	c := a.Counts()
+	var sum uint64
+	for _, n := range c.StaleFor {
+		sum += n
+	}
+	if sum != c.SampledStale {
+		t.Errorf("%d stale answers, by time: %v", c.SampledStale, c.StaleFor)
+	}
+}
