@@ -194,13 +194,13 @@ func (s *Store[T]) setChunk(ctx context.Context, writes []write) []error {
 		fillErrors(failed, err)
 		return failed
 	}
-	cmds := make([]rueidis.Completed, len(writes))
+	calls := make([]scriptCall, len(writes))
 	full := make([]string, len(writes))
 	for i := range writes {
-		cmds[i], full[i] = writes[i].command(l.w), writes[i].key
+		calls[i], full[i] = writes[i].call(""), writes[i].key
 	}
-	for i, r := range l.w.DoMulti(call, cmds...) {
-		failed[i] = r.Error()
+	for i, r := range runMany(call, l.w, calls) {
+		_, failed[i] = writes[i].done(r)
 		release(writes[i].buf, failed[i])
 	}
 	if err := s.settle(call, l, full...); err != nil {

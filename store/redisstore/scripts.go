@@ -27,12 +27,27 @@ var (
 	releaseLua string
 	//go:embed lua/expire.lua
 	expireLua string
+	//go:embed lua/set.lua
+	setLua string
+	//go:embed lua/delete.lua
+	deleteLua string
+	//go:embed lua/stale.lua
+	staleLua string
+	//go:embed lua/begin.lua
+	beginLua string
+	//go:embed lua/done.lua
+	doneLua string
 
 	leaseScript   = newScript(prelude + leaseLua)
 	fillScript    = newScript(prelude + fillLua)
 	renewScript   = newScript(prelude + renewLua)
 	releaseScript = newScript(prelude + releaseLua)
 	expireScript  = newScript(prelude + expireLua)
+	setScript     = newScript(prelude + setLua)
+	deleteScript  = newScript(prelude + deleteLua)
+	staleScript   = newScript(prelude + staleLua)
+	beginScript   = newScript(prelude + beginLua)
+	doneScript    = newScript(prelude + doneLua)
 )
 
 // A script is known to the server by the checksum of its text.
@@ -61,20 +76,26 @@ func (s *script) whole(c rueidis.Client, key string, args []string) rueidis.Comp
 	return c.B().Eval().Script(s.text).Numkeys(1).Key(key).Arg(args...).Build()
 }
 
-// runMany runs the script for each key with the arguments beside it, in one
-// exchange if the servers know it.
-func (s *script) runMany(ctx context.Context, c rueidis.Client, keys []string, args [][]string) []rueidis.RedisResult {
-	cmds := make([]rueidis.Completed, len(keys))
-	for i, key := range keys {
-		cmds[i] = s.command(c, key, args[i])
+// A scriptCall is a script with its arguments.
+type scriptCall struct {
+	*script
+	key  string
+	args []string
+}
+
+// runMany runs calls in one exchange if the servers know the scripts.
+func runMany(ctx context.Context, c rueidis.Client, calls []scriptCall) []rueidis.RedisResult {
+	cmds := make([]rueidis.Completed, len(calls))
+	for i, x := range calls {
+		cmds[i] = x.command(c, x.key, x.args)
 	}
 	results := c.DoMulti(ctx, cmds...)
 	var again []int
 	cmds = nil
 	for i, r := range results {
-		if isNoScript(r.Error()) {
+		if x := calls[i]; isNoScript(r.Error()) {
 			again = append(again, i)
-			cmds = append(cmds, s.whole(c, keys[i], args[i]))
+			cmds = append(cmds, x.whole(c, x.key, x.args))
 		}
 	}
 	if len(again) > 0 {

@@ -48,12 +48,48 @@ func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T]) erro
 	if err != nil {
 		return err
 	}
-	err = l.w.Do(call, w.command(l.w)).Error()
+	x := w.call("")
+	_, err = w.done(x.run(call, l.w, x.key, x.args...))
 	release(w.buf, err)
 	if err != nil {
 		return err
 	}
 	return s.settle(call, l, full)
+}
+
+// call is the script that makes the write: it sees to holds. mode is "V" if a newer
+// version is to stand, else empty. What is over is removed.
+func (w *write) call(mode string) scriptCall {
+	if w.ms < 0 {
+		return deleteCall(w.key)
+	}
+	return scriptCall{&setScript, w.key, []string{rueidis.BinaryString(*w.buf), decimal(w.ms), mode}}
+}
+
+func deleteCall(full string) scriptCall { return scriptCall{&deleteScript, full, []string{"0", ""}} }
+
+// done reads the reply of the script: false if a newer version stands.
+func (w *write) done(r rueidis.RedisResult) (bool, error) {
+	if w.ms < 0 {
+		return true, r.Error()
+	}
+	return wasSet(r)
+}
+
+// wasSet reads the reply of the script: false if a newer version stands.
+func wasSet(r rueidis.RedisResult) (bool, error) {
+	reply, err := r.AsIntSlice()
+	switch {
+	case err != nil:
+		return false, err
+	case len(reply) == 3:
+		return true, nil
+	case len(reply) == 1 && reply[0] == 0:
+		return false, nil
+	case len(reply) == 1 && reply[0] == -1:
+		return false, errFull
+	}
+	return false, errBadReply
 }
 
 // A write is an entry on its way to Redis.
@@ -281,12 +317,12 @@ func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []erro
 	}
 	for try := 1; ; try++ {
 		removed = 0
-		cmds := make([]rueidis.Completed, len(full))
+		calls := make([]scriptCall, len(full))
 		for i, key := range full {
-			cmds[i] = l.w.B().Unlink().Key(key).Build()
+			calls[i] = deleteCall(key)
 		}
 		broken := false
-		for i, r := range l.w.DoMulti(call, cmds...) {
+		for i, r := range runMany(call, l.w, calls) {
 			n, err := r.AsInt64()
 			failed[i], removed = err, removed+int(n)
 			broken = broken || isBroken(call, err)

@@ -13,7 +13,7 @@ if string.sub(h,37,44)==ARGV[1] then
   if gm>0 then noval(Z8,0,p64(t+gm)..F8..Z8,gm) return 1 end
   if ARGV[3]~='' then
     local r=put(ARGV[3],tonumber(ARGV[4]))
-    if type(r)=='table' and r.err then return 1 end
+    if failed(r) then return 1 end -- it is removed, which is right as well
     return 2
   end
   return 1

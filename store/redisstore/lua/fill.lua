@@ -22,6 +22,10 @@ if blob=='' then
 end
 if hu>t then blob,hard,capped=held(blob,hard,hu-t,hu,string.sub(h,37,44),string.sub(h,45,52)) end
 local r=put(blob,hard)
-if type(r)=='table' and r.err then redis.call('DEL',k) return {-1} end
+if failed(r) then
+  if not full(r) then return r end
+  redis.call('DEL',k)
+  return {-1}
+end
 redis.call('GETRANGE',k,0,0) -- the write made Redis forget that this connection reads the key
 return {1,hard,capped and 1 or 0}

@@ -28,6 +28,9 @@ local function isvalue(h) return string.byte(h,1)==86 end
 local function noval(tok,lu,hold,px)
   redis.call('SET',k,'N\1\0\0'..Z8..tok..p64(lu)..hold..string.rep('\0',36),'PX',px)
 end
+-- What a write failed with, if it did; full says that Redis has no room.
+local function failed(r) if type(r)=='table' and r.err then return r end end
+local function full(r) return string.find(r.err,'OOM',1,true) end
 -- Notes in the record when its key ends, so that who reads it need not ask.
 local function ends(ms)
   local t=now()+ms
@@ -38,7 +41,7 @@ end
 local function put(blob,hard)
   if hard==0 then return redis.pcall('SET',k,blob) end
   local r=redis.pcall('SET',k,blob,'PX',hard)
-  if type(r)~='table' or not r.err then ends(hard) end
+  if not failed(r) then ends(hard) end
   return r
 end
 -- A value that is written under a hold lives no longer than it, and carries it

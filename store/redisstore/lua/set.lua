@@ -9,5 +9,9 @@ if hu>0 then
   if hu>t then blob,hard,capped=held(blob,hard,hu-t,hu,F8,string.sub(h,45,52)) end
 end
 local r=put(blob,hard)
-if type(r)=='table' and r.err then redis.call('DEL',k) return {-1} end -- at least nobody reads the old one
+if failed(r) then
+  if not full(r) then return r end
+  redis.call('DEL',k) -- at least nobody reads the old one
+  return {-1}
+end
 return {1,hard,capped and 1 or 0}
