@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -292,13 +293,19 @@ func (p *pulse) ask(ctx context.Context) (ms int64, err error) {
 		return 0, err
 	}
 	if l.t.Mode() != rueidis.ClientModeCluster {
-		return askOne(ctx, l.t, p.key)
+		return p.askOne(ctx, l.t, p.key)
 	}
 	return p.askCluster(ctx, l)
 }
 
-func askOne(ctx context.Context, c rueidis.Client, key string) (ms int64, err error) {
-	r := c.DoMulti(ctx, c.B().Arbitrary("DEL").Keys(key).Build(), c.B().Arbitrary("TIME").Build())
+// askOne asks one primary. It also looks whether its table of the keys that are
+// tracked is so full that it may have dropped some: see [crowded].
+func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (ms int64, err error) {
+	r := c.DoMulti(ctx,
+		c.B().Arbitrary("DEL").Keys(key).Build(),
+		c.B().Arbitrary("TIME").Build(),
+		c.B().Arbitrary("INFO", "stats").Build(),
+		c.B().Arbitrary("CONFIG", "GET", "tracking-table-max-keys").Build())
 	if err := r[0].Error(); err != nil {
 		return 0, err
 	}
@@ -306,7 +313,39 @@ func askOne(ctx context.Context, c rueidis.Client, key string) (ms int64, err er
 	if err != nil || len(t) != 2 {
 		return 0, errors.Join(err, errBadReply)
 	}
+	if crowded(r[2], r[3]) {
+		p.client.watchers.tellAll()
+	}
 	return t[0]*1000 + t[1]/1000, nil
+}
+
+// mostTracked is how many keys Redis tracks unless it is told otherwise.
+const mostTracked = 1_000_000
+
+// crowded reports whether the server tracks half as many keys as it may, or more.
+//
+// When it tracks too many it drops one and pushes that it may have changed, but not
+// to the connection whose command made it too many, if that has NOLOOP (Redis 7,
+// trackingInvalidateKey). So a full table may have lost any key without a word. It
+// cannot fill from the half in the time between two beats.
+func crowded(info, conf rueidis.RedisResult) bool {
+	text, err := info.ToString()
+	if err != nil { // not permitted: the table is taken to be large enough
+		return false
+	}
+	most := int64(mostTracked)
+	if m, err := conf.AsStrMap(); err == nil {
+		if n, err := strconv.ParseInt(m["tracking-table-max-keys"], 10, 64); err == nil {
+			most = n
+		}
+	}
+	for line := range strings.Lines(text) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "tracking_total_keys:"); ok {
+			n, err := strconv.ParseInt(v, 10, 64)
+			return err == nil && most > 0 && n >= most/2
+		}
+	}
+	return false
 }
 
 // A node is a primary of a cluster and a key of its own.
@@ -320,7 +359,7 @@ func (p *pulse) askCluster(ctx context.Context, l *links) (ms int64, err error) 
 	p.mu.Unlock()
 	for try := 0; ; try++ {
 		if len(nodes) > 0 {
-			ms, err := askNodes(ctx, l, nodes)
+			ms, err := p.askNodes(ctx, l, nodes)
 			if err == nil || try == 1 {
 				return ms, err
 			}
@@ -338,7 +377,7 @@ func (p *pulse) askCluster(ctx context.Context, l *links) (ms int64, err error) 
 	}
 }
 
-func askNodes(ctx context.Context, l *links, nodes []node) (ms int64, err error) {
+func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (ms int64, err error) {
 	clients := l.t.Nodes()
 	times := make([]int64, len(nodes))
 	errs := make([]error, len(nodes))
@@ -349,7 +388,7 @@ func askNodes(ctx context.Context, l *links, nodes []node) (ms int64, err error)
 			errs[i] = fmt.Errorf("%w: no connection to %s", store.ErrUnavailable, n.addr)
 			continue
 		}
-		wg.Go(func() { times[i], errs[i] = askOne(ctx, c, n.key) })
+		wg.Go(func() { times[i], errs[i] = p.askOne(ctx, c, n.key) })
 	}
 	wg.Wait()
 	return slices.Max(times), errors.Join(errs...)
