@@ -61,6 +61,7 @@ type Store[T any] struct {
 	moment  atomic.Uint64 // counts the reads of L2 and the loads, see Found.asOf
 	clock   clock.Coarse
 	sampler sampler
+	pending pending
 	count   counters
 	closed  atomic.Bool
 }
@@ -135,6 +136,7 @@ func (s *Store[T]) Close() error {
 	}
 	s.flights.Close()
 	s.sampler.stop()
+	s.pending.stop()
 	s.clock.Stop()
 	return nil
 }

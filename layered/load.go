@@ -63,6 +63,9 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 	var f Found[T]
 	var err error
 	if s.hasL2 {
+		if s.pending.has(key) {
+			return Found[T]{}, errPending
+		}
 		f, err = s.readKept(ctx, key, strict)
 	} else { // a stale copy in L1 may be of use
 		f.Tier = L1

@@ -38,7 +38,11 @@ func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store
 		s.count.misses.Add(uint64(len(missing) - len(more)))
 		return found, err
 	}
+	missing, left := s.splitPending(missing)
 	more, err := s.readManyL2(ctx, missing)
+	if len(left) > 0 {
+		err = errors.Join(err, errPending)
+	}
 	for key, e := range more {
 		found[key] = e
 	}
@@ -70,6 +74,21 @@ func (s *Store[T]) localMany(ctx context.Context, keys []string, found map[strin
 		}
 	}
 	return missing
+}
+
+// splitPending takes out the keys that L2 must not be asked for.
+func (s *Store[T]) splitPending(ks []string) (others, pending []string) {
+	if !s.pending.some.Load() {
+		return ks, nil
+	}
+	for _, key := range ks {
+		if s.pending.has(key) {
+			pending = append(pending, key)
+		} else {
+			others = append(others, key)
+		}
+	}
+	return others, pending
 }
 
 // readManyL2 reads ks from L2 and keeps what it finds in L1.
@@ -202,6 +221,21 @@ func (s *Store[T]) batch(ctx context.Context, led []*call[T], load ManyLoader[T]
 		b.open[c.Key()] = c
 	}
 	values := led[0].Values()
+	if _, left := s.splitPending(b.keys()); len(left) > 0 {
+		alone := &batch[T]{open: make(map[string]*call[T], len(left))}
+		for _, key := range left {
+			alone.open[key] = b.open[key]
+			delete(b.open, key)
+		}
+		if err := s.batchAlone(ctx, alone, load, errPending); err != nil {
+			for _, c := range alone.open {
+				c.Finish(Found[T]{}, err)
+			}
+		}
+	}
+	if len(b.open) == 0 {
+		return nil
+	}
 	l2err := s.behindMany(values, b)
 	if len(b.open) == 0 {
 		return nil

@@ -108,6 +108,9 @@ func (s *Store[T]) getL2(ctx context.Context, key string) (store.Entry[T], error
 		s.count.misses.Add(1)
 		return e, err
 	}
+	if s.pending.has(key) {
+		return store.Entry[T]{}, errPending
+	}
 	e, err := s.readL2(ctx, key)
 	switch {
 	case err == nil || e.Absent:

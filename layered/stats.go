@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/lokroom/strata/store"
 )
@@ -34,6 +35,10 @@ type Counts struct {
 	Rechecked     uint64 // copies in doubt that L2 confirmed
 	Refused       uint64 // copies and loads that were not kept because they had been overtaken
 
+	Pending    int           // keys that were changed here and that L2 has not heard of; -1: all
+	PendingFor time.Duration // the oldest of them
+	Retried    uint64        // times that L2 was tried again
+
 	Sampled      uint64                       // answers of L1 that were compared with L2
 	SampledStale uint64                       // of which L2 had another
 	StaleFor     [len(StaleBounds) + 1]uint64 // those, by how long after the answer L1 had dropped it
@@ -58,6 +63,8 @@ func (s *Store[T]) Counts() Counts {
 		Rechecked:     s.count.rechecked.Load(),
 		Waits:         s.count.waits.Load(),
 	}
+	c.Pending, c.PendingFor = s.pending.counts()
+	c.Retried = s.pending.retried.Load()
 	c.SampledStale = s.sampler.stale.Load()
 	c.Sampled = s.sampler.current.Load() + c.SampledStale
 	for i := range c.StaleFor {

@@ -7,8 +7,11 @@ import (
 )
 
 // Set keeps e in L2 and drops the copy in L1; without an L2 it keeps e in L1. An
-// entry without an expiry lives until evicted. When it fails, this process has
-// dropped its copy all the same, but others may go on with what they have.
+// entry without an expiry lives until evicted.
+//
+// When it fails because L2 could not be reached, others may go on with what they
+// have. This process has dropped its copy, deletes the key from L2 as soon as that
+// can be reached, and reads it from the source until then.
 func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error {
 	return s.write(ctx, "set", []string{key}, func() error {
 		if !s.hasL2 {
@@ -37,9 +40,7 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 	})
 }
 
-// Delete removes the entries under keys from both tiers. When it fails, this
-// process has dropped its copies all the same, but others may go on with what
-// they have.
+// Delete removes the entries under keys from both tiers. When it fails, see Set.
 func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
 	return s.write(ctx, "delete", keys, func() error {
 		if !s.hasL2 {
@@ -66,10 +67,16 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 		}
 	}()
 	if err := wait(ctx, keeping); err != nil {
+		if s.hasL2 && op != "expire" {
+			s.addPending(ks)
+		}
 		_ = s.dropAll(ctx, ks)
 		return &store.Error{Store: "layered", Op: op, Key: first(ks), Err: err}
 	}
 	err := f()
+	if s.hasL2 && unheard(err) && op != "expire" {
+		s.addPending(ks)
+	}
 	if s.hasL2 { // in error too: what L2 has now is not known
 		if l1err := s.dropAll(ctx, ks); err == nil {
 			err = l1err
@@ -153,6 +160,9 @@ func (s *Store[T]) writeAll(ctx context.Context, op string, f func() error) erro
 		err = &store.Error{Store: "layered", Op: op, Err: err}
 	} else {
 		err = f()
+	}
+	if s.hasL2 && op == "clear" && unheard(err) {
+		s.addPending(nil)
 	}
 	if !s.hasL2 && op != "clear" { // f has done what there is to do
 		return err

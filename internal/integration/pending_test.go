@@ -1,0 +1,64 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+)
+
+// A change that could not be told to Redis is told as soon as that is back; until
+// then who made it does not read the old value, though Redis has it.
+func TestPending_failedWrites(t *testing.T) {
+	server := redistest.Start(t, nil)
+	ctx := t.Context()
+	for name, write := range map[string]func(*house) error{
+		"Delete":  func(h *house) error { return h.Delete(ctx, "k") },
+		"Set":     func(h *house) error { return h.Set(ctx, "k", store.Entry[int]{Value: 2}) },
+		"SetMany": func(h *house) error { return h.SetMany(ctx, map[string]store.Entry[int]{"k": {Value: 2}}) },
+		"Clear":   func(h *house) error { return h.Clear(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := build(t, server, &layered.Options[int]{MaxUnheard: -1}), build(t, server, nil)
+			if err := b.Set(ctx, "k", store.Entry[int]{Value: 1}); err != nil {
+				t.Fatal(err)
+			}
+			want(t, a, now(9), 1, layered.L2)
+			a.link.Refuse(true)
+			a.link.Cut()
+			if err := write(a); !errors.Is(err, store.ErrUnavailable) {
+				t.Fatalf("the write returned %v", err)
+			}
+			want(t, a, now(2), 2, layered.Source)
+			if c := a.Counts(); c.Pending == 0 || c.PendingFor <= 0 {
+				t.Errorf("%d pending for %v", c.Pending, c.PendingFor)
+			}
+			a.link.Refuse(false)
+			for a.Counts().Pending != 0 { // until it is told, one way or the other
+				f, err := a.Find(ctx, "k", now(2))
+				if err != nil || f.Value != 2 {
+					t.Fatalf("got %d from %v, %v", f.Value, f.Tier, err)
+				}
+				m, err := a.GetManyOrLoad(ctx, []string{"k"}, func(context.Context, []string) (map[string]store.Entry[int], error) {
+					return map[string]store.Entry[int]{"k": {Value: 2}}, nil
+				})
+				if err != nil || m["k"].Value != 2 {
+					t.Fatalf("got %v, %v", m, err)
+				}
+				if e, err := a.Get(ctx, "k"); err == nil && e.Value != 2 {
+					t.Fatalf("Get returned %d", e.Value)
+				}
+			}
+			redistest.WaitFor(t, "the old value to be gone everywhere", func() bool {
+				f, err := b.Find(ctx, "k", now(2))
+				return err == nil && f.Value == 2
+			})
+			if a.Counts().Retried == 0 {
+				t.Error("nothing was tried again")
+			}
+		})
+	}
+}

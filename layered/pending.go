@@ -1,0 +1,172 @@
+package layered
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lokroom/strata/store"
+)
+
+const (
+	// mostPending is how many keys may wait for L2; with more, everything does.
+	mostPending = 100_000
+
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 2 * time.Second
+)
+
+// errPending says why L2 is not asked for a key.
+var errPending = &store.Error{Store: "layered", Op: "get", Err: errors.Join(store.ErrUnavailable, errors.New("a change of this process has not reached L2 yet"))}
+
+// pending are the keys that this process has changed and that L2, as far as is
+// known, has not heard of. Until they have been deleted there, which is tried again
+// and again, this process reads them from the source.
+type pending struct {
+	some atomic.Bool // the usual answer is no, and costs a load
+
+	mu      sync.Mutex
+	keys    map[string]time.Time // since when
+	all     bool                 // too many: every key
+	since   time.Time            // of all
+	running bool
+	closed  bool
+	quit    chan struct{}
+	work    sync.WaitGroup
+
+	retried atomic.Uint64
+}
+
+// has reports whether key has not reached L2.
+func (p *pending) has(key string) bool {
+	if !p.some.Load() {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.keys[key]
+	return ok || p.all
+}
+
+// unheard reports whether after err L2 may have an older value than the one that was
+// to be written or removed.
+func unheard(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// addPending has ks deleted from L2 as soon as that can be done; nil stands for
+// all keys.
+func (s *Store[T]) addPending(ks []string) {
+	p := &s.pending
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	if p.keys == nil {
+		p.keys = make(map[string]time.Time)
+	}
+	now := time.Now()
+	for _, key := range ks {
+		p.keys[key] = now // a retry that is under way does not count for it
+	}
+	if ks == nil || len(p.keys) > mostPending {
+		p.all, p.since = true, now
+		clear(p.keys)
+	}
+	p.some.Store(true)
+	if !p.running {
+		p.running = true
+		p.quit = make(chan struct{})
+		p.work.Go(func() { s.retry(p.quit) })
+	}
+}
+
+func (p *pending) stop() {
+	p.mu.Lock()
+	p.closed = true
+	if p.running {
+		close(p.quit)
+	}
+	p.mu.Unlock()
+	p.work.Wait()
+}
+
+// retry deletes what is pending until nothing is.
+func (s *Store[T]) retry(quit <-chan struct{}) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	p := &s.pending
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		t := time.NewTimer(wait/2 + rand.N(wait/2))
+		select {
+		case <-t.C:
+		case <-quit:
+			t.Stop()
+			return
+		}
+		p.mu.Lock()
+		keys, all, since := maps.Clone(p.keys), p.all, p.since
+		p.mu.Unlock()
+		p.retried.Add(1)
+		if s.deletePending(ctx, keys, all) != nil {
+			continue
+		}
+		if p.done(keys, all, since) {
+			return
+		}
+		wait = firstRetry
+	}
+}
+
+func (s *Store[T]) deletePending(ctx context.Context, keys map[string]time.Time, all bool) error {
+	if all {
+		return store.Clear(ctx, s.l2)
+	}
+	return s.l2.Delete(ctx, slices.Collect(maps.Keys(keys))...)
+}
+
+// done takes out what was deleted, and reports whether nothing is left.
+func (p *pending) done(keys map[string]time.Time, all bool, since time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, since := range keys {
+		if p.keys[key].Equal(since) { // else it failed again meanwhile
+			delete(p.keys, key)
+		}
+	}
+	if all && p.since.Equal(since) {
+		p.all = false
+	}
+	if len(p.keys) > 0 || p.all {
+		return false
+	}
+	p.some.Store(false)
+	p.running = false
+	return true
+}
+
+// counts returns how many keys are pending, -1 for all, and for how long the oldest.
+func (p *pending) counts() (n int, oldest time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var since time.Time
+	for _, t := range p.keys {
+		if since.IsZero() || t.Before(since) {
+			since = t
+		}
+	}
+	n = len(p.keys)
+	if p.all {
+		n, since = -1, p.since
+	}
+	if !since.IsZero() {
+		oldest = time.Since(since)
+	}
+	return n, oldest
+}
