@@ -7,6 +7,7 @@ BENCHPKG  ?= ./benchmarks/...
 COUNT     ?= 6
 BENCHTIME ?= 300ms
 FUZZTIME  ?= 20
+SOAK      ?= 1m
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
@@ -17,7 +18,7 @@ export GOWORK := off
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help test test-race test-alloc model check lint format-check vet staticcheck arch tidy-check \
-	format bench bench-ratios bench-hits bench-compile fuzz cover cover-html quickstart clean need-go need-redis need-cc
+	format bench bench-ratios bench-hits bench-compile fuzz soak cover cover-html quickstart clean need-go need-redis need-cc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +40,9 @@ test-alloc: need-go need-redis
 	[ -n "$$tests" ] || exit 0; \
 	echo "go test -run [Aa]lloc"; go test -run '[Aa]lloc' $$(echo "$$tests" | cut -f 1 | sort -u)
 	go test ./internal/size ./store/otterstore ./store/ristrettostore # have more tests that the race detector disturbs
+
+soak: need-go need-redis ## what several processes see while things fail, SOAK=1m for each fault
+	STRATA_SOAK=$(SOAK) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestHistory$$' ./internal/integration
 
 model: need-go ## explore the coherence protocol whole (docs/model.md): two minutes, 1.2 GB
 	STRATA_MODEL=all go test -count=1 -timeout 60m $(TESTFLAGS) ./internal/model

@@ -217,9 +217,9 @@ func (c *Cache[K, V]) entry(id K, v V) store.Entry[V] {
 }
 
 // Set makes v the value of id for every process: it is written to Redis, and
-// copies in memory are dropped. If Redis cannot be reached, this process has
-// dropped its copy and the error is store.ErrUnavailable: others may not have
-// heard. Of two Sets at the same time the one that Redis sees last stands; where
+// copies in memory are dropped. If Redis cannot be reached, the error is
+// store.ErrUnavailable: others have not heard. This process has forgotten the value
+// of id, tells Redis as soon as it can, and asks the loader until then. Of two Sets at the same time the one that Redis sees last stands; where
 // values come from a source, Delete is the safer call.
 func (c *Cache[K, V]) Set(ctx context.Context, id K, v V) error {
 	key, err := c.key(id)
@@ -230,19 +230,37 @@ func (c *Cache[K, V]) Set(ctx context.Context, id K, v V) error {
 }
 
 // Delete makes every process forget the values of ids, so that the next Get loads
-// them. Call it after the source has changed. If Redis cannot be reached, this
-// process has forgotten and the error is store.ErrUnavailable: others may not
-// have heard.
+// them. Call it after the source has changed. If Redis cannot be reached, the error
+// is store.ErrUnavailable: see Set.
 func (c *Cache[K, V]) Delete(ctx context.Context, ids ...K) error {
+	ks, err := c.keys(ids)
+	if err != nil {
+		return c.failed("delete", err)
+	}
+	return c.tiers.Delete(ctx, ks...)
+}
+
+// DeleteAndWait is Delete that returns only when no process at all answers with the
+// old values, not even one that has lost its connection without noticing yet. It
+// takes Config.MaxUnheard and a tenth more, which all processes must have alike.
+func (c *Cache[K, V]) DeleteAndWait(ctx context.Context, ids ...K) error {
+	ks, err := c.keys(ids)
+	if err != nil {
+		return c.failed("delete", err)
+	}
+	return c.tiers.DeleteAndWait(ctx, ks...)
+}
+
+func (c *Cache[K, V]) keys(ids []K) ([]string, error) {
 	ks := make([]string, len(ids))
 	for i, id := range ids {
 		key, err := c.key(id)
 		if err != nil {
-			return c.failed("delete", err)
+			return nil, err
 		}
 		ks[i] = key
 	}
-	return c.tiers.Delete(ctx, ks...)
+	return ks, nil
 }
 
 // Clear makes every process forget all values of this cache, and of no other.

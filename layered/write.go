@@ -2,6 +2,7 @@ package layered
 
 import (
 	"context"
+	"time"
 
 	"github.com/lokroom/strata/store"
 )
@@ -50,12 +51,34 @@ func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
 	})
 }
 
+// DeleteAndWait is Delete that returns only when no process at all serves what was
+// deleted from its memory: whoever has not heard of it by then has noticed that he
+// hears nothing. It takes Options.MaxUnheard and a tenth more, which all processes
+// must have alike. If ctx ends first, the entries are deleted, and the error is that
+// of ctx.
+func (s *Store[T]) DeleteAndWait(ctx context.Context, keys ...string) error {
+	if err := s.Delete(ctx, keys...); err != nil || !s.watched {
+		return err
+	}
+	t := time.NewTimer(max(s.opts.MaxUnheard, 0) * 11 / 10)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return &store.Error{Store: "layered", Op: "delete and wait", Key: first(keys), Err: context.Cause(ctx)}
+	}
+}
+
 // write runs f, which changes ks, so that no read or load that began before its
 // end leaves an older value behind: loads are not kept while it runs, those that
 // were being kept are waited for, and reads are refused by L1 after it.
 func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() error) error {
 	if s.closed.Load() {
 		return s.errClosed(op, first(ks))
+	}
+	if ctx.Err() != nil { // nothing is sent, so there is nothing to send again
+		return &store.Error{Store: "layered", Op: op, Key: first(ks), Err: context.Cause(ctx)}
 	}
 	var keeping []<-chan struct{}
 	for _, key := range ks {
@@ -152,6 +175,9 @@ func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, erro
 func (s *Store[T]) writeAll(ctx context.Context, op string, f func() error) error {
 	if s.closed.Load() {
 		return s.errClosed(op, "")
+	}
+	if ctx.Err() != nil {
+		return &store.Error{Store: "layered", Op: op, Err: context.Cause(ctx)}
 	}
 	// Loads that begin from here on see the source as it is now, and may be kept.
 	err := wait(ctx, s.flights.ForgetAll())

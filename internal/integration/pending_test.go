@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/layered"
@@ -60,5 +61,31 @@ func TestPending_failedWrites(t *testing.T) {
 				t.Error("nothing was tried again")
 			}
 		})
+	}
+}
+
+// DeleteAndWait returns when even a process that is cut off has stopped serving.
+func TestDeleteAndWait(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a, b := build(t, server, nil), build(t, server, nil)
+	want(t, a, now(1), 1, layered.Source)
+	a.link.HoleReplies(true)
+	defer a.link.HoleReplies(false)
+	if err := b.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := a.Local(t.Context(), "k"); !ok {
+		t.Fatal("a has heard: the wait has nothing to show")
+	}
+	if err := b.DeleteAndWait(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if e, ok := a.Local(t.Context(), "k"); ok {
+		t.Errorf("a still serves %d", e.Value)
+	}
+	done, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if err := b.DeleteAndWait(done, "k"); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that ends it returned %v", err)
 	}
 }

@@ -31,9 +31,11 @@ end
 -- What a write failed with, if it did; full says that Redis has no room.
 local function failed(r) if type(r)=='table' and r.err then return r end end
 local function full(r) return string.find(r.err,'OOM',1,true) end
--- Notes in the record when its key ends, so that who reads it need not ask.
+-- Notes in the record when its key ends, so that who reads it need not ask; unless
+-- that is after 2106.
 local function ends(ms)
   local t=now()+ms
+  if t>=4294967295000 then redis.call('SETRANGE',k,56,'\0\0\0\0') return end
   redis.call('SETRANGE',k,56,struct.pack('>I4',math.floor(t/1000)))
   redis.call('SETRANGE',k,76,struct.pack('>I2',t%1000))
 end

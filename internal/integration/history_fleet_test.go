@@ -1,0 +1,193 @@
+package integration_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/history"
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/layered"
+)
+
+// A fleet is several processes that work with one Redis and one source, and
+// something that makes them fail.
+type fleet struct {
+	t      *testing.T
+	dir    string
+	server *redistest.Server
+	proxy  *redistest.Proxy // of the victim's link; else nil
+	source *historySource
+	job    historyJob // of process 0; the others' differ by what tells them apart
+	rand   *rand.Rand // of the faults
+
+	members []*member       // those that were killed too
+	faults  int             // done
+	woken   []time.Duration // when a process that was stopped went on
+}
+
+// awake leaves out what the victim's L1 answered in the moment in which a process
+// that was stopped has gone on and its timers have not run yet: to know better it
+// would have to read a clock for every hit. See docs/consistency.md.
+func (f *fleet) awake(ops []history.Op) []history.Op {
+	const moment = 20 * time.Millisecond
+	return slices.DeleteFunc(ops, func(o history.Op) bool {
+		return o.Kind == history.Get && slices.ContainsFunc(f.woken, func(at time.Duration) bool {
+			return o.Process == f.victim().number && o.Call >= at-moment && o.Call < at+moment
+		})
+	})
+}
+
+// A member is a process of a fleet.
+type member struct {
+	number int
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *bufio.Reader
+	killed bool
+	counts layered.Counts // when it has ended
+}
+
+func newFleet(t *testing.T, server *redistest.Server, job historyJob) *fleet {
+	f := &fleet{t: t, dir: t.TempDir(), server: server, job: job, rand: rand.New(rand.NewPCG(job.Seed, 0))}
+	f.source = startSource(t, f.log("source"))
+	f.job.Source = f.source.listener.Addr().String()
+	return f
+}
+
+func (f *fleet) log(name any) string { return filepath.Join(f.dir, fmt.Sprint(name, ".log")) }
+
+// start starts one more process, whose link to Redis goes to addr.
+func (f *fleet) start(addr string) *member {
+	f.t.Helper()
+	m := &member{number: len(f.members)}
+	job := f.job
+	job.URL, job.Log, job.Process, job.Sets = "redis://"+addr, f.log(m.number), m.number, m.number == 0
+	text, err := json.Marshal(job)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	m.cmd = exec.Command(os.Args[0])
+	// A process with the race detector would sleep for a second when it ends.
+	m.cmd.Env = append(os.Environ(), historyEnv+"="+string(text), "GORACE=atexit_sleep_ms=0")
+	m.cmd.Stderr = os.Stderr
+	if m.stdin, err = m.cmd.StdinPipe(); err != nil {
+		f.t.Fatal(err)
+	}
+	stdout, err := m.cmd.StdoutPipe()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	m.stdout = bufio.NewReader(stdout)
+	if err := m.cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.members = append(f.members, m)
+	f.t.Cleanup(m.kill)
+	if line, err := m.stdout.ReadString('\n'); line != "ready\n" {
+		f.t.Fatalf("process %d said %q, %v", m.number, line, err)
+	}
+	return m
+}
+
+// victim is the process that the faults hit, which is the one started last.
+func (f *fleet) victim() *member { return f.members[len(f.members)-1] }
+
+// kill ends a process at once, if it still runs, and returns when it is gone.
+func (m *member) kill() {
+	if m.cmd.ProcessState == nil {
+		m.killed = true
+		m.cmd.Process.Kill()
+		m.cmd.Wait()
+	}
+}
+
+// stop waits for the end of a process whose standard input has ended.
+func (f *fleet) stop(m *member) {
+	gone := time.AfterFunc(time.Minute, func() {
+		f.t.Errorf("process %d does not end", m.number)
+		m.cmd.Process.Signal(syscall.SIGQUIT) // to see where it hangs
+	})
+	defer gone.Stop()
+	if err := json.NewDecoder(m.stdout).Decode(&m.counts); err != nil {
+		f.t.Errorf("process %d did not count: %v", m.number, err)
+	}
+	if err := m.cmd.Wait(); err != nil {
+		f.t.Errorf("process %d ended with %v", m.number, err)
+	}
+}
+
+// work lets the fleet work for d while inject does its faults, and returns all that
+// was done.
+func (f *fleet) work(d time.Duration, inject func(context.Context, *fleet)) []history.Op {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), d)
+	defer cancel()
+	if inject != nil {
+		inject(ctx, f)
+	}
+	<-ctx.Done()
+	for _, m := range f.members {
+		m.stdin.Close() // it comes to an end
+	}
+	for _, m := range f.members {
+		if !m.killed {
+			f.stop(m)
+		}
+	}
+	f.source.close(f.t)
+	ops := f.read("source", false)
+	for _, m := range f.members {
+		ops = append(ops, f.read(m.number, m.killed)...)
+	}
+	return ops
+}
+
+func (f *fleet) read(name any, killed bool) []history.Op {
+	ops, err := history.Read(f.log(name), killed)
+	if err != nil {
+		f.t.Error(err)
+	}
+	return ops
+}
+
+// sum adds up what the processes counted that were not killed.
+func (f *fleet) sum() (c layered.Counts) {
+	for _, m := range f.members {
+		c.L1Hits += m.counts.L1Hits
+		c.L2Hits += m.counts.L2Hits
+		c.Loads += m.counts.Loads
+		c.LoadErrors += m.counts.LoadErrors
+		c.Shared += m.counts.Shared
+		c.Waits += m.counts.Waits
+		c.StaleServed += m.counts.StaleServed
+		c.L2Errors += m.counts.L2Errors
+		c.Invalidations += m.counts.Invalidations
+		c.Lost += m.counts.Lost
+		c.Rechecked += m.counts.Rechecked
+		c.Refused += m.counts.Refused
+	}
+	return c
+}
+
+// pause waits for a random time, or until ctx ends, which it reports by false.
+func (f *fleet) pause(ctx context.Context, least, most time.Duration) bool {
+	t := time.NewTimer(least + time.Duration(f.rand.Int64N(int64(most-least)+1)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
