@@ -80,6 +80,8 @@ var (
 	_ store.Hearer          = (*Store[int])(nil)
 	_ store.Leaser[int]     = (*Store[int])(nil)
 	_ store.Rechecker[int]  = (*Store[int])(nil)
+	_ store.Bracketer[int]  = (*Store[int])(nil)
+	_ store.Staler          = (*Store[int])(nil)
 	_ store.Expirer         = (*Store[int])(nil)
 	_ store.Counter         = (*Store[int])(nil)
 	_ store.PatternDeleter  = (*Store[int])(nil)

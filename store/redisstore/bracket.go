@@ -1,0 +1,126 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// errNoHold says that a bracket needs a length.
+var errNoHold = errors.New("a hold must last for a millisecond or more")
+
+// BeginWrite opens a bracket, as [store.Bracketer] describes it. The hold is kept in
+// the record, by the clock of the server.
+func (s *Store[T]) BeginWrite(ctx context.Context, hold time.Duration, keys ...string) (token uint64, err error) {
+	if hold < time.Millisecond {
+		return 0, s.fail(ctx, "begin write", "", errNoHold)
+	}
+	token = newID()
+	err = s.each(ctx, "begin write", keys, func(full string) (scriptCall, error) {
+		return scriptCall{&beginScript, full, []string{bytes8(token), decimal(hold.Milliseconds())}}, nil
+	})
+	return token, err
+}
+
+// EndWrite closes a bracket, as [store.Bracketer] describes it. An entry that cannot
+// be encoded is an error, and its key is removed.
+func (s *Store[T]) EndWrite(ctx context.Context, token uint64, entries map[string]store.Entry[T], keys ...string) error {
+	var bad []error
+	err := s.each(ctx, "end write", keys, func(full string) (scriptCall, error) {
+		blob, hard := "", int64(0)
+		if e, ok := entries[full[len(s.prefix):]]; ok {
+			w, err := s.encode(full, &e)
+			if err != nil {
+				bad = append(bad, s.fail(ctx, "end write", full[len(s.prefix):], err))
+			} else if w.ms >= 0 {
+				// Not given back to the pool: it is small change, and the
+				// script may be sent twice.
+				blob, hard = rueidis.BinaryString(*w.buf), w.ms
+			}
+		}
+		return scriptCall{&doneScript, full, []string{bytes8(token), "0", blob, decimal(hard)}}, nil
+	})
+	return errors.Join(append(bad, err)...)
+}
+
+// DeleteHolding removes entries, as [store.Bracketer] describes it.
+func (s *Store[T]) DeleteHolding(ctx context.Context, hold time.Duration, keys ...string) error {
+	if hold < 0 {
+		return s.fail(ctx, "delete", "", fmt.Errorf("%w: it is %v", errNoHold, hold))
+	}
+	return s.each(ctx, "delete", keys, func(full string) (scriptCall, error) {
+		return scriptCall{&deleteScript, full, []string{decimal(hold.Milliseconds()), ""}}, nil
+	})
+}
+
+// MarkStale makes entries stale, as [store.Staler] describes it.
+func (s *Store[T]) MarkStale(ctx context.Context, keys ...string) error {
+	return s.each(ctx, "mark stale", keys, func(full string) (scriptCall, error) {
+		return scriptCall{&staleScript, full, []string{bytes8(newID())}}, nil
+	})
+}
+
+// each runs a script for each key, in one exchange for 400 of them, and tries again
+// where a connection broke: all of these may be done twice.
+func (s *Store[T]) each(ctx context.Context, op string, keys []string, call func(full string) (scriptCall, error)) error {
+	o := store.Op{Store: storeName, Name: op, Keys: len(keys)}
+	if len(keys) == 1 {
+		o.Key = keys[0]
+	}
+	ctx, end := store.Observe(ctx, s.observer, o)
+	var errs []error
+	var calls []scriptCall
+	var full []string
+	for i, key := range keys {
+		f, err := s.redisKey(key)
+		var c scriptCall
+		if err == nil {
+			c, err = call(f)
+		}
+		if err != nil {
+			errs = append(errs, s.fail(ctx, op, key, err))
+		} else {
+			calls, full = append(calls, c), append(full, f)
+		}
+		if len(calls) == maxPipeline || i == len(keys)-1 && len(calls) > 0 {
+			for j, err := range s.runChunk(ctx, calls, full) {
+				if err != nil {
+					errs = append(errs, s.fail(ctx, op, full[j][len(s.prefix):], err))
+				}
+			}
+			calls, full = nil, nil
+		}
+	}
+	err := errors.Join(errs...)
+	end(0, err)
+	return err
+}
+
+func (s *Store[T]) runChunk(ctx context.Context, calls []scriptCall, full []string) []error {
+	failed := make([]error, len(calls))
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		fillErrors(failed, err)
+		return failed
+	}
+	for try := 1; ; try++ {
+		broken := false
+		for i, r := range runMany(call, l.w, calls) {
+			failed[i] = r.Error()
+			broken = broken || isBroken(call, failed[i])
+		}
+		if try == maxTries || !broken {
+			break
+		}
+	}
+	if err := s.settle(call, l, full...); err != nil {
+		fillErrors(failed, err)
+	}
+	return failed
+}
