@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/otterstore"
 	"github.com/lokroom/strata/store/redisstore"
@@ -20,6 +21,8 @@ type Backend struct {
 	otter     *otterstore.Budget     // at most one of the two engines
 	ristretto *ristrettostore.Budget //
 	redis     *redisstore.Client     // nil: no L2
+	redisTags *redisstore.Tags       // of its caches
+	tags      layered.Tags           // of what L1 keeps without Redis
 	tokens    tokens
 
 	mu     sync.Mutex
@@ -47,6 +50,9 @@ func Open(ctx context.Context, c *Config) (*Backend, error) {
 	if err := b.openRedis(ctx); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("strata: %w", err)
+	}
+	if b.redis != nil {
+		b.redisTags = redisstore.NewTags(b.redis, b.cfg.Prefix+"!")
 	}
 	return b, nil
 }
@@ -131,6 +137,28 @@ func (b *Backend) Ping(ctx context.Context) error {
 	default:
 		return b.redis.Ping(ctx)
 	}
+}
+
+// InvalidateTags makes every process forget the values, of all caches of the backend,
+// that carry one of tags: see Options.Tags. That takes two exchanges with Redis,
+// however many values there are. If Redis cannot be reached, the error is
+// store.ErrUnavailable: others have not heard. This process has forgotten the values,
+// and tells Redis as soon as it can.
+func (b *Backend) InvalidateTags(ctx context.Context, tags ...string) error {
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	switch {
+	case closed:
+		return &store.Error{Store: "strata", Op: "invalidate tags", Err: store.ErrClosed}
+	case ctx.Err() != nil:
+		return &store.Error{Store: "strata", Op: "invalidate tags", Err: context.Cause(ctx)}
+	}
+	b.tags.Invalidate(tags...)
+	if b.redisTags == nil {
+		return nil
+	}
+	return b.redisTags.Invalidate(ctx, tags...)
 }
 
 // Close closes every cache of the backend, waits for their loads, and gives back

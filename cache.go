@@ -49,6 +49,10 @@ type Options[K comparable, V any] struct {
 	// a few at a time.
 	LoadMany func(ctx context.Context, ids []K) (map[K]V, error)
 
+	// Tags gives a value its invalidation tags: see Backend.InvalidateTags. They
+	// may depend on what was loaded. It must be quick and may run concurrently.
+	Tags func(id K, v V) []string
+
 	// Codec turns values into bytes for Redis. nil: codec.Msgpack.
 	Codec codec.Codec[V]
 
@@ -113,6 +117,7 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 	if b.redis != nil {
 		l2 = redisstore.New(b.redis, &redisstore.Options[V]{
 			Prefix:   b.cfg.Prefix + space.Prefix(),
+			Tags:     b.redisTags,
 			Codec:    o.Codec,
 			Observer: b.cfg.Observer,
 		})
@@ -126,6 +131,7 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 		LoadTimeout: o.LoadTimeout,
 		MaxUnheard:  b.cfg.MaxUnheard,
 		Observer:    b.cfg.Observer,
+		Tags:        &b.tags,
 	})
 }
 
@@ -213,7 +219,11 @@ func (c *Cache[K, V]) entry(id K, v V) store.Entry[V] {
 	if c.opts.TTLOf != nil {
 		ttl = c.opts.TTLOf(id, v)
 	}
-	return c.tiers.NewEntry(v, ttl)
+	e := c.tiers.NewEntry(v, ttl)
+	if c.opts.Tags != nil {
+		e.Tags = c.opts.Tags(id, v)
+	}
+	return e
 }
 
 // Set makes v the value of id for every process: it is written to Redis, and

@@ -40,3 +40,43 @@ func ExampleCache_BeginWrite() {
 	// loading 2
 	// 50 <nil>
 }
+
+func ExampleBackend_InvalidateTags() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	repo := newShop()
+	listings, err := strata.New(b, "listing", repo.ListingByID, &strata.Options[int64, Listing]{
+		Tags: func(_ int64, l Listing) []string {
+			if l.Price < 100 {
+				return []string{"cheap"}
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	listings.GetMany(ctx, []int64{1, 2, 3})
+
+	// Whatever carries the tag is gone, in all caches, however much it is.
+	if err := b.InvalidateTags(ctx, "cheap"); err != nil {
+		log.Print(err) // other processes may not have heard
+	}
+	for id := range int64(3) {
+		e, err := listings.GetEntry(ctx, id+1)
+		fmt.Println(e.Value.Title, "from", e.Tier, err)
+	}
+	// Unordered output:
+	// loading 1
+	// loading 2
+	// loading 3
+	// Loft by the canal from L1 <nil>
+	// loading 2
+	// Room with a view from source <nil>
+	// loading 3
+	// Boathouse from source <nil>
+}

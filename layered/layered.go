@@ -52,8 +52,9 @@ type Store[T any] struct {
 	filler  store.Filler[T] // nil if L2 is none
 	leaser  store.Leaser[T] // the same
 	checker store.Rechecker[T]
-	stop    []func() // end the watch
-	countL1 bool     // L1 does not count its hits
+	stamper store.Stamper // the same
+	stop    []func()      // end the watch
+	countL1 bool          // L1 does not count its hits
 
 	guard   *guard
 	trust   trust
@@ -73,6 +74,7 @@ var (
 	_ store.Expirer         = (*Store[int])(nil)
 	_ store.Counter         = (*Store[int])(nil)
 	_ store.PatternDeleter  = (*Store[int])(nil)
+	_ store.Tagger          = (*Store[int])(nil)
 	_ store.Clearer         = (*Store[int])(nil)
 	_ store.Pinger          = (*Store[int])(nil)
 	_ store.Reporter        = (*Store[int])(nil)
@@ -101,6 +103,13 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 	if _, ok := s.l1.(store.Clearer); watcher != nil && !ok {
 		errs = append(errs, fmt.Errorf("L1 %T must be a store.Clearer: L2 may lose sight of all keys at once", l1))
 	}
+	if _, ok := l2.(store.Stamper); ok {
+		_, leases := l2.(store.Leaser[T])
+		_, rechecks := l2.(store.Rechecker[T])
+		if !leases || !rechecks {
+			errs = append(errs, fmt.Errorf("L2 %T is a store.Stamper and must then be a store.Leaser, which gives loads their stamps, and a store.Rechecker", l2))
+		}
+	}
 	s.viewer, _ = s.l1.(store.Viewer[T])
 	if _, ok := s.l1.(store.Reporter); !ok {
 		s.countL1 = true
@@ -114,6 +123,7 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		s.filler, _ = l2.(store.Filler[T])
 		s.leaser, _ = l2.(store.Leaser[T])
 		s.checker, _ = l2.(store.Rechecker[T])
+		s.stamper, _ = l2.(store.Stamper)
 		s.stop = append(s.stop, watcher.Watch(s.invalidated))
 	}
 	s.startSampler()
@@ -146,13 +156,17 @@ func (s *Store[T]) Close() error {
 func (s *Store[T]) invalidated(iv store.Invalidation) {
 	ctx := context.Background()
 	if iv.All {
-		s.trust.doubt() // first: a copy that is kept from here on is of the new epoch, or refused
+		if !iv.Cleared {
+			s.trust.doubt() // first: a copy that is kept from here on is of the new epoch, or refused
+		}
 		s.guard.moveAll()
 		s.flights.ForgetAll()
-		if s.checker == nil {
+		if iv.Cleared || s.checker == nil {
 			_ = store.Clear(ctx, s.l1) // in memory; New saw to it that it can
 		}
-		s.count.lost.Add(1) // last: who sees it counted sees it done
+		if !iv.Cleared {
+			s.count.lost.Add(1) // last: who sees it counted sees it done
+		}
 		return
 	}
 	for _, key := range iv.Keys {

@@ -16,7 +16,12 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 	key := c.Key()
 	ctx, cancel := s.waitContext(ctx)
 	defer cancel()
-	var fresh uint64 // what the lease says is fresh, though the read did not find it so
+	// What is fresh by its life, though the read did not find it so: it cannot be
+	// read, or one of its tags was invalidated.
+	var fresh uint64
+	if old.Tier == Source {
+		fresh = old.Version
+	}
 	for {
 		changed, stop := s.guard.await(key) // before the lease is asked for
 		g, err := s.leaser.Lease(c.Values(), key, s.opts.Lease, fresh)
@@ -27,7 +32,7 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 			return s.leadAlone(c.Context(), c, load, old, err)
 		case g.State == store.Granted:
 			stop()
-			return s.loadLeased(c, load, old, g.Lease)
+			return s.loadLeased(c, load, old, &g)
 		case g.State == store.BackedOff:
 			stop()
 			return s.failSafe(old, store.ErrLoadFailed)
@@ -51,7 +56,7 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 			old = again
 		}
 		if g.State == store.Fresh {
-			fresh = g.Version // it cannot be read, or one of its tags was invalidated
+			fresh = g.Version
 		}
 	}
 }
@@ -82,8 +87,8 @@ func waitFor(ctx context.Context, changed <-chan struct{}, left time.Duration) e
 // loadLeased loads under a lease and keeps the result in both tiers if the lease
 // still stands then. That it does proves that nothing happened to the key from
 // before the load on, so that the result answers all who have joined until then.
-func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], lease uint64) (Found[T], error) {
-	key := c.Key()
+func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store.Grant) (Found[T], error) {
+	key, lease := c.Key(), g.Lease
 	f := Found[T]{asOf: s.moment.Add(1)}
 	stop := s.renew(c.Values(), key, lease)
 	released := false
@@ -102,7 +107,7 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], lease ui
 		s.giveBack(c.Values(), key, lease, old.Tier != Source)
 		return s.failSafe(old, err)
 	}
-	f.Entry, f.proven = s.fillLeased(c.Values(), key, f.Entry, lease)
+	f.Entry, f.proven = s.fillLeased(c.Values(), key, f.Entry, g)
 	return f, f.MissError()
 }
 
@@ -121,15 +126,18 @@ func (s *Store[T]) giveBack(ctx context.Context, key string, lease uint64, stale
 
 // fillLeased keeps e in both tiers and returns it as it was kept. proven says that
 // the lease stood.
-func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T], lease uint64) (kept store.Entry[T], proven bool) {
+func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T], g *store.Grant) (kept store.Entry[T], proven bool) {
+	lease := g.Lease
 	defer s.guard.ring(key)     // L2 does not tell of our own fills
 	if e.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
 		return e, s.leaser.Release(ctx, key, lease, 0, "") == nil
 	}
 	m := s.mark(key)
-	kept, watched, err := s.leaser.FillLeased(ctx, key, lease, e)
+	leased := e
+	leased.Stamp = g.Stamp // that of e is of this process
+	kept, watched, err := s.leaser.FillLeased(ctx, key, lease, leased)
 	if mutant.NoToken.Load() && errors.Is(err, store.ErrLeaseLost) {
-		kept, watched, err = s.filler.Fill(ctx, key, e)
+		kept, watched, err = s.filler.Fill(ctx, key, leased)
 	}
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):

@@ -47,7 +47,7 @@ func (s *Store[T]) batchLeased(ctx context.Context, values context.Context, b *b
 
 // A round is what one request for leases gave.
 type round struct {
-	granted map[string]uint64
+	granted map[string]store.Grant
 	taken   string        // a key that somebody else is loading, if there is one
 	left    time.Duration // how long he may
 }
@@ -61,12 +61,12 @@ func (s *Store[T]) leaseMany(ctx context.Context, b *batch[T], fresh map[string]
 	inParallel(ks, func(i int, key string) {
 		grants[i], errs[i] = s.leaser.Lease(ctx, key, s.opts.Lease, fresh[key])
 	})
-	r := round{granted: make(map[string]uint64)}
+	r := round{granted: make(map[string]store.Grant)}
 	for i, key := range ks {
 		g := grants[i]
 		switch g.State {
 		case store.Granted:
-			r.granted[key] = g.Lease
+			r.granted[key] = g
 		case store.Taken:
 			r.taken, r.left = key, g.Left
 		case store.BackedOff:
@@ -87,7 +87,7 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], r round
 	ks := slices.Collect(maps.Keys(r.granted))
 	stops := make([]func(), len(ks))
 	for i, key := range ks {
-		stops[i] = s.renew(values, key, r.granted[key])
+		stops[i] = s.renew(values, key, r.granted[key].Lease)
 	}
 	var loaded map[string]store.Entry[T]
 	defer func() { // also if load panics
@@ -107,7 +107,8 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], r round
 	s.eachLoaded(b, loaded, func(c *call[T], e store.Entry[T]) Found[T] {
 		c.Leave() // see loadLeased
 		f := Found[T]{Entry: e, asOf: asOf}
-		f.Entry, f.proven = s.fillLeased(c.Values(), c.Key(), e, r.granted[c.Key()])
+		g := r.granted[c.Key()]
+		f.Entry, f.proven = s.fillLeased(c.Values(), c.Key(), e, &g)
 		return f
 	})
 	for _, key := range ks {
@@ -121,7 +122,7 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], r round
 // giveBackAll ends the leases of r.
 func (s *Store[T]) giveBackAll(ctx context.Context, r round) {
 	inParallel(slices.Collect(maps.Keys(r.granted)), func(_ int, key string) {
-		s.giveBack(ctx, key, r.granted[key], false)
+		s.giveBack(ctx, key, r.granted[key].Lease, false)
 	})
 }
 

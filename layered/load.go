@@ -40,9 +40,19 @@ func (s *Store[T]) leadAlone(ctx context.Context, c *call[T], load Loader[T], ol
 		return s.failSafe(old, err)
 	}
 	c.Keep(func() { f.Entry = s.fill(c.Values(), key, f.Entry, l2err) })
-	// Without an L2 that tells of changes there is nobody else to be told of.
-	f.proven = !s.watched
+	f.proven = s.provenAlone(c, &f.Entry)
 	return f, f.MissError()
+}
+
+// provenAlone keeps newcomers from joining c, which has loaded e without a lease, and
+// reports whether those who have joined may have it: without an L2 that tells of
+// changes there is nobody else to be told of.
+func (s *Store[T]) provenAlone(c *call[T], e *store.Entry[T]) bool {
+	if len(e.Tags) == 0 {
+		return !s.watched
+	}
+	c.Leave()
+	return !s.watched && s.opts.Tags.current(e.Tags, e.Stamp)
 }
 
 // withoutLoader answers with what there is.
@@ -69,12 +79,12 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 		f, err = s.readKept(ctx, key, strict)
 	} else { // a stale copy in L1 may be of use
 		f.Tier = L1
-		f.Entry, err = s.l1.Get(ctx, key)
+		f.Entry, err = s.getL1(ctx, key)
 	}
 	if err != nil && !f.Absent {
 		s.count.misses.Add(1)
 		if errors.Is(err, store.ErrNotFound) {
-			return Found[T]{asOf: f.asOf}, nil
+			return Found[T]{Entry: store.Entry[T]{Version: f.Version}, asOf: f.asOf}, nil
 		}
 		s.count.l2Errors.Add(1)
 		return Found[T]{}, err
@@ -98,7 +108,7 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T]) (store.
 	defer cancel()
 	s.count.loads.Add(1)
 	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: key, Keys: 1})
-	began := store.Now()
+	began, stamp := store.Now(), s.opts.Tags.now()
 	e, err := load(ctx, key)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && e.Absent) {
 		e, err = store.Entry[T]{Absent: true}, nil
@@ -109,6 +119,7 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T]) (store.
 		return store.Entry[T]{}, err
 	}
 	s.arrived(&e, began)
+	e.Stamp = stamp
 	end(1, nil)
 	return e, nil
 }

@@ -32,9 +32,8 @@ func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store
 	}
 	if !s.hasL2 { // a stale copy in L1 is all there is
 		more, err := store.GetMany(ctx, s.l1, missing)
-		for key, e := range more {
-			found[key] = e
-		}
+		maps.DeleteFunc(more, func(_ string, e store.Entry[T]) bool { return !s.current(&e) })
+		maps.Copy(found, more)
 		s.count.misses.Add(uint64(len(missing) - len(more)))
 		return found, err
 	}
@@ -154,7 +153,7 @@ func (s *Store[T]) flyMany(ctx context.Context, keys []string, load ManyLoader[T
 	for i, c := range all {
 		f, err := c.Wait(ctx)
 		switch {
-		case !leads[i] && !f.kept && !s.holds(&f, began):
+		case !leads[i] && !(f.kept && len(f.Tags) == 0) && !s.holds(&f, began):
 			again = append(again, keys[i])
 		case err == nil || f.Absent:
 			found[keys[i]] = f.Entry
@@ -267,8 +266,9 @@ func (s *Store[T]) batchAlone(ctx context.Context, b *batch[T], load ManyLoader[
 	asOf := s.moment.Add(1)
 	loaded, err := s.loadMany(ctx, b.keys(), load)
 	s.eachLoaded(b, loaded, func(c *call[T], e store.Entry[T]) Found[T] {
-		f := Found[T]{Entry: e, asOf: asOf, proven: !s.watched}
+		f := Found[T]{Entry: e, asOf: asOf}
 		c.Keep(func() { f.Entry = s.fill(c.Values(), c.Key(), e, l2err) })
+		f.proven = s.provenAlone(c, &e)
 		return f
 	})
 	s.failBatch(b, err)
@@ -318,7 +318,7 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 	defer cancel()
 	s.count.loads.Add(1)
 	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Keys: len(ks)})
-	began := store.Now()
+	began, stamp := store.Now(), s.opts.Tags.now()
 	got, err := load(ctx, ks)
 	if err != nil {
 		s.count.loadErrors.Add(1)
@@ -333,6 +333,7 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 			e = store.Entry[T]{Absent: true}
 		}
 		s.arrived(&e, began)
+		e.Stamp = stamp
 		loaded[key] = e
 	}
 	end(len(got), err)

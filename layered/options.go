@@ -51,6 +51,12 @@ type Options[T any] struct {
 	// nothing is kept in L1 then.
 	MaxUnheard time.Duration
 
+	// Tags are shared by stores that are to be concerned by each other's
+	// InvalidateTags where there is no L2; one that is a store.Tagger has tags
+	// of its own, and needs these for what is loaded while it cannot be
+	// reached. nil: the store's own.
+	Tags *Tags
+
 	// SampleEvery is how often, at most, an answer of L1 is compared with what
 	// L2 has, in the background, without moving a value: see Counts.Sampled.
 	// 0: every second. Negative: never.
@@ -89,6 +95,9 @@ func (o *Options[T]) normalize() (errs []error) {
 	o.SampleEvery = orDefault(o.SampleEvery, time.Second)
 	if o.Jitter == 0 {
 		o.Jitter = 0.1
+	}
+	if o.Tags == nil {
+		o.Tags = &Tags{}
 	}
 	o.Jitter = max(o.Jitter, 0)
 	return errs

@@ -65,7 +65,7 @@ func (s *Store[T]) Local(ctx context.Context, key string) (*store.Entry[T], bool
 	if err != nil {
 		return nil, false
 	}
-	if !s.trusted(e) || (e.StaleAt != 0 && s.clock.Passed(e.StaleAt)) || s.closed.Load() {
+	if !s.trusted(e) || (e.StaleAt != 0 && s.clock.Passed(e.StaleAt)) || len(e.Tags) > 0 && !s.current(e) || s.closed.Load() {
 		s.count.l1Stale.Add(1)
 		return nil, false
 	}
@@ -101,7 +101,7 @@ func (s *Store[T]) getL2(ctx context.Context, key string) (store.Entry[T], error
 	}
 	if !s.hasL2 {
 		// What L1 has may be stale, and is then all there is.
-		e, err := s.l1.Get(ctx, key)
+		e, err := s.getL1(ctx, key)
 		if err == nil || e.Absent {
 			return e, e.MissError()
 		}
@@ -123,6 +123,15 @@ func (s *Store[T]) getL2(ctx context.Context, key string) (store.Entry[T], error
 	return e, err
 }
 
+// getL1 reads key from L1 where that is the only tier.
+func (s *Store[T]) getL1(ctx context.Context, key string) (store.Entry[T], error) {
+	e, err := s.l1.Get(ctx, key)
+	if (err == nil || e.Absent) && !s.current(&e) {
+		return store.Entry[T]{}, store.ErrNotFound
+	}
+	return e, err
+}
+
 // readL2 reads key from L2 and keeps what it finds in L1. A copy in L1 that is in
 // doubt, or any if strict, is asked about first: L2 need not send a value that is
 // here already.
@@ -135,7 +144,7 @@ func (s *Store[T]) readL2(ctx context.Context, key string) (store.Entry[T], erro
 func (s *Store[T]) readKept(ctx context.Context, key string, strict bool) (Found[T], error) {
 	f := Found[T]{asOf: s.moment.Add(1)}
 	m := s.mark(key)
-	if e, err := s.view(ctx, key); s.checker != nil && err == nil && e.Epoch != noEpoch && e.Version != 0 && (strict || !s.trusted(e)) {
+	if e, err := s.view(ctx, key); s.checker != nil && err == nil && e.Epoch != noEpoch && e.Version != 0 && (strict || !s.trusted(e) || !s.current(e)) && !s.outdated(e) {
 		f.Entry, err = s.checker.Recheck(ctx, key, *e)
 		if err == nil {
 			s.count.rechecked.Add(1)
@@ -215,7 +224,7 @@ func (s *Store[T]) join(ctx context.Context, key string, load Loader[T], strict 
 		if strict {
 			continue
 		}
-		if f.kept {
+		if f.kept && len(f.Tags) == 0 {
 			f.Tier = L1
 			return f, err
 		}

@@ -6,7 +6,8 @@ import "context"
 // hold: views that share a budget or a server with it keep what they have.
 type Clearer interface {
 	// Clear removes every entry that was set before it was called. Entries
-	// that are set while it runs may or may not be removed.
+	// that are set while it runs may or may not be removed. Counters are no
+	// copies of anything and may stay.
 	Clear(ctx context.Context) error
 }
 

@@ -30,9 +30,10 @@ type Leaser[T any] interface {
 	// FillLeased included.
 	Lease(ctx context.Context, key string, d time.Duration, not uint64) (Grant, error)
 
-	// FillLeased keeps e under key and ends the lease, if it still stands:
-	// else it returns ErrLeaseLost. Otherwise it is [Filler].Fill. An entry
-	// that is over removes what is under the key.
+	// FillLeased keeps e under key and ends the lease, if it still stands and
+	// none of the tags of e was invalidated since e.Stamp: else it returns
+	// ErrLeaseLost. Otherwise it is [Filler].Fill. An entry that is over
+	// removes what is under the key.
 	FillLeased(ctx context.Context, key string, lease uint64, e Entry[T]) (kept Entry[T], watched bool, err error)
 
 	// Renew makes the lease last for d from now, or returns ErrLeaseLost.
@@ -50,6 +51,7 @@ type Grant struct {
 	Lease   uint64        // what names the lease, if it is Granted
 	Left    time.Duration // how long the lease, or the back-off, lasts
 	Version uint64        // of the entry that is there, stale or not; 0: none
+	Stamp   uint64        // from before the load, for its Entry.Stamp; 0: the store is no [Stamper]
 	Why     string        // the last load failed, if BackedOff
 }
 

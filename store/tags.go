@@ -13,6 +13,11 @@ type Tagger interface {
 // invalidates: those whose Stamp is before the last invalidation of one of their
 // tags. A value that is to carry tags is stamped before its load begins, so that
 // tags which are known only after the load are safe, too.
+//
+// A Stamper that is a [Watcher] need not tell of InvalidateTags, because whoever
+// keeps copies asks Current before it serves one. Its Get of an entry that was
+// invalidated is ErrNotFound, and the entry returned with it has the Version of
+// that one and nothing else: see [Leaser].Lease.
 type Stamper interface {
 	Tagger
 

@@ -8,6 +8,10 @@ type Invalidation struct {
 	// All says that any entry may have changed: the connection that tells of
 	// changes was lost, or everything was removed. Keys is then empty.
 	All bool
+
+	// Cleared says, together with All, that everything was removed: copies are
+	// not in doubt, but wrong.
+	Cleared bool
 }
 
 // A Watcher is a Store that tells when an entry that was read through it changes,

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
 )
@@ -35,5 +36,23 @@ func TestAlloc_hitInL1(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Nor does it if the entry has tags, whose readings came from Redis.
+func TestAlloc_hitWithTags(t *testing.T) {
+	h := build(t, redistest.Start(t, nil), &layered.Options[int]{SampleEvery: -1})
+	redistest.WaitFor(t, "a hit", func() bool {
+		f, err := h.Find(t.Context(), "k", tagged(1, "t", "u", "v"))
+		return err == nil && f.Tier == layered.L1
+	})
+	ctx := t.Context()
+	misses := 0
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, ok := h.Local(ctx, "k"); !ok {
+			misses++
+		}
+	}); n != 0 || misses > 0 {
+		t.Errorf("%v allocations, %d misses", n, misses)
 	}
 }

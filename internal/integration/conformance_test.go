@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
@@ -22,7 +24,12 @@ func TestConformance(t *testing.T) {
 	for name, l1 := range l1s[value]() {
 		for kind, addrs := range map[string][]string{"single": {single.Addr()}, "cluster": cluster.Addrs()} {
 			t.Run(name+" over "+kind, func(t *testing.T) {
-				client := dial(t, addrs...)
+				// In a cluster Clear waits for it.
+				client, err := (&redisstore.Dialer{MaxUnheard: 300 * time.Millisecond}).Dial(rueidis.ClientOption{InitAddress: addrs})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(client.Close)
 				var n atomic.Int64
 				open := func(t testing.TB) store.Store[value] {
 					prefix := fmt.Sprintf("%s:%d:", name, n.Add(1))
@@ -37,7 +44,7 @@ func TestConformance(t *testing.T) {
 					TooLarge:      5 << 20,
 					Want: []storetest.Capability{
 						storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter,
-						storetest.PatternDeleter, storetest.Clearer, storetest.Pinger, storetest.Reporter,
+						storetest.PatternDeleter, storetest.Clearer, storetest.Tagger, storetest.Pinger, storetest.Reporter,
 					},
 				})
 			})

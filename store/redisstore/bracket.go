@@ -29,10 +29,17 @@ func (s *Store[T]) BeginWrite(ctx context.Context, hold time.Duration, keys ...s
 // EndWrite closes a bracket, as [store.Bracketer] describes it. An entry that cannot
 // be encoded is an error, and its key is removed.
 func (s *Store[T]) EndWrite(ctx context.Context, token uint64, entries map[string]store.Entry[T], keys ...string) error {
+	stamp, err := s.stampMany(ctx, entries)
+	if err != nil {
+		return s.fail(ctx, "end write", "", err)
+	}
 	var bad []error
-	err := s.each(ctx, "end write", keys, func(full string) (scriptCall, error) {
+	err = s.each(ctx, "end write", keys, func(full string) (scriptCall, error) {
 		blob, hard := "", int64(0)
 		if e, ok := entries[full[len(s.prefix):]]; ok {
+			if e.Stamp == 0 {
+				e.Stamp = stamp
+			}
 			w, err := s.encode(full, &e)
 			if err != nil {
 				bad = append(bad, s.fail(ctx, "end write", full[len(s.prefix):], err))

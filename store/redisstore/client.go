@@ -23,6 +23,7 @@ type Client struct {
 	watchers  watchers
 	tracked   tracked
 	pulse     pulse
+	tags      allTags
 
 	// clientSide is set once there is a view that reads from the cache of T.
 	clientSide atomic.Bool
@@ -46,6 +47,9 @@ type attempt struct {
 // stores is ErrClosed. Closing twice does nothing.
 func (c *Client) Close() {
 	c.pulse.stop()
+	for _, t := range c.tags.list() {
+		t.pending.stop()
+	}
 	c.mu.Lock()
 	c.closed = true
 	a := c.attempt

@@ -32,7 +32,11 @@ type opened struct {
 
 func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 	t.Helper()
-	c := dial(t, p.option(t))
+	// In a cluster Clear waits for MaxUnheard.
+	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 50 * time.Millisecond}, p.option(t))
+	if err := c.Sync(t.Context()); err != nil { // a node that is dialled first later on is told as a loss
+		t.Fatal(err)
+	}
 	s := redisstore.New(c, &redisstore.Options[value]{Prefix: prefix, ClientSide: p.clientSide})
 	o := opened{s, c, prefix}
 	if p.clientSide {
@@ -80,7 +84,7 @@ func (p *place) harness() storetest.Harness {
 		TooLarge:      redisstore.DefaultMaxValueSize + 1,
 		Want: []storetest.Capability{
 			storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter, storetest.PatternDeleter,
-			storetest.Clearer, storetest.Pinger, storetest.Reporter, storetest.Watcher,
+			storetest.Clearer, storetest.Stamper, storetest.Pinger, storetest.Reporter, storetest.Watcher,
 		},
 	}
 	if !p.clientSide {

@@ -45,7 +45,7 @@ func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
 		return k, err
 	}
 	b := l.w.B()
-	r := l.w.DoMulti(call, b.Pttl().Key(full).Build(), b.Getrange().Key(full).Start(0).End(peekSize-1).Build())
+	r := l.w.DoMulti(call, b.Pttl().Key(full).Build(), b.Getrange().Key(full).Start(0).End(headerSize-1).Build())
 	if k.ms, err = r[0].AsInt64(); err != nil {
 		return k, err
 	}
@@ -60,7 +60,30 @@ func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
 	if k.kind = kindOf(head); k.kind == kindValue && len(head) > 2 {
 		k.absent, k.endless = head[2]&flagAbsent != 0, head[2]&flagEndless != 0
 	}
-	return k, nil
+	if k.kind == kindValue && len(head) == headerSize {
+		err = s.peekTags(call, l, full, head, &k)
+	}
+	return k, err
+}
+
+// peekTags finds nothing after all if the entry is not current.
+func (s *Store[T]) peekTags(ctx context.Context, l *links, full string, head []byte, k *look) error {
+	var tags []string
+	if n := int64(beUint16(head[offTags:])); n > 0 {
+		b, err := l.w.Do(ctx, l.w.B().Getrange().Key(full).Start(headerSize).End(headerSize+n-1).Build()).AsBytes()
+		if err != nil {
+			return err
+		}
+		if tags, err = parseTags(b); err != nil { // it was replaced in between, or is corrupt
+			k.kind = kindCorrupt
+			return nil
+		}
+	}
+	ok, err := s.current(ctx, l, tags, beUint64(head[offStamp:]))
+	if err == nil && !ok {
+		k.kind = kindNone
+	}
+	return err
 }
 
 // TTL returns how long the entry or counter under key has left.

@@ -10,7 +10,8 @@ import (
 )
 
 // Lease asks for the right to load the entry under key, as [store.Leaser]
-// describes it, with one exchange. The lease is kept in the record itself, by the
+// describes it, with one exchange, and another one for the clock of the tags if that
+// has changed. The lease is kept in the record itself, by the
 // clock of the server, and is different each time it is given.
 func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not uint64) (store.Grant, error) {
 	lease := newID()
@@ -20,10 +21,15 @@ func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not u
 	}
 	var g store.Grant
 	err := s.script(ctx, "lease", key, func(call context.Context, l *links, full string) error {
+		stamp, err := s.stamp(call, l, nil)
+		if err != nil {
+			return err
+		}
 		reply, err := leaseScript.run(call, l.t, full, bytes8(lease), decimal(leaseMs(d)), bad).ToArray()
 		if err == nil {
 			g, err = parseGrant(reply, lease)
 		}
+		g.Stamp = stamp
 		return err
 	})
 	return g, err
@@ -62,6 +68,13 @@ func parseGrant(reply []rueidis.RedisMessage, lease uint64) (g store.Grant, err 
 func (s *Store[T]) FillLeased(ctx context.Context, key string, lease uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	err = s.script(ctx, "fill", key, func(call context.Context, l *links, full string) (err error) {
 		kept, watched, err = s.fillIf(call, l, full, "T", lease, &e)
+		if err != nil || kept.Expired(store.Now()) {
+			return err
+		}
+		ok, err := s.current(call, l, e.Tags, e.Stamp)
+		if err == nil && !ok {
+			err = store.ErrLeaseLost
+		}
 		return err
 	})
 	if err != nil {

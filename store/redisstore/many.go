@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/lokroom/strata/store"
@@ -60,7 +61,9 @@ func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map
 		broken := false
 		hits, misses := 0, 0
 		first = nil
-		for i, e := range s.fetch(call, l, full) {
+		got := s.fetch(call, l, full)
+		s.dropOld(call, l, got)
+		for i, e := range got {
 			switch {
 			case e.err != nil:
 				broken = broken || isBroken(call, e.err)
@@ -86,6 +89,48 @@ type fetched[T any] struct {
 	entry store.Entry[T]
 	found bool
 	err   error
+}
+
+// dropOld leaves out what is not current. Tags that it takes an exchange to know are
+// asked for together.
+func (s *Store[T]) dropOld(ctx context.Context, l *links, got []fetched[T]) {
+	inCluster := l.t.Mode() == rueidis.ClientModeCluster
+	var ask []string
+	for _, g := range got {
+		if !g.found {
+			continue
+		}
+		for _, tag := range g.entry.Tags {
+			if (inCluster || s.tags.copies.known(tag) == 0) && !slices.Contains(ask, tag) {
+				ask = append(ask, tag)
+			}
+		}
+	}
+	if len(ask) > 0 {
+		if err := s.tags.learn(ctx, l, ask); err != nil {
+			for i := range got {
+				if len(got[i].entry.Tags) > 0 {
+					got[i] = fetched[T]{err: err}
+				}
+			}
+		}
+	}
+	for i := range got {
+		g := &got[i]
+		if !g.found {
+			continue
+		}
+		var err error
+		if inCluster && len(g.entry.Tags) > 0 {
+			ok, known := s.tags.current(g.entry.Tags, g.entry.Stamp)
+			g.found = ok && known
+		} else {
+			g.found, err = s.current(ctx, l, g.entry.Tags, g.entry.Stamp)
+		}
+		if !g.found {
+			*g = fetched[T]{err: err}
+		}
+	}
 }
 
 // fetch reads keys with one exchange.
@@ -160,8 +205,17 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 		}
 		names, writes = names[:0], writes[:0]
 	}
+	stamp, err := s.stampMany(ctx, entries)
+	if err != nil {
+		err = s.fail(ctx, "set many", "", err)
+		end(0, err)
+		return err
+	}
 	for key, e := range entries {
 		full, err := s.redisKey(key)
+		if e.Stamp == 0 {
+			e.Stamp = stamp
+		}
 		var w write
 		if err == nil {
 			w, err = s.encode(full, &e)
@@ -178,9 +232,31 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 	if len(writes) > 0 {
 		flush()
 	}
-	err := errors.Join(errs...)
+	err = errors.Join(errs...)
 	end(0, err)
 	return err
+}
+
+// stampMany returns a reading of the clock for those entries that have none.
+func (s *Store[T]) stampMany(ctx context.Context, entries map[string]store.Entry[T]) (uint64, error) {
+	var tags []string
+	none := true
+	for _, e := range entries {
+		if e.Stamp == 0 {
+			tags, none = append(tags, e.Tags...), false
+		}
+	}
+	if none {
+		return 0, nil
+	}
+	call, cancel := s.deadlines.begin(ctx)
+	defer cancel()
+	l, err := s.client.connected(call)
+	if err != nil {
+		return 0, err
+	}
+	slices.Sort(tags)
+	return s.stamp(call, l, slices.Compact(tags))
 }
 
 // setChunk sends writes with one exchange, releases their buffers, and returns

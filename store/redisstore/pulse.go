@@ -83,7 +83,7 @@ type beat struct {
 // is running.
 func (s *Store[T]) Hear(fn func(hears bool)) (stop func()) {
 	e := &ear{fn: fn}
-	s.client.pulse.add(e, s.prefix)
+	s.client.pulse.add(e, s.tags.prefix)
 	return func() {
 		s.client.pulse.remove(e)
 		e.mu.Lock()
@@ -97,7 +97,7 @@ func (p *pulse) add(e *ear, prefix string) {
 	defer p.mu.Unlock()
 	p.ears = append(p.ears, e)
 	if p.ctx == nil && p.most > 0 && !p.closed {
-		p.key = prefix + "!pulse"
+		p.key = prefix + "pulse"
 		p.ctx, p.cancel = context.WithCancel(context.Background())
 		p.work.Add(1)
 		go p.run(p.ctx)
@@ -151,12 +151,32 @@ func (p *pulse) run(ctx context.Context) {
 	defer p.work.Done()
 	t := time.NewTicker(max(p.most/4, time.Millisecond))
 	defer t.Stop()
+	touched := time.Now()
 	for {
 		<-p.begin(ctx).done
+		if time.Since(touched) > touchEvery {
+			touched = time.Now()
+			p.client.touch(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		}
+	}
+}
+
+// touchEvery is how often what Redis must not evict is used.
+const touchEvery = time.Minute
+
+// touch uses the keys on which much depends. That it fails does no harm: if they
+// are evicted, they are made anew.
+func (c *Client) touch(ctx context.Context) {
+	call, cancel := c.deadlines.begin(ctx)
+	defer cancel()
+	for _, t := range c.tags.list() {
+		if t.touch(call) != nil {
+			return
 		}
 	}
 }

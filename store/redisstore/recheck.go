@@ -67,5 +67,5 @@ func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[
 		l1.ms = pttl
 	}
 	e.ExpiresAt, e.StaleAt = l1.times(sent)
-	return true, nil
+	return s.current(ctx, l, e.Tags, e.Stamp)
 }

@@ -48,7 +48,6 @@ const (
 	offTags  = 84
 	offExt   = 86
 	extSize  = 8
-	peekSize = 21 // enough to tell what is under a key
 )
 
 // The flags of a record.
@@ -147,7 +146,7 @@ const (
 	kindCorrupt             // something else
 )
 
-// kindOf tells what b is, or the first peekSize bytes of it.
+// kindOf tells what b is, or the first headerSize bytes of it.
 func kindOf(b []byte) kind {
 	switch {
 	case len(b) == 0:

@@ -9,21 +9,6 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// errNoPrefix says why Clear refuses.
-var errNoPrefix = errors.New("a store without a prefix cannot tell its own keys from those of others")
-
-// Clear removes what is under the prefix of the store. Without a prefix it is an
-// error: the keys of everybody else begin with nothing, too.
-//
-// Like [Store.DeletePattern] it looks at every key of the server.
-func (s *Store[T]) Clear(ctx context.Context) error {
-	if s.prefix == "" {
-		return s.fail(ctx, "clear", "", errNoPrefix)
-	}
-	_, err := s.removeMatching(ctx, "clear", "*")
-	return err
-}
-
 // DeletePattern removes the entries and counters whose keys, which begin with
 // the prefix of the store, match pattern after it. In a store without a prefix
 // that is whatever matches, whoever set it.

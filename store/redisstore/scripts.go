@@ -37,6 +37,14 @@ var (
 	beginLua string
 	//go:embed lua/done.lua
 	doneLua string
+	//go:embed lua/tick.lua
+	tickLua string
+	//go:embed lua/tagmax.lua
+	tagmaxLua string
+	//go:embed lua/tagget.lua
+	taggetLua string
+	//go:embed lua/tagdone.lua
+	tagdoneLua string
 
 	leaseScript   = newScript(prelude + leaseLua)
 	fillScript    = newScript(prelude + fillLua)
@@ -48,6 +56,10 @@ var (
 	staleScript   = newScript(prelude + staleLua)
 	beginScript   = newScript(prelude + beginLua)
 	doneScript    = newScript(prelude + doneLua)
+	tickScript    = newScript(tickLua)
+	tagmaxScript  = newScript(tagmaxLua)
+	taggetScript  = newScript(taggetLua)
+	tagdoneScript = newScript(tagdoneLua)
 )
 
 // A script is known to the server by the checksum of its text.

@@ -44,6 +44,11 @@ func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T]) erro
 	if err != nil {
 		return err
 	}
+	if e.Stamp == 0 {
+		if e.Stamp, err = s.stamp(call, l, e.Tags); err != nil {
+			return err
+		}
+	}
 	w, err := s.encode(full, e)
 	if err != nil {
 		return err
@@ -227,6 +232,11 @@ func (s *Store[T]) fill(ctx context.Context, full string, e store.Entry[T]) (kep
 	l, err := s.client.connected(call)
 	if err != nil {
 		return kept, false, err
+	}
+	if e.Stamp == 0 {
+		if e.Stamp, err = s.stamp(call, l, e.Tags); err != nil {
+			return kept, false, err
+		}
 	}
 	sent := store.Now()
 	w, err := s.encode(full, &e)

@@ -28,6 +28,13 @@ type Options[T any] struct {
 	// "a:" would see, and Clear, what "a:b:" keeps.
 	Prefix string
 
+	// Tags are the invalidation tags, which several stores may share, so that
+	// InvalidateTags concerns all of them. Nil: those whose keys begin with
+	// "!" and the Prefix. That is also what the other keys begin with that are
+	// not those of entries. A store without a Prefix must not have entries
+	// whose keys begin with "!".
+	Tags *Tags
+
 	// Codec turns values into bytes. Nil: codec.Msgpack. A codec that depends
 	// on the key is given the whole Redis key, prefix included.
 	Codec codec.Codec[T]
@@ -61,6 +68,8 @@ type Options[T any] struct {
 type Store[T any] struct {
 	client     *Client
 	prefix     string
+	tags       *Tags
+	cleared    *copied // when this store was cleared last
 	codec      codec.Codec[T]
 	codecID    byte
 	maxKey     int
@@ -82,6 +91,7 @@ var (
 	_ store.Rechecker[int]  = (*Store[int])(nil)
 	_ store.Bracketer[int]  = (*Store[int])(nil)
 	_ store.Staler          = (*Store[int])(nil)
+	_ store.Stamper         = (*Store[int])(nil)
 	_ store.Expirer         = (*Store[int])(nil)
 	_ store.Counter         = (*Store[int])(nil)
 	_ store.PatternDeleter  = (*Store[int])(nil)
@@ -97,9 +107,13 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 		o = &Options[T]{}
 	}
 	s := &Store[T]{
-		client: c, prefix: o.Prefix, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize,
+		client: c, prefix: o.Prefix, tags: o.Tags, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize,
 		clientSide: o.ClientSide, observer: o.Observer, deadlines: &c.deadlines,
 	}
+	if s.tags == nil {
+		s.tags = NewTags(c, "!"+s.prefix)
+	}
+	s.cleared = s.tags.clearedOf(s.prefix)
 	if s.codec == nil {
 		s.codec = codec.Msgpack[T]()
 	}
@@ -144,13 +158,15 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 	case !found:
 		s.stats.misses.Add(1)
 		end(0, nil)
-		return store.Entry[T]{}, store.ErrNotFound
+		return store.Entry[T]{Version: e.Version}, store.ErrNotFound
 	}
 	s.stats.hits.Add(1)
 	end(1, nil)
 	return e, e.MissError()
 }
 
+// get reads what is under full. If it finds an entry that is not current, it returns
+// that and false.
 func (s *Store[T]) get(ctx context.Context, full string) (e store.Entry[T], found bool, err error) {
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
@@ -163,6 +179,9 @@ func (s *Store[T]) get(ctx context.Context, full string) (e store.Entry[T], foun
 			e, found, err = s.getClientSide(call, l, full)
 		} else {
 			e, found, err = s.getRemote(call, l, full)
+		}
+		if found {
+			found, err = s.current(call, l, e.Tags, e.Stamp)
 		}
 		if try == maxTries || !isBroken(call, err) {
 			return e, found, err

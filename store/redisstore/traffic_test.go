@@ -40,6 +40,9 @@ func TestStore_commands(t *testing.T) {
 	s.Expire(ctx, "k", time.Hour)
 	s.Delete(ctx, "k")
 	s.Add(ctx, "n", 1, 0)
+	s.InvalidateTags(ctx, "t")
+	s.Get(ctx, "k") // and learns when the store was cleared
+	s.Stamp(ctx)
 	for _, c := range []struct {
 		name string
 		do   func() error
@@ -56,7 +59,8 @@ func TestStore_commands(t *testing.T) {
 		{"Add", func() error { _, err := s.Add(ctx, "n", 1, 0); return err }, map[string]int{"evalsha": 1, "exists": 1, "incrby": 1, "get": 1}},
 		{"Delete", func() error { return s.Delete(ctx, "k", "l") }, map[string]int{"evalsha": 2, "getrange": 2, "del": 2}},
 		{"DeletePattern", func() error { _, err := s.DeletePattern(ctx, "x*"); return err }, map[string]int{"scan": 1}},
-		{"Clear", func() error { return s.Clear(ctx) }, map[string]int{"scan": 1, "evalsha": 3, "getrange": 3, "del": 3}},
+		{"Clear", func() error { return s.Clear(ctx) }, map[string]int{"evalsha": 2, "time": 1, "get": 2, "set": 2}},
+		{"InvalidateTags", func() error { return s.InvalidateTags(ctx, "t") }, map[string]int{"evalsha": 2, "time": 1, "get": 2, "set": 2}},
 	} {
 		before := calls(t, srv)
 		if err := c.do(); err != nil {
@@ -97,10 +101,12 @@ func TestStore_Clear_others(t *testing.T) {
 			get(t, strings(c, q), "k", want)
 		}
 	}
-	if err := strings(c, "").Clear(ctx); err == nil || !stdstrings.Contains(err.Error(), "without a prefix") {
-		t.Errorf("Clear without a prefix: %v", err)
+	set(t, strings(c, "a:"), "k", "again")
+	if err := strings(c, "").Clear(ctx); err != nil {
+		t.Fatal(err)
 	}
-	get(t, strings(c, ""), "k", "v")
+	get(t, strings(c, ""), "k", "")
+	get(t, strings(c, "a:"), "k", "again")
 }
 
 func TestStore_DeletePattern_cluster(t *testing.T) {

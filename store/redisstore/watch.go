@@ -78,6 +78,15 @@ func (ws *watchers) tellAll() {
 	}
 }
 
+// tellCleared tells those who watch the store with this prefix that it was cleared.
+func (ws *watchers) tellCleared(prefix string) {
+	for _, w := range ws.all() {
+		if w.prefix == prefix {
+			w.tell(store.Invalidation{All: true, Cleared: true})
+		}
+	}
+}
+
 // tell tells of changed keys those watchers whose prefix they have, but for those
 // of the store except, which may be nil.
 func (ws *watchers) tell(keys []string, except any) {

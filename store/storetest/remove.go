@@ -130,15 +130,6 @@ var clearRules = []rule{{
 		c.setNumber("k", 1)
 		c.holds("k", 1)
 	},
-}, {
-	name: "Clear/counters",
-	says: "Clear treats a counter like an entry.",
-	on:   []Capability{Clearer, Counter},
-	run: func(c *check) {
-		c.adds("n", 5, 0, 5)
-		c.ok(store.Clear(c.ctx, c.s), "Clear")
-		c.adds("n", 1, 0, 1)
-	},
 }}
 
 var tagRules = []rule{{

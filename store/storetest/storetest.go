@@ -92,6 +92,7 @@ const (
 	PatternDeleter Capability = "PatternDeleter"
 	Clearer        Capability = "Clearer"
 	Tagger         Capability = "Tagger"
+	Stamper        Capability = "Stamper"
 	Pinger         Capability = "Pinger"
 	Reporter       Capability = "Reporter"
 	Watcher        Capability = "Watcher"
@@ -115,6 +116,8 @@ func (c Capability) of(s store.Store[Value]) (ok bool) {
 		_, ok = s.(store.Clearer)
 	case Tagger:
 		_, ok = s.(store.Tagger)
+	case Stamper:
+		_, ok = s.(store.Stamper)
 	case Pinger:
 		_, ok = s.(store.Pinger)
 	case Reporter:

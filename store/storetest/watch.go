@@ -80,7 +80,7 @@ func (c *check) tellsOf(other store.Store[Value], by string, read func(e store.E
 	c.Helper()
 	l := c.watch()
 	for _, ch := range changes {
-		if ch.on != "" && !ch.on.of(other) {
+		if ch.on != "" && !ch.on.of(other) || ch.on == Tagger && Stamper.of(other) {
 			continue
 		}
 		for _, again := range []string{"", ", the second time"} {

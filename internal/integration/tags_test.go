@@ -1,0 +1,313 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+)
+
+// tagged is a loader that returns v with tags.
+func tagged(v int, tags ...string) layered.Loader[int] {
+	return func(context.Context, string) (store.Entry[int], error) {
+		return store.Entry[int]{Value: v, Tags: tags}, nil
+	}
+}
+
+// takeBacks are the ways to take back what has the tag t.
+var takeBacks = map[string]func(context.Context, *house) error{
+	"InvalidateTags": func(ctx context.Context, h *house) error { return h.InvalidateTags(ctx, "t", "other") },
+	"Clear":          func(ctx context.Context, h *house) error { return h.Clear(ctx) },
+}
+
+// eachTakeBack runs a test for both, with two houses on a server of their own.
+func eachTakeBack(t *testing.T, test func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error)) {
+	server := redistest.Start(t, nil)
+	for name, f := range takeBacks {
+		t.Run(name, func(t *testing.T) {
+			if _, err := server.Do("FLUSHALL"); err != nil {
+				t.Fatal(err)
+			}
+			test(t, server, build(t, server, nil), build(t, server, nil), func(h *house) error { return f(t.Context(), h) })
+		})
+	}
+}
+
+// What was taken back is not read again: strictly at once by anybody, by who took it
+// back from L1 too, by others from L1 once they have heard.
+func TestTags_takenBack(t *testing.T) {
+	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+		for v := range 50 {
+			want(t, a, tagged(v, "t"), v, layered.Source)
+			want(t, b, tagged(-1), v, layered.L2)
+			for _, h := range []*house{a, b} { // which may still hear of the last time
+				redistest.WaitFor(t, "it to be in L1", func() bool {
+					f, err := h.Find(t.Context(), "k", tagged(-1))
+					return err == nil && f.Value == v && f.Tier == layered.L1
+				})
+			}
+			if err := takeBack(b); err != nil {
+				t.Fatal(err)
+			}
+			if e, ok := b.Local(t.Context(), "k"); ok {
+				t.Fatalf("who took it back still has %d", e.Value)
+			}
+			if f, err := a.FindFresh(t.Context(), "k", tagged(v+1, "t")); err != nil || f.Value != v+1 {
+				t.Fatalf("a strict read returned %d from %v, %v", f.Value, f.Tier, err)
+			}
+			if m, err := b.GetMany(t.Context(), []string{"k"}); err != nil || m["k"].Value != v+1 {
+				t.Fatalf("GetMany returned %v, %v", m, err)
+			}
+			if err := takeBack(b); err != nil {
+				t.Fatal(err)
+			}
+			redistest.WaitFor(t, "L1 elsewhere to hear", func() bool { _, ok := a.Local(t.Context(), "k"); return !ok })
+			if e, err := a.Get(t.Context(), "k"); err == nil {
+				t.Fatalf("Get found %d", e.Value)
+			}
+			if ok, err := b.Exists(t.Context(), "k"); ok || err != nil {
+				t.Fatalf("it exists: %v, %v", ok, err)
+			}
+		}
+	})
+}
+
+// What does not carry the tag stays, also in L1.
+func TestTags_othersStay(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a, b := build(t, server, nil), build(t, server, nil)
+	want(t, a, tagged(1, "u", "v"), 1, layered.Source)
+	if err := b.InvalidateTags(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, a, tagged(2), 1, layered.L1)
+	want(t, b, tagged(2), 1, layered.L2)
+	if err := b.InvalidateTags(t.Context(), "v"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, b, tagged(2), 2, layered.Source)
+}
+
+// R6: the tags of a value are known only after the load. What is taken back while it
+// is loaded is not kept, and who comes after that does not get it.
+func TestTags_loadIsOvertaken(t *testing.T) {
+	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+		read, done := make(chan int), make(chan struct{})
+		v := 1
+		load := func(context.Context, string) (store.Entry[int], error) {
+			e := store.Entry[int]{Value: v, Tags: []string{"t"}}
+			if e.Value == 1 {
+				read <- e.Value
+				<-done
+			}
+			return e, nil
+		}
+		ask := func() <-chan int {
+			answer := make(chan int, 1)
+			go func() {
+				f, err := a.Find(t.Context(), "k", load)
+				if err != nil {
+					t.Error(err)
+				}
+				answer <- f.Value
+			}()
+			return answer
+		}
+		leader := ask()
+		<-read
+		v = 2
+		if err := takeBack(b); err != nil {
+			t.Fatal(err)
+		}
+		joiner := ask()
+		redistest.WaitFor(t, "the second to join, or to wait for the lease", func() bool { c := a.Counts(); return c.Shared+c.Waits > 0 })
+		close(done)
+		if got := <-leader; got != 1 {
+			t.Errorf("who began before got %d", got)
+		}
+		if got := <-joiner; got != 2 {
+			t.Errorf("who came after got %d", got)
+		}
+		want(t, b, tagged(9), 2, layered.L2)
+		if f, err := a.Find(t.Context(), "k", tagged(9)); err != nil || f.Value != 2 {
+			t.Errorf("then got %d, %v", f.Value, err)
+		}
+	})
+}
+
+// R12: a tag, a note of Clear or the clock that was evicted does not bring back what
+// was taken back before.
+func TestTags_eviction(t *testing.T) {
+	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+		for v := range 10 {
+			for _, evict := range [][]any{{"DEL", "!h:t:t", "!h:c:h:"}, {"DEL", "!h:clock"}, {"DEL", "!h:t:t", "!h:c:h:", "!h:clock"}} {
+				want(t, a, tagged(v, "t"), v, layered.Source)
+				if err := takeBack(b); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := server.Do(evict...); n == int64(0) || err != nil {
+					t.Fatalf("%v: %v, %v", evict, n, err)
+				}
+				if f, err := b.FindFresh(t.Context(), "k", tagged(-v-2, "t")); err != nil || f.Value != -v-2 {
+					t.Fatalf("after %v got %d from %v, %v", evict, f.Value, f.Tier, err)
+				}
+				// And what is loaded then is kept.
+				redistest.WaitFor(t, "values to be kept again", func() bool {
+					f, err := a.FindFresh(t.Context(), "k", tagged(7, "t"))
+					return err == nil && f.Tier == layered.L2
+				})
+				if err := a.Delete(t.Context(), "k"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+// Bytes that are not ours under the key of a tag count as a tag that was evicted.
+func TestTags_garbage(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a := build(t, server, nil)
+	for _, set := range [][]any{{"SET", "!h:t:t", "garbage"}, {"RPUSH", "!h:t:t", "x"}, {"SET", "!h:clock", "x"}, {"RPUSH", "!h:clock", "x"}, {"RPUSH", "!h:c:h:", "x"}} {
+		want(t, a, tagged(1, "t"), 1, layered.Source)
+		server.Do("DEL", set[1])
+		if _, err := server.Do(set...); err != nil {
+			t.Fatal(err)
+		}
+		redistest.WaitFor(t, fmt.Sprintf("values to be kept again after %v", set), func() bool {
+			if _, err := a.FindFresh(t.Context(), "k", tagged(2, "t")); err != nil {
+				t.Fatal(err)
+			}
+			f, err := a.FindFresh(t.Context(), "k", tagged(2, "t"))
+			return err == nil && f.Tier == layered.L2
+		})
+		if err := a.InvalidateTags(t.Context(), "t"); err != nil {
+			t.Errorf("after %v: %v", set, err)
+		}
+	}
+}
+
+// A link that swallows pushes does not let L1 serve what was taken back for longer
+// than it may. (InvalidateTags is not told to L1: it asks for tags.)
+func TestTags_silence(t *testing.T) {
+	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+		want(t, a, tagged(1, "t"), 1, layered.Source)
+		a.link.HoleReplies(true)
+		defer a.link.HoleReplies(false)
+		if err := takeBack(b); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := a.Local(t.Context(), "k"); !ok {
+			t.Fatal("it has heard: there is nothing to show")
+		}
+		redistest.WaitFor(t, "L1 to stop", func() bool { _, ok := a.Local(t.Context(), "k"); return !ok })
+		a.link.HoleReplies(false)
+		redistest.WaitFor(t, "the link to come back", func() bool {
+			f, err := a.Find(t.Context(), "k", tagged(2, "t"))
+			if err == nil && f.Value == 1 {
+				t.Fatalf("got the old value from %v", f.Tier)
+			}
+			return err == nil && f.Tier == layered.L1 && f.Epoch != 0
+		})
+	})
+}
+
+// While Redis cannot be told, this process finds nothing of what it has taken back,
+// neither in memory nor in Redis, and Redis is told as soon as it can be.
+func TestTags_redisAway(t *testing.T) {
+	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+		v := 1
+		load := func(context.Context, string) (store.Entry[int], error) {
+			return store.Entry[int]{Value: v, Tags: []string{"t"}}, nil
+		}
+		want(t, a, load, 1, layered.Source)
+		want(t, b, load, 1, layered.L2)
+		a.link.Refuse(true)
+		a.link.Cut()
+		redistest.WaitFor(t, "the loss", func() bool { _, ok := a.Local(t.Context(), "k"); return !ok })
+		for range 2 { // what is loaded now is kept in L1 for a moment; it goes as well
+			want(t, a, load, v, layered.Source)
+			v++
+			if err := takeBack(a); !errors.Is(err, store.ErrUnavailable) {
+				t.Fatalf("without Redis it returned %v", err)
+			}
+		}
+		want(t, a, load, v, layered.Source)
+		a.link.Refuse(false)
+		redistest.WaitFor(t, "the other to hear", func() bool {
+			f, err := a.Find(t.Context(), "k", load)
+			if err != nil || f.Value != v {
+				t.Fatalf("got %d from %v, %v", f.Value, f.Tier, err)
+			}
+			f, err = b.Find(t.Context(), "k", load)
+			return err == nil && f.Value == v
+		})
+	})
+}
+
+// Clear and InvalidateTags take two exchanges, however many entries there are.
+func TestTags_cost(t *testing.T) {
+	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+		entries := map[string]store.Entry[int]{}
+		for i := range 5000 {
+			entries[fmt.Sprint(i)] = store.Entry[int]{Value: i, Tags: []string{"t"}}
+		}
+		if err := a.SetMany(t.Context(), entries); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the first call loads the scripts
+			before := calls(t, server, "evalsha")
+			if err := takeBack(a); err != nil {
+				t.Fatal(err)
+			}
+			if n := calls(t, server, "evalsha") - before; n > 3 {
+				t.Errorf("%d scripts ran", n)
+			}
+		}
+		if n := calls(t, server, "scan"); n != 0 {
+			t.Errorf("%d times SCAN", n)
+		}
+		if m, err := b.GetMany(t.Context(), []string{"0", "2500", "4999"}); len(m) != 0 || err != nil {
+			t.Errorf("found %v, %v", m, err)
+		}
+	})
+}
+
+// In a cluster a tag may be on another node than the entry that carries it.
+func TestTags_cluster(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3)
+	const unheard = 500 * time.Millisecond
+	a, b := buildOn(t, unheard, cluster.Addrs()...), buildOn(t, unheard, cluster.Addrs()...)
+	for v := range 200 {
+		key, tag := fmt.Sprint("k", v%7), fmt.Sprint("t", v%5)
+		f, err := a.Find(t.Context(), key, tagged(v, tag))
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := f.Value
+		if err := b.InvalidateTags(t.Context(), tag); err != nil {
+			t.Fatal(err)
+		}
+		f, err = a.FindFresh(t.Context(), key, tagged(-1, tag))
+		if err != nil || f.Value == old && len(f.Tags) > 0 && f.Tags[0] == tag {
+			t.Fatalf("%d. got %d with %v from %v, %v", v, f.Value, f.Tags, f.Tier, err)
+		}
+		if err := b.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for v := range 5 {
+		want(t, a, tagged(v, "t"), v, layered.Source)
+		if err := b.Clear(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := a.Local(t.Context(), "k"); ok {
+			t.Errorf("after Clear L1 elsewhere has %d", e.Value)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package redisstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// Clear makes every entry unusable that was set before the call, with two exchanges,
+// however many there are: the store notes when it was cleared, and what was stamped
+// before does not count. Redis forgets the entries at the end of their lives, or when
+// it needs the room; [Store.DeletePattern] frees it at once. Counters stay.
+//
+// In a cluster the note may be on another node than an entry, so that one process may
+// find what another has just cleared: Clear then returns when that is over, which takes
+// [Dialer].MaxUnheard and a tenth more. If ctx ends first, the store is cleared, and
+// the error is that of ctx.
+func (s *Store[T]) Clear(ctx context.Context) error {
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "clear"})
+	err := s.tags.raise(ctx, 0, s.tags.clearedKey(s.prefix))
+	s.cleared.drop()
+	if err == nil {
+		err = s.client.unheard(ctx)
+	}
+	if err != nil {
+		err = s.fail(ctx, "clear", "", err)
+	}
+	end(0, err)
+	return err
+}
+
+// unheard waits, in a cluster, until no process can do what it has not been told of.
+func (c *Client) unheard(ctx context.Context) error {
+	l := c.links.Load()
+	if l == nil || l.w.Mode() != rueidis.ClientModeCluster {
+		return nil
+	}
+	t := time.NewTimer(max(c.pulse.most, 0) * 11 / 10)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

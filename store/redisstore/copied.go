@@ -1,0 +1,120 @@
+package redisstore
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// A copied is the local copy of a number that is kept under one key of Redis and
+// read over T, which is pushed its changes. A push, or the loss of the connection,
+// drops it. Like the guard of package layered it refuses what a push overtook on
+// its way: mark before the read is sent, keep with that mark.
+type copied struct {
+	value atomic.Uint64 // 0: not known
+
+	mu  sync.Mutex
+	gen uint64 // moved by each drop
+}
+
+func (c *copied) mark() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gen
+}
+
+func (c *copied) keep(mark, value uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gen == mark {
+		c.value.Store(value)
+	}
+}
+
+func (c *copied) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gen++
+	c.value.Store(0)
+}
+
+const (
+	tagShards = 64
+
+	// mostTags is how many tags of a shard are remembered; with more, some are
+	// forgotten, and read from Redis again.
+	mostTags = 2000
+)
+
+// copies are the local copies of readings of tags.
+type copies struct {
+	seed   maphash.Seed
+	shards [tagShards]copyShard
+}
+
+type copyShard struct {
+	mu   sync.RWMutex
+	tags map[string]*copied
+	_    [32]byte
+}
+
+func (cs *copies) shard(tag string) *copyShard {
+	return &cs.shards[maphash.String(cs.seed, tag)%tagShards]
+}
+
+// known returns the reading of tag, or 0.
+func (cs *copies) known(tag string) uint64 {
+	sh := cs.shard(tag)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if c := sh.tags[tag]; c != nil {
+		return c.value.Load()
+	}
+	return 0
+}
+
+// of returns the copy of tag. It is made before the tag is read, so that it hears
+// of every push.
+func (cs *copies) of(tag string) *copied {
+	sh := cs.shard(tag)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	c := sh.tags[tag]
+	if c != nil {
+		return c
+	}
+	if sh.tags == nil {
+		sh.tags = make(map[string]*copied)
+	}
+	for other, c := range sh.tags {
+		if len(sh.tags) < mostTags {
+			break
+		}
+		c.drop() // who is reading it must not keep it where no push finds it
+		delete(sh.tags, other)
+	}
+	c = &copied{}
+	sh.tags[tag] = c
+	return c
+}
+
+// drop forgets the reading of tag.
+func (cs *copies) drop(tag string) {
+	sh := cs.shard(tag)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if c := sh.tags[tag]; c != nil {
+		c.drop()
+	}
+}
+
+func (cs *copies) dropAll() {
+	for i := range cs.shards {
+		sh := &cs.shards[i]
+		sh.mu.RLock()
+		for _, c := range sh.tags {
+			c.drop()
+		}
+		sh.mu.RUnlock()
+	}
+}

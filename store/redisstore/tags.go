@@ -1,0 +1,207 @@
+package redisstore
+
+import (
+	"context"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// tagLife is how long Redis remembers a tag after its last invalidation. What is
+// forgotten counts as invalidated at the moment it is asked for again.
+const tagLife = 30 * 24 * time.Hour
+
+// Tags are the invalidation tags of all stores that are given it, and the logical
+// clock by which they tell what was set before a tag was invalidated. In Redis each
+// tag is one small key, whatever the number of entries that carry it; here the
+// readings of those in use are kept in memory, and Redis pushes their changes.
+//
+// The clock is a hybrid one (Kulkarni, Demirbas and others, Logical Physical Clocks,
+// 2014): never behind the clock of the server, in microseconds, and never the same
+// twice. It is one key, and all processes that load read it again after an
+// invalidation, anywhere, of any tag.
+type Tags struct {
+	client *Client
+	prefix string
+	clock  copied
+	copies copies
+
+	mu      sync.Mutex
+	cleared map[string]*copied // by the prefix of a store: when it was cleared last
+	pending pendingTags
+}
+
+// NewTags returns the tags of c whose keys begin with prefix. Called again with
+// the same prefix it returns the same ones. They end with the client.
+func NewTags(c *Client, prefix string) *Tags {
+	c.tags.mu.Lock()
+	defer c.tags.mu.Unlock()
+	if t := c.tags.all[prefix]; t != nil {
+		return t
+	}
+	t := &Tags{client: c, prefix: prefix, cleared: make(map[string]*copied)}
+	t.copies.seed = maphash.MakeSeed()
+	if c.tags.all == nil {
+		c.tags.all = make(map[string]*Tags)
+	}
+	c.tags.all[prefix] = t
+	// Before any store that uses them: its watchers are told when the copies
+	// here have been dropped.
+	c.watchers.add(&watcher{prefix: prefix, owner: t, fn: t.invalidated})
+	return t
+}
+
+// allTags are those of a client, by prefix.
+type allTags struct {
+	mu  sync.Mutex
+	all map[string]*Tags
+}
+
+func (a *allTags) list() (list []*Tags) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, t := range a.all {
+		list = append(list, t)
+	}
+	return list
+}
+
+func (t *Tags) clockKey() string               { return t.prefix + "clock" }
+func (t *Tags) tagKey(tag string) string       { return t.prefix + "t:" + tag }
+func (t *Tags) clearedKey(space string) string { return t.prefix + "c:" + space }
+
+// invalidated is told of changes of keys of t, on the goroutine that reads from Redis.
+func (t *Tags) invalidated(iv store.Invalidation) {
+	if iv.All {
+		t.clock.drop()
+		t.copies.dropAll()
+		t.mu.Lock()
+		for _, c := range t.cleared {
+			c.drop()
+		}
+		t.mu.Unlock()
+		return
+	}
+	for _, key := range iv.Keys {
+		if tag, ok := strings.CutPrefix(key, "t:"); ok {
+			t.copies.drop(tag)
+		} else if space, ok := strings.CutPrefix(key, "c:"); ok {
+			t.clearedOf(space).drop()
+			t.client.watchers.tellCleared(space)
+		} else if key == "clock" {
+			t.clock.drop()
+		}
+	}
+}
+
+// clearedOf returns the copy of when the store with the prefix space was cleared.
+func (t *Tags) clearedOf(space string) *copied {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.cleared[space]
+	if c == nil {
+		c = &copied{}
+		t.cleared[space] = c
+	}
+	return c
+}
+
+// Invalidate makes every entry unusable, in all stores with these tags, that was
+// set before the call with one of tags: two exchanges, however many entries there
+// are. If Redis cannot be reached the error is ErrUnavailable, and others have not
+// heard: this client does it as soon as it can, and until then finds none of the
+// entries.
+func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return &store.Error{Store: storeName, Op: "invalidate tags", Err: context.Cause(ctx)}
+	}
+	keys := make([]string, len(tags))
+	for i, tag := range tags {
+		keys[i] = t.tagKey(tag)
+	}
+	err := t.raise(ctx, tagLife, keys...)
+	if err != nil {
+		err = &store.Error{Store: storeName, Op: "invalidate tags", Err: t.client.cause(ctx, err)}
+		t.addPending(tags, err)
+	}
+	for _, tag := range tags {
+		t.copies.drop(tag)
+	}
+	return err
+}
+
+// raise gives the tags, or markers of Clear, under keys a new reading of the clock.
+func (t *Tags) raise(ctx context.Context, life time.Duration, keys ...string) error {
+	call, cancel := t.client.deadlines.begin(ctx)
+	defer cancel()
+	l, err := t.client.connected(call)
+	if err != nil {
+		return err
+	}
+	defer t.clock.drop() // what is loaded from here on is to be stamped with a reading that is not older
+	reading, err := retried(call, func() rueidis.RedisResult { return tickScript.run(call, l.w, t.clockKey(), "") }).ToString()
+	if err != nil {
+		return err
+	}
+	calls := make([]scriptCall, len(keys))
+	for i, key := range keys {
+		calls[i] = scriptCall{&tagmaxScript, key, []string{reading, decimal(life.Milliseconds())}}
+	}
+	return t.client.runAll(call, l, calls)
+}
+
+// retried sends what does no harm twice again where a connection broke.
+func retried(ctx context.Context, send func() rueidis.RedisResult) (r rueidis.RedisResult) {
+	for range maxTries {
+		if r = send(); !isBroken(ctx, r.Error()) {
+			break
+		}
+	}
+	return r
+}
+
+// runAll runs scripts that do no harm twice, and returns the first error.
+func (c *Client) runAll(ctx context.Context, l *links, calls []scriptCall) (err error) {
+	for range maxTries {
+		err = nil
+		for start := 0; start < len(calls); start += maxPipeline {
+			for _, r := range runMany(ctx, l.w, calls[start:min(start+maxPipeline, len(calls))]) {
+				if err == nil {
+					err = r.Error()
+				}
+			}
+		}
+		if !isBroken(ctx, err) {
+			break
+		}
+	}
+	return err
+}
+
+// touch keeps Redis from taking the clock and the markers for long unused where it
+// evicts what is: without them everything would be loaded again.
+func (t *Tags) touch(ctx context.Context) error {
+	l, err := t.client.connected(ctx)
+	if err != nil {
+		return err
+	}
+	keys := []string{t.clockKey()}
+	t.mu.Lock()
+	for space := range t.cleared {
+		keys = append(keys, t.clearedKey(space))
+	}
+	t.mu.Unlock()
+	for _, key := range keys {
+		if err := l.w.Do(ctx, l.w.B().Touch().Key(key).Build()).Error(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
