@@ -12,14 +12,16 @@ type process struct {
 	done chan struct{} // closed when it has ended
 }
 
-// startProcess starts binary in dir, with its output appended to the file log.
-func startProcess(binary string, args []string, dir, log string) (*process, error) {
+// startProcess starts binary in dir, with its output appended to the file log. A nil
+// env is that of this process.
+func startProcess(binary string, args []string, dir, log string, env []string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close() // the child has its own descriptor
 	p := &process{cmd: exec.Command(binary, args...), done: make(chan struct{})}
+	p.cmd.Env = env
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, out, out
 	p.cmd.SysProcAttr = dieWithParent()
 	if err := p.cmd.Start(); err != nil {

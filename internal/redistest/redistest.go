@@ -43,6 +43,10 @@ type Options struct {
 	// MaxMemoryPolicy is the maxmemory-policy setting. Empty: noeviction.
 	MaxMemoryPolicy string
 
+	// OwnClock gives the server a clock that [Server.SetClock] can set. It takes
+	// Linux and a C compiler.
+	OwnClock bool
+
 	// Dir is the working directory, where persistence files go. Empty: a
 	// directory that is removed by Close.
 	Dir string

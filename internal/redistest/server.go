@@ -26,6 +26,7 @@ type Server struct {
 	port     int
 	password string
 	tls      *tls.Config // of clients; nil without TLS
+	ownClock bool
 
 	mu   sync.Mutex
 	proc *process // nil while killed
@@ -50,7 +51,7 @@ func start(o *Options, args []string) (*Server, error) {
 		return nil, err
 	}
 	for range 20 {
-		s := &Server{binary: binary, args: args, dir: o.Dir, password: o.Password}
+		s := &Server{binary: binary, args: args, dir: o.Dir, password: o.Password, ownClock: o.OwnClock}
 		err = s.prepare(o)
 		if err == nil {
 			err = s.Restart()
@@ -141,7 +142,14 @@ func (s *Server) TLSConfig() *tls.Config {
 // returns when it answers.
 func (s *Server) Restart() error {
 	s.Kill()
-	p, err := startProcess(s.binary, append([]string{s.file("conf")}, s.args...), s.dir, s.file("log"))
+	var env []string
+	if s.ownClock {
+		var err error
+		if env, err = s.clockEnv(); err != nil {
+			return err
+		}
+	}
+	p, err := startProcess(s.binary, append([]string{s.file("conf")}, s.args...), s.dir, s.file("log"), env)
 	if err != nil {
 		return err
 	}

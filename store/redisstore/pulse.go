@@ -262,11 +262,16 @@ func (p *pulse) try(beating context.Context, b *beat) {
 	b.err = err
 	p.mu.Lock()
 	p.attempt = nil
+	jumped := false
 	if b.err == nil && beating.Err() == nil {
-		p.clock.Store(&serverClock{sent: sent, ms: ms})
+		old := p.clock.Swap(&serverClock{sent: sent, ms: ms})
+		jumped = old != nil && max(ms-old.at(sent), old.at(sent)-ms) > p.most.Milliseconds()
 		p.heard(sent.Add(p.most))
 	}
 	p.mu.Unlock()
+	if jumped { // the ends of copies were told by a clock that was set
+		p.client.watchers.tellAll()
+	}
 	close(b.done)
 }
 

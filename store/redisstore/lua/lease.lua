@@ -14,8 +14,9 @@ if h then
     if id~=ARGV[3] and (pttl>keep or pttl<0 and keep~=4294967295) then return {4,pttl,id,''} end
   end
   local lu=u64(h,21)
-  if lu>t then
-    if string.sub(h,13,20)~=F8 then return {2,lu-t,id,''} end
+  local backoff=string.sub(h,13,20)==F8
+  if lu>t and (backoff or lu-t<=10*lms) then -- nobody asks for ten times as long: the clock was set back
+    if not backoff then return {2,lu-t,id,''} end
     return {3,lu-t,id,pttl and '' or redis.call('GETRANGE',k,88,-1)}
   end
   local hu=u64(h,29)
