@@ -56,10 +56,10 @@ func TestGuard_readOvertakenByAChange(t *testing.T) {
 			})
 			// The fence is what does it: without it L1 serves the old value.
 			t.Run(read+", "+change+", without the guard", func(t *testing.T) {
-				mutant.NoGuard.Store(true)
-				defer mutant.NoGuard.Store(false)
-				mutant.NoEpoch.Store(change == "connection lost") // a fence of its own
-				defer mutant.NoEpoch.Store(false)
+				defer mutant.Without(&mutant.NoGuard)()
+				if change == "connection lost" { // a fence of its own
+					defer mutant.Without(&mutant.NoEpoch)()
+				}
 				if now, _ := overtaken(t, f, g); now != 1 {
 					t.Errorf("got %d: the race was not forced", now)
 				}

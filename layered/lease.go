@@ -102,7 +102,9 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 	f.Entry, err = s.load(c.Context(), key, load)
 	stop()
 	released = true
-	c.Leave() // what is done to the key from here on does not refuse the fill
+	if !mutant.LateJoin.Load() {
+		c.Leave() // what is done to the key from here on does not refuse the fill
+	}
 	if err != nil {
 		s.giveBack(c.Values(), key, lease, old.Tier != Source)
 		return s.failSafe(old, err)
@@ -135,6 +137,9 @@ func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T],
 	m := s.mark(key)
 	leased := e
 	leased.Stamp = g.Stamp // that of e is of this process
+	if mutant.LateStamp.Load() {
+		leased.Stamp, _ = s.stamper.Stamp(ctx)
+	}
 	kept, watched, err := s.leaser.FillLeased(ctx, key, lease, leased)
 	if mutant.NoToken.Load() && errors.Is(err, store.ErrLeaseLost) {
 		kept, watched, err = s.filler.Fill(ctx, key, leased)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
@@ -65,7 +66,7 @@ func (s *Store[T]) addPending(ks []string) {
 	p := &s.pending
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || mutant.NoPending.Load() {
 		return
 	}
 	if p.keys == nil {

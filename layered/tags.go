@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
@@ -102,7 +103,7 @@ func (s *Store[T]) current(e *store.Entry[T]) bool {
 		return true // L2 has told of each key
 	}
 	ok, _ := s.stamper.Current(e.Tags, e.Stamp)
-	return ok
+	return ok || mutant.NoTagCheck.Load()
 }
 
 // outdated reports whether e, a copy of L2's, is known to carry a tag that was

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
@@ -100,7 +101,7 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 	if s.hasL2 && unheard(err) && op != "expire" {
 		s.addPending(ks)
 	}
-	if s.hasL2 { // in error too: what L2 has now is not known
+	if s.hasL2 && !mutant.NoPostStep.Load() { // in error too: what L2 has now is not known
 		if l1err := s.dropAll(ctx, ks); err == nil {
 			err = l1err
 		}

@@ -217,10 +217,7 @@ func TestCoherence_cutsAndForcedRaces(t *testing.T) {
 
 // The control: without the guard the same rounds do leave stale entries.
 func TestCoherence_withoutTheGuard(t *testing.T) {
-	mutant.NoGuard.Store(true)
-	defer mutant.NoGuard.Store(false)
-	mutant.NoEpoch.Store(true)
-	defer mutant.NoEpoch.Store(false)
+	defer mutant.Without(&mutant.NoGuard, &mutant.NoEpoch)()
 	d := newDuel(t, l1s[int64]()["otterstore"](t))
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {

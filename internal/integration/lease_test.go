@@ -123,8 +123,9 @@ func TestLease_loadOvertakenByAChangeElsewhere(t *testing.T) {
 				if err := b.Delete(t.Context(), "k"); err != nil {
 					t.Fatal(err)
 				}
-				mutant.NoToken.Store(!fenced)
-				defer mutant.NoToken.Store(false)
+				if !fenced {
+					defer mutant.Without(&mutant.NoToken)()
+				}
 				row := &source{v: 0}
 				answer := begin(t, a, row)
 				if err := change(b); err != nil { // the row is 1 now
@@ -199,8 +200,9 @@ func TestLease_joinAfterAChangeElsewhere(t *testing.T) {
 			if err := b.Delete(t.Context(), "k"); err != nil {
 				t.Fatal(err)
 			}
-			mutant.OldJoin.Store(!fenced)
-			defer mutant.OldJoin.Store(false)
+			if !fenced {
+				defer mutant.Without(&mutant.OldJoin)()
+			}
 			row := &source{v: 0}
 			answer := begin(t, a, row)
 			a.link.HoleReplies(true) // a does not hear of the change

@@ -13,13 +13,68 @@ var (
 	// NoEpoch makes L1 serve copies from before a lost connection.
 	NoEpoch atomic.Bool
 
+	// NoDial leaves the loss of a connection untold that a dial brings to light.
+	NoDial atomic.Bool
+
 	// NoPulse makes L1 serve copies though L2 was not heard of for too long.
 	NoPulse atomic.Bool
+
+	// LatePulse counts the time for which L1 may serve from the answer of a
+	// heartbeat, not from when it was sent.
+	LatePulse atomic.Bool
 
 	// NoToken makes L2 keep what was loaded under a lease that was lost.
 	NoToken atomic.Bool
 
+	// OneToken gives all leases of a process the same token.
+	OneToken atomic.Bool
+
 	// OldJoin makes those who join a load take its result even if it may be
 	// older than their call.
 	OldJoin atomic.Bool
+
+	// LateJoin lets a load be joined while its result is being kept.
+	LateJoin atomic.Bool
+
+	// OneLink sends writes over the connection that is not pushed its own.
+	OneLink atomic.Bool
+
+	// NoPostStep leaves it to the push to drop what this process has changed.
+	NoPostStep atomic.Bool
+
+	// NoPending forgets a write that L2 could not be told of.
+	NoPending atomic.Bool
+
+	// NoTagCheck makes L1 serve copies whose tags were invalidated.
+	NoTagCheck atomic.Bool
+
+	// LateStamp stamps what was loaded when it is kept.
+	LateStamp atomic.Bool
+
+	// OldTag takes a tag that Redis does not have for one that was never
+	// invalidated.
+	OldTag atomic.Bool
 )
+
+// Switches are all of them, by name.
+var Switches = map[string]*atomic.Bool{
+	"NoGuard": &NoGuard, "NoEpoch": &NoEpoch, "NoDial": &NoDial, "NoPulse": &NoPulse, "LatePulse": &LatePulse,
+	"NoToken": &NoToken, "OneToken": &OneToken, "OldJoin": &OldJoin, "LateJoin": &LateJoin,
+	"OneLink": &OneLink, "NoPostStep": &NoPostStep, "NoPending": &NoPending,
+	"NoTagCheck": &NoTagCheck, "LateStamp": &LateStamp, "OldTag": &OldTag,
+}
+
+// Without takes a fence away until the returned function is called.
+func Without(fences ...*atomic.Bool) (restore func()) {
+	var set []*atomic.Bool
+	for _, f := range fences {
+		if !f.Swap(true) {
+			set = append(set, f)
+		}
+	}
+	return func() {
+		for _, f := range set {
+			f.Store(false)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -161,6 +162,10 @@ func (c *Client) open() (*links, error) {
 		}
 		t.Close()
 		return nil, err
+	}
+	if mutant.OneLink.Load() {
+		w.Close()
+		w = t
 	}
 	return &links{t: t, w: w}, nil
 }

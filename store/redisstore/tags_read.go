@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -193,6 +194,13 @@ var errRestless = fmt.Errorf("%w: a tag does not come to rest", store.ErrUnavail
 // The clock must be read after the mark "pending" was seen, or what is raised and
 // evicted in between would be lost.
 func (t *Tags) complete(ctx context.Context, l *links, c *copied, key string, life time.Duration) (uint64, error) {
+	if mutant.OldTag.Load() {
+		v, err := retried(ctx, func() rueidis.RedisResult { return l.t.Do(ctx, l.t.B().Get().Key(key).Build()) }).AsUint64()
+		if rueidis.IsRedisNil(err) {
+			v, err = 1, nil
+		}
+		return v, err
+	}
 	nonce := decimal(int64(newID()))
 	for range 5 {
 		mark := c.mark()

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
+
+	"github.com/lokroom/strata/internal/mutant"
 )
 
 // dialTracked dials for T. Its watchers hear of a lost connection when it can no
@@ -13,7 +15,7 @@ import (
 //
 // A dial alone is no loss: while a server is down, every operation dials it.
 func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
-	if c.tracked.dialling(addr) {
+	if c.tracked.dialling(addr) && !mutant.NoDial.Load() {
 		c.watchers.tellAll()
 	}
 	nc, err := c.dial(ctx, addr, d, conf)
