@@ -1,0 +1,148 @@
+package integration_test
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/mutant"
+)
+
+// A layer is tests that may notice that a fence is missing.
+type layer struct {
+	name string
+	dir  string // of the package
+	run  string // which tests; those that take fences away themselves are left out
+	skip string
+}
+
+var layers = []layer{
+	{"synctest", "layered", ".", "L1Alone|Conformance"},
+	{"redisstore", "store/redisstore", "Lease|Tag|Watch|Fill|Pulse|Tracked|Script", "Conformance|mutants"},
+	{"forced", "internal/integration", ".", "History|Conformance|withoutTheGuard|withoutFences|Mutants|Alloc|Stampede|Processes|fenced_false"},
+	{"fleet", "internal/integration", "History$", ""},
+}
+
+// inModel are the runs of internal/model that lack the same fence.
+var inModel = map[string]string{
+	"NoGuard": "M3", "NoEpoch": "M12", "NoDial": "M9", "NoPulse": "M11", "LatePulse": "M10", "NoToken": "M1", "OneToken": "M2",
+	"OldJoin": "M5", "LateJoin": "M6", "OneLink": "M7", "NoPostStep": "M8", "LateStamp": "T1", "OldTag": "T2",
+}
+
+// TestMutants takes one fence away after the other and sees which tests notice, which
+// is the table of docs/consistency.md. With STRATA_MUTANTS=all it does that for all,
+// which takes an hour, and writes the table; else for one fence and the quick tests.
+func TestMutants(t *testing.T) {
+	names, some := slices.Sorted(maps.Keys(mutant.Switches)), layers
+	all := os.Getenv("STRATA_MUTANTS")
+	switch all {
+	case "all":
+	case "":
+		names, some = []string{"NoGuard"}, layers[:1]
+	default:
+		names = strings.Split(all, ",")
+	}
+	dir := t.TempDir()
+	for _, l := range some {
+		build := exec.Command("go", "test", "-c", "-tags", "mutants", "-o", l.binary(dir), "../../"+l.dir)
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	var table strings.Builder
+	for _, name := range names {
+		if mutant.Switches[name] == nil {
+			t.Fatalf("there is no fence %s", name)
+		}
+		row, killed := []string{"`" + name + "`", inModel[name]}, false
+		for _, l := range some {
+			by := l.kill(t, dir, name)
+			killed = killed || by != ""
+			row = append(row, by)
+		}
+		line := "| " + strings.Join(row, " | ") + " |"
+		t.Log(line)
+		fmt.Fprintln(&table, line)
+		if !killed && inModel[name] == "" {
+			t.Errorf("nothing notices that %s is missing", name)
+		}
+	}
+	if all == "all" {
+		writeTable(t, table.String())
+	}
+}
+
+func (l *layer) binary(dir string) string {
+	return filepath.Join(dir, strings.ReplaceAll(l.dir, "/", "-")+".test")
+}
+
+// kill runs the tests of the layer without a fence and returns which of them fail:
+// the first, and how many more.
+func (l *layer) kill(t *testing.T, dir, name string) string {
+	t.Helper()
+	args := []string{"-test.run", l.run, "-test.timeout", "15m", "-test.v"}
+	if l.skip != "" {
+		args = append(args, "-test.skip", l.skip)
+	}
+	c := exec.Command(l.binary(dir), args...)
+	c.Dir = "../../" + l.dir
+	c.Env = append(os.Environ(), "STRATA_MUTANT="+name)
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	began := time.Now()
+	err := c.Run()
+	failed := failedTests(out.String())
+	t.Logf("%s, %s: %v, %v", name, l.name, time.Since(began).Round(time.Second), failed)
+	switch {
+	case err == nil:
+		return ""
+	case len(failed) == 0: // it panicked, or hung
+		return "yes"
+	case len(failed) == 1:
+		return failed[0]
+	}
+	return fmt.Sprintf("%s, %d more", failed[0], len(failed)-1)
+}
+
+var failLine = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+
+// failedTests returns the names of the tests, without their parts, that failed.
+func failedTests(out string) (names []string) {
+	for _, m := range failLine.FindAllStringSubmatch(out, -1) {
+		names = append(names, "`"+m[1]+"`")
+	}
+	return names
+}
+
+const tablePage = "../../docs/consistency.md"
+
+// writeTable puts the rows into the page.
+func writeTable(t *testing.T, rows string) {
+	t.Helper()
+	page, err := os.ReadFile(tablePage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(page), "<!-- begin mutants -->\n")
+	_, tail, ok2 := strings.Cut(rest, "<!-- end mutants -->")
+	if !ok || !ok2 {
+		t.Fatal("the page has no place for the table")
+	}
+	title := "| without | model |"
+	line := "|---|---|"
+	for _, l := range layers {
+		title, line = title+" "+l.name+" |", line+"---|"
+	}
+	text := head + "<!-- begin mutants -->\n" + title + "\n" + line + "\n" + rows + "<!-- end mutants -->" + tail
+	if err := os.WriteFile(tablePage, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
