@@ -9,9 +9,10 @@ import (
 // between the change and the Delete that should follow it.
 type Bracketer[T any] interface {
 	// BeginWrite removes the entries under keys, and for the time hold whatever
-	// is kept under them lives no longer than that. So a value from before the
-	// change is gone by then, whoever crashes. hold is longer than the change
-	// can take. The token names the bracket and is not zero.
+	// is kept under them lives no longer than that, and no longer than to its
+	// soft expiry. So a value from before the change is gone by then, whoever
+	// crashes. hold is longer than the change can take. The token names the
+	// bracket and is not zero.
 	BeginWrite(ctx context.Context, hold time.Duration, keys ...string) (token uint64, err error)
 
 	// EndWrite ends the bracket when the source has changed, or has not: it
@@ -28,6 +29,7 @@ type Bracketer[T any] interface {
 // A Staler is a Store that can make an entry stale.
 type Staler interface {
 	// MarkStale makes the entries under keys stale, however much of their life
-	// is left: they are served only where the source fails.
+	// is left: they are served only where the source fails. One that
+	// ends with a hold is removed.
 	MarkStale(ctx context.Context, keys ...string) error
 }

@@ -57,13 +57,16 @@ func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
 	if k.ms == -2 || k.ms == 0 { // it came in between; it goes this millisecond
 		return k, nil
 	}
-	if k.kind = kindOf(head); k.kind == kindValue && len(head) > 2 {
-		k.absent, k.endless = head[2]&flagAbsent != 0, head[2]&flagEndless != 0
+	if k.kind = kindOf(head); k.kind != kindValue || len(head) < headerSize {
+		return k, nil
 	}
-	if k.kind == kindValue && len(head) == headerSize {
-		err = s.peekTags(call, l, full, head, &k)
+	k.absent, k.endless = head[2]&flagAbsent != 0, head[2]&flagEndless != 0
+	if head[2]&flagProvisional != 0 {
+		if k.ms -= int64(beUint32(head[offKeep:])); k.ms <= 0 {
+			return look{}, nil
+		}
 	}
-	return k, err
+	return k, s.peekTags(call, l, full, head, &k)
 }
 
 // peekTags finds nothing after all if the entry is not current.

@@ -19,17 +19,13 @@ func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not u
 	if mutant.OneToken.Load() {
 		lease = oneToken
 	}
-	var bad string
-	if not != 0 {
-		bad = bytes8(not)
-	}
 	var g store.Grant
 	err := s.script(ctx, "lease", key, func(call context.Context, l *links, full string) error {
 		stamp, err := s.stamp(call, l, nil)
 		if err != nil {
 			return err
 		}
-		reply, err := leaseScript.run(call, l.t, full, bytes8(lease), decimal(leaseMs(d)), bad).ToArray()
+		reply, err := leaseScript.run(call, l.t, full, bytes8(lease), decimal(leaseMs(d)), bytes8(not)).ToArray()
 		if err == nil {
 			g, err = parseGrant(reply, lease)
 		}
@@ -119,6 +115,9 @@ func (s *Store[T]) fillIf(ctx context.Context, l *links, full, what string, want
 	case len(reply) != 3:
 		return kept, false, errBadReply
 	}
+	if err := s.settle(ctx, l, full); err != nil {
+		return kept, false, err
+	}
 	kept = *e
 	if w.ms < 0 {
 		return kept, false, nil
@@ -135,8 +134,9 @@ func (s *Store[T]) fillIf(ctx context.Context, l *links, full, what string, want
 	return kept, c == l.t, nil
 }
 
-// lifeCapped is the life of a value that ends with a hold.
-func lifeCapped(ms int64) life { return life{ms: ms} }
+// lifeCapped is the life of a value that ends with a hold, or before; for one that
+// was stale already, the shortest there is.
+func lifeCapped(ms int64) life { return life{ms: max(1, ms)} }
 
 // Renew makes a lease last longer, as [store.Leaser] describes it.
 func (s *Store[T]) Renew(ctx context.Context, key string, lease uint64, d time.Duration) error {

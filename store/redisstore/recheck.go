@@ -60,11 +60,14 @@ func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[
 		return false, nil
 	}
 	l1 := life{keepMs: beUint32(head[offKeep:]), endless: head[2]&flagEndless != 0}
-	switch {
-	case pttl == 0: // it ends this millisecond
-		return false, nil
-	case pttl > 0:
+	if pttl != -1 {
 		l1.ms = pttl
+		if head[2]&flagProvisional != 0 {
+			l1.ms, l1.keepMs = pttl-int64(l1.keepMs), 0
+		}
+		if l1.ms <= 0 { // it is over, or ends this millisecond
+			return false, nil
+		}
 	}
 	e.ExpiresAt, e.StaleAt = l1.times(sent)
 	return s.current(ctx, l, e.Tags, e.Stamp)

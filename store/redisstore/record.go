@@ -21,7 +21,8 @@ import (
 //	 3  1  codec
 //	 4  8  id, different for each value ever written
 //	12 40  lease and hold: token, until; until, token, floor. Only scripts write them
-//	52  4  keepMs: fresh for the TTL of the key less this, then stale
+//	52  4  keepMs: fresh for the TTL of the key less this, then stale; with
+//	       flagProvisional over, the key lasts as long as the hold it bears
 //	56  4  end of the key by the clock of the server, in seconds: 0 is not known,
 //	       all ones none. What is written without a script does not know it
 //	60  8  stamp: a reading of the clock of the tags from before the load
@@ -54,7 +55,7 @@ const (
 const (
 	flagAbsent      = 1
 	flagTagged      = 4
-	flagProvisional = 8
+	flagProvisional = 8 // written under a hold, with which it ends at the latest
 	flagVersioned   = 16
 	flagEndless     = 32 // no hard expiry: that of the key is there for the soft one
 	flagsKnown      = flagAbsent | flagTagged | flagProvisional | flagVersioned | flagEndless
@@ -75,6 +76,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type record struct {
 	absent   bool
 	endless  bool
+	capped   bool // flagProvisional
 	codec    byte
 	id       uint64
 	keepMs   uint32
@@ -179,6 +181,7 @@ func parseRecord(b []byte, r *record) error {
 	*r = record{
 		absent:  b[2]&flagAbsent != 0,
 		endless: b[2]&flagEndless != 0,
+		capped:  b[2]&flagProvisional != 0,
 		codec:   b[3],
 		id:      binary.BigEndian.Uint64(b[offID:]),
 		keepMs:  binary.BigEndian.Uint32(b[offKeep:]),

@@ -300,6 +300,9 @@ func (s *Store[T]) decode(full string, blob []byte, expires store.Time) (e store
 	if expires == 0 {
 		return e, true
 	}
+	if r.capped {
+		expires, r.keepMs = expires-store.Time(r.keepMs), 0
+	}
 	now := store.Now()
 	if expires <= now {
 		return store.Entry[T]{}, false

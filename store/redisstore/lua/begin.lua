@@ -4,6 +4,5 @@ local t=now()
 local till,ht=t+tonumber(ARGV[2]),ARGV[1]
 local hu=h and u64(h,29) or 0
 if hu>t then ht=F8 if hu>till then till=hu end end
-redis.call('DEL',k) -- see delete
-noval(Z8,0,p64(till)..ht..Z8,till-t)
+drop(p64(till)..ht..Z8,till-t)
 return {ht==ARGV[1] and 1 or 0,till-t}

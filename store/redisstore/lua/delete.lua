@@ -5,14 +5,10 @@ local hu=h and u64(h,29) or 0
 local hm=tonumber(ARGV[1])
 if hm==0 and hu==0 then return redis.call('DEL',k) end
 local t=now()
-if hu<=t and hm==0 then return redis.call('DEL',k) end
-local fl=ARGV[2]=='' and Z8 or ARGV[2]
-local till=t+hm
+local till,floor=t+hm,ARGV[2]=='' and Z8 or ARGV[2]
 if hu>t then
   local of=string.sub(h,45,52)
-  if hm==0 or of==Z8 then fl=of elseif fl~=Z8 and cmp8(of,fl)>0 then fl=of end
+  if hm==0 or of==Z8 then floor=of elseif floor~=Z8 and cmp8(of,floor)>0 then floor=of end
   if hu>till then till=hu end
 end
-redis.call('DEL',k) -- first: it needs no memory, and after it Redis lets the SET pass when it is full
-noval(Z8,0,p64(till)..F8..fl,till-t)
-return h and 1 or 0
+return drop(p64(till)..F8..floor,till-t)

@@ -2,17 +2,30 @@
 -- The soft expiry is kept in the record as a distance from the hard one, and moves along.
 local g=redis.pcall('GETRANGE',k,0,1)
 if type(g)~='string' or g=='' or g=='N\1' then return 0 end
-local ttl=tonumber(ARGV[1])
-local h=head()
-local endless=h and flag(string.byte(h,3),32)
-if ttl<0 then return redis.call('DEL',k) end
-if ttl==0 then
-  if endless then return 1 end
-  if h then redis.call('SETRANGE',k,56,'\255\255\255\255') end
-  redis.call('PERSIST',k)
+local ttl,h=tonumber(ARGV[1]),head()
+if not h then -- a counter
+  if ttl<0 then redis.call('DEL',k) elseif ttl==0 then redis.call('PERSIST',k) else redis.call('PEXPIRE',k,ttl) end
   return 1
 end
-if endless then redis.call('SETRANGE',k,2,string.char(string.byte(h,3)-32)) end
-redis.call('PEXPIRE',k,ttl)
-if h then ends(ttl) end
+local flags,bytes,left=string.byte(h,3),string.sub(h,53,56),holds(h)
+local keep,capped=u32(bytes),flag(flags,8)
+if capped and (left<=0 or redis.call('PTTL',k)<=keep) then return 0 end -- it is over
+if ttl<0 then drop(shared(h),left) return 1 end
+if ttl==0 and flag(flags,32) then return 1 end
+local f,rest=without(flags,32),bytes
+if left>0 and (capped or ttl>0 and ttl<left) then -- neither outlives the other
+  rest=select(2,provisional(ttl,capped and 0 or keep,left))
+  f,ttl=with(f,8),left
+elseif keep==4294967295 and (ttl==0 or ttl>keep) then
+  local pttl=redis.call('PTTL',k)
+  if pttl>=0 and pttl<=keep then -- it is not to be fresh again
+    if ttl==0 then f=with(f,32) end
+    ttl=keep
+  end
+end
+if f~=flags then redis.call('SETRANGE',k,2,string.char(f)) end
+if rest~=bytes then redis.call('SETRANGE',k,52,rest) end
+if ttl>0 then redis.call('PEXPIRE',k,ttl) ends(ttl) return 1 end
+redis.call('SETRANGE',k,56,'\255\255\255\255')
+redis.call('PERSIST',k)
 return 1

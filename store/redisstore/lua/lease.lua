@@ -1,14 +1,15 @@
--- KEYS k  ARGV tok8 leaseMs not8|''      the right to load
+-- KEYS k  ARGV tok8 leaseMs not8      the right to load
 -- reply {status,left,id8|'',why}: 1 granted | 2 taken | 3 a load failed lately | 4 fresh
--- not8 is the id of a value that counts as stale.
+-- not8 is the id of a value that counts as stale. No value has the id 0.
 local tok,lms=ARGV[1],tonumber(ARGV[2])
 local h=head()
 local t=now()
-local hold,px,id=string.rep('\0',24),lms,''
+local hold,px,id,as=string.rep('\0',24),lms,''
 if h then
   local pttl
   if isvalue(h) then
     id=string.sub(h,5,12)
+    as=id
     pttl=redis.call('PTTL',k)
     local keep=struct.unpack('>I4',h,53)
     if id~=ARGV[3] and (pttl>keep or pttl<0 and keep~=4294967295) then return {4,pttl,id,''} end
@@ -23,9 +24,9 @@ if h then
   if hu>t then -- one that ran out is dropped here, and only here
     hold=string.sub(h,29,52)
     if hu-t>px then px=hu-t end
-  end
+  elseif hu>0 then as=tok end -- what was loaded under that one is not to be kept for this id
   if pttl and (pttl<0 or pttl>lms) then
-    redis.call('SETRANGE',k,12,tok..p64(t+lms)..hold)
+    redis.call('SETRANGE',k,4,as..tok..p64(t+lms)..hold)
     redis.call('GETRANGE',k,0,0) -- the write made Redis forget that this connection reads the key
     return {1,lms,id,''}
   end

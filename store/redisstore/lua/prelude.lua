@@ -5,8 +5,11 @@ local Z8=string.rep('\0',8)
 local F8=string.rep('\255',8)
 local function now() local t=redis.call('TIME') return t[1]*1000+math.floor(t[2]/1000) end
 local function u64(s,i) return (struct.unpack('>I8',s,i)) end
+local function u32(s) return (struct.unpack('>I4',s)) end
 local function p64(n) return struct.pack('>I8',n) end
 local function flag(n,bit) return math.floor(n/bit)%2==1 end
+local function with(n,bit) return flag(n,bit) and n or n+bit end
+local function without(n,bit) return flag(n,bit) and n-bit or n end
 -- Numbers of 64 bits do not fit into those of Lua.
 local function cmp8(a,b)
   local a1,a2=struct.unpack('>I4I4',a)
@@ -15,18 +18,37 @@ local function cmp8(a,b)
   if a2~=b2 then return a2<b2 and -1 or 1 end
   return 0
 end
--- The header of the record; nil where there is none of ours.
+-- The header of the record; nil where there is none of ours, whose leases and holds
+-- all end before 2^56.
 local function head()
   local h=redis.pcall('GETRANGE',k,0,87)
   if type(h)~='string' or #h~=88 then return nil end
   local ty=string.sub(h,1,2)
-  if ty~='V\1' and ty~='N\1' then return nil end
+  if ty~='V\1' and ty~='N\1' or string.byte(h,21)>0 or string.byte(h,29)>0 then return nil end
   return h
 end
 local function isvalue(h) return string.byte(h,1)==86 end
+-- Whether the lease is that of tok. No lease and a back-off are nobody's.
+local function mine(h,tok) return tok~=Z8 and tok~=F8 and string.sub(h,13,20)==tok end
+-- How long the hold lasts in ms; 0: there is none, -1: it ran out.
+local function holds(h)
+  local hu=h and u64(h,29) or 0
+  if hu==0 then return 0 end
+  local left=hu-now()
+  return left>0 and left or -1
+end
+-- The hold once others than its bracket have written.
+local function shared(h) return string.sub(h,29,36)..F8..string.sub(h,45,52) end
 -- Writes a record without a value.
 local function noval(tok,lu,hold,px)
   redis.call('SET',k,'N\1\0\0'..Z8..tok..p64(lu)..hold..string.rep('\0',36),'PX',px)
+end
+-- Removes what is there; a hold stays for left ms. DEL comes first: it needs no
+-- memory, and after it Redis lets the SET pass when it is full.
+local function drop(hold,left)
+  local n=redis.call('DEL',k)
+  if left>0 then noval(Z8,0,hold,left) end
+  return n
 end
 -- What a write failed with, if it did; full says that Redis has no room.
 local function failed(r) if type(r)=='table' and r.err then return r end end
@@ -46,16 +68,23 @@ local function put(blob,hard)
   if not failed(r) then ends(hard) end
   return r
 end
--- A value that is written under a hold lives no longer than it, and carries it
--- along, unless its version reaches the floor. reply blob,hard,capped
-local function held(blob,hard,left,till,tok,floor)
-  local flags,keep=string.byte(blob,3),string.sub(blob,53,56)
-  local ok=floor~=Z8 and flag(flags,16) and cmp8(string.sub(blob,69,76),floor)>=0
-  if not ok then
-    if hard==0 or hard>left then hard=left end
-    keep='\0\0\0\0'
-    if not flag(flags,8) then flags=flags+8 end
-    if flag(flags,32) then flags=flags-32 end -- it ends with the hold now
+-- The key of a value that is written under a hold lasts as long as the hold, because
+-- the hold goes with it. The value is provisional: it is over when it would have been
+-- stale, or with the hold. reply its life, and keepMs, which is the rest
+local function provisional(hard,keep,left)
+  local life=left
+  if hard>0 and hard-keep<left then life=math.max(0,hard-keep) end
+  return life,struct.pack('>I4',math.min(left-life,4294967295))
+end
+-- A value as it is written under a hold. One whose version reaches the floor is not
+-- provisional, if it lasts longer than the hold. reply blob, life of the key, life of the value, provisional
+local function held(blob,hard,hold,left)
+  local flags,keep,floor,life=string.byte(blob,3),string.sub(blob,53,56),string.sub(hold,17,24),hard
+  local own=(hard==0 or hard>=left) and floor~=Z8 and cmp8(string.sub(blob,69,76),floor)>=0
+  if not own then
+    flags=with(without(flags,32),8)
+    life,keep=provisional(hard,u32(keep),left)
+    hard=left
   end
-  return string.sub(blob,1,2)..string.char(flags)..string.sub(blob,4,28)..p64(till)..tok..floor..keep..'\0\0\0\0'..string.sub(blob,61),hard,not ok
+  return string.sub(blob,1,2)..string.char(flags)..string.sub(blob,4,28)..hold..keep..string.sub(blob,57),hard,life,not own
 end

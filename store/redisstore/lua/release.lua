@@ -1,6 +1,6 @@
 -- KEYS k  ARGV tok8 backoffMs err      the load failed: give the lease back, or leave a back-off mark. reply 1|0
 local h=head()
-if not h or string.sub(h,13,20)~=ARGV[1] then return 0 end
+if not h or not mine(h,ARGV[1]) then return 0 end
 local t,bo=now(),tonumber(ARGV[2])
 local mark=bo>0 and F8..p64(t+bo) or Z8..Z8
 if isvalue(h) then redis.call('SETRANGE',k,12,mark) redis.call('GETRANGE',k,0,0) return 1 end

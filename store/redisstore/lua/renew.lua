@@ -1,13 +1,9 @@
 -- KEYS k  ARGV tok8 leaseMs      reply 1 still yours | 0 lost
 local h=head()
-if not h or string.sub(h,13,20)~=ARGV[1] then return 0 end
+if not h or not mine(h,ARGV[1]) then return 0 end
 local t,lms=now(),tonumber(ARGV[2])
 local left=redis.call('PTTL',k)
 if left<0 or left>lms then redis.call('SETRANGE',k,20,p64(t+lms))
-else
-  local px,hu=lms,u64(h,29)
-  if hu-t>px then px=hu-t end
-  noval(ARGV[1],t+lms,string.sub(h,29,52),px)
-end
+else noval(ARGV[1],t+lms,string.sub(h,29,52),lms) end -- a hold ends before that, as before its key
 redis.call('GETRANGE',k,0,0)
 return 1

@@ -1,16 +1,17 @@
--- KEYS k  ARGV newId8      soft invalidation: the value stays for fail-safe only. reply 1|0
+-- KEYS k  ARGV newId8      soft invalidation: the value stays for fail-safe only, unless it is provisional. reply 1|0
 local h=head()
-if not h then redis.call('DEL',k) return 0 end
-if isvalue(h) then
-  redis.call('SETRANGE',k,4,ARGV[1]..Z8..Z8)      -- new id, no lease: whatever is being loaded is refused
-  redis.call('SETRANGE',k,52,'\255\255\255\255')  -- never fresh
-  if redis.call('PTTL',k)<0 then -- what has no end has none to be stale before: give it the longest there is
-    redis.call('SETRANGE',k,2,string.char(string.byte(h,3)+32))
-    redis.call('PEXPIRE',k,4294967295)
-    ends(4294967295)
+if h and isvalue(h) and not flag(string.byte(h,3),8) then
+  -- A new id and no lease: whatever is being loaded is refused. And never fresh.
+  local r=redis.pcall('SETRANGE',k,4,ARGV[1]..Z8..Z8..string.sub(h,29,52)..'\255\255\255\255')
+  if not failed(r) then
+    local left=redis.call('PTTL',k)
+    if left<0 or left>4294967295 then -- longer than it can be stale: give it the longest there is
+      if left<0 then redis.call('SETRANGE',k,2,string.char(with(string.byte(h,3),32))) end
+      redis.call('PEXPIRE',k,4294967295)
+      ends(4294967295)
+    end
+    return 1
   end
-  return 1
 end
-local t,hu=now(),u64(h,29)
-if hu>t then noval(Z8,0,p64(hu)..F8..string.sub(h,45,52),hu-t) else redis.call('DEL',k) end
+drop(h and shared(h),holds(h))
 return 0
