@@ -365,8 +365,9 @@ func TestRecheck_afterALostConnection(t *testing.T) {
 	if c := a.Counts(); c.Loads != hot || c.Rechecked != hot-1 {
 		t.Errorf("%d loads, %d rechecked; want %d, %d", c.Loads, c.Rechecked, hot, hot-1)
 	}
-	if n := calls(t, server, "get") - gets; n != 2 {
-		t.Errorf("%d values were moved, want the one that had changed, and when the store was cleared", n)
+	// When the store was cleared is asked for, too, unless the sampler has done it.
+	if n := calls(t, server, "get") - gets; n != 1 && n != 2 {
+		t.Errorf("%d values were moved, want the one that had changed", n)
 	}
 	if got := read(now(2)); got[layered.L1] != hot {
 		t.Errorf("then: %v", got)
