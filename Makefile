@@ -17,7 +17,7 @@ export GOWORK := off
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-race test-alloc model check lint format-check vet staticcheck arch tidy-check \
+.PHONY: help test test-race test-alloc model mutants check lint format-check vet staticcheck arch tidy-check \
 	format bench bench-ratios bench-hits bench-compile fuzz soak cover cover-html quickstart clean need-go need-redis need-cc
 
 help: ## list the targets
@@ -43,6 +43,9 @@ test-alloc: need-go need-redis
 
 soak: need-go need-redis ## what several processes see while things fail, SOAK=1m for each fault
 	STRATA_SOAK=$(SOAK) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestHistory$$' ./internal/integration
+
+mutants: need-go need-redis ## take each fence away, and write into docs/consistency.md which tests notice: an hour
+	STRATA_MUTANTS=$(or $(MUTANTS),all) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestMutants$$' ./internal/integration
 
 model: need-go ## explore the coherence protocol whole (docs/model.md): two minutes, 1.2 GB
 	STRATA_MODEL=all go test -count=1 -timeout 60m $(TESTFLAGS) ./internal/model
