@@ -81,6 +81,7 @@ type Call[T any] struct {
 	// Guarded by shard.mu.
 	waiters   int
 	forgotten bool
+	stands    bool          // Forget leaves it be
 	next      *Call[T]      // another one for the same key, begun before
 	keeping   chan struct{} // not nil while Keep runs; closed at its end
 }
@@ -227,7 +228,21 @@ func (c *Call[T]) Keep(keep func()) bool {
 func (c *Call[T]) Renew() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
-	c.forgotten = false
+	c.forgotten, c.stands = false, false
+}
+
+// Stand makes Forget leave the call be until Renew; and if it was forgotten before,
+// newcomers join it again, unless one of them has begun another. It is for work that
+// causes what it would be forgotten for, and whose result will tell whether anything
+// else happened. Block and ForgetAll still forget the call, and it must not Keep.
+func (c *Call[T]) Stand() {
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	c.stands = true
+	if c.forgotten && c.waiters > 0 && c.shard.open[c.key] == nil && c.shard.block[c.key] == 0 {
+		c.forgotten = false
+		c.shard.open[c.key] = c
+	}
 }
 
 // Leave keeps newcomers from joining the call: they begin one of their own.
@@ -278,7 +293,12 @@ func (g *Group[T]) Forget(key string) (keeping []<-chan struct{}) {
 	s := g.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.forget(key)
+	for c := s.live[key]; c != nil; c = c.next {
+		if !c.stands {
+			keeping = c.forget(keeping)
+		}
+	}
+	return keeping
 }
 
 // Block forgets the calls for key, as Forget does, and until Unblock no call for

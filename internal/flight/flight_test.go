@@ -278,6 +278,53 @@ func TestRenew(t *testing.T) {
 	})
 }
 
+func TestStand(t *testing.T) {
+	ctx := t.Context()
+	for name, tc := range map[string]struct {
+		do    func(g *flight.Group[int], c *call)
+		joins bool
+	}{
+		"nothing":                 {func(*flight.Group[int], *call) {}, true},
+		"Forget":                  {func(g *flight.Group[int], c *call) { g.Forget("k") }, false},
+		"Forget, Stand":           {func(g *flight.Group[int], c *call) { g.Forget("k"); c.Stand() }, true},
+		"Stand, Forget":           {func(g *flight.Group[int], c *call) { c.Stand(); g.Forget("k") }, true},
+		"Stand, Renew, Forget":    {func(g *flight.Group[int], c *call) { c.Stand(); c.Renew(); g.Forget("k") }, false},
+		"Stand, Block":            {func(g *flight.Group[int], c *call) { c.Stand(); g.Block("k"); g.Unblock("k") }, false},
+		"Block, Stand":            {func(g *flight.Group[int], c *call) { g.Block("k"); c.Stand(); g.Unblock("k") }, false},
+		"Stand, ForgetAll":        {func(g *flight.Group[int], c *call) { c.Stand(); g.ForgetAll() }, false},
+		"Forget, another, Stand":  {func(g *flight.Group[int], c *call) { g.Forget("k"); another(g); c.Stand() }, false},
+		"all have left and Stand": {func(g *flight.Group[int], c *call) { g.Forget("k"); leave(c); c.Stand() }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var g flight.Group[int]
+			defer g.Close()
+			c, _ := g.Begin(ctx, "k")
+			defer c.Finish(1, nil)
+			tc.do(&g, c)
+			d, lead := g.Begin(ctx, "k")
+			if lead {
+				defer d.Finish(2, nil)
+			}
+			if joins := c == d; joins != tc.joins {
+				t.Errorf("a newcomer joins: %v, want %v", joins, tc.joins)
+			}
+		})
+	}
+}
+
+// another begins a call that ends with the group.
+func another(g *flight.Group[int]) {
+	c, _ := g.Begin(context.Background(), "k")
+	go func() { <-c.Context().Done(); c.Finish(3, nil) }()
+}
+
+// leave makes the only caller of c leave.
+func leave(c *call) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	c.Wait(ctx)
+}
+
 func TestBlock_nothingIsKeptOverAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[int]
