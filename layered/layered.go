@@ -100,6 +100,11 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		s.l2 = store.Discard[T]()
 	}
 	watcher, _ := l2.(store.Watcher)
+	if l2 != nil && watcher != nil {
+		if err := store.CanWatch(l2); err != nil {
+			errs = append(errs, fmt.Errorf("L2 %T cannot be watched: %w", l2, err))
+		}
+	}
 	if _, ok := s.l1.(store.Clearer); watcher != nil && !ok {
 		errs = append(errs, fmt.Errorf("L1 %T must be a store.Clearer: L2 may lose sight of all keys at once", l1))
 	}
@@ -186,20 +191,25 @@ func (s *Store[T]) dropL1(ctx context.Context, key string) error {
 // keepL1 keeps e in L1, and reports so, if nothing happened to key since m was
 // taken.
 func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) bool {
+	kept := s.tryL1(key, m, e)
+	if !kept {
+		s.count.refused.Add(1)
+	}
+	return kept
+}
+
+// tryL1 is keepL1 that does not count what is refused.
+func (s *Store[T]) tryL1(key string, m mark, e store.Entry[T]) bool {
 	if most := s.opts.L1TTL; most > 0 {
 		if end := store.In(s.opts.jitter(most)); e.ExpiresAt == 0 || end < e.ExpiresAt {
 			e.ExpiresAt = end
 		}
 	}
 	e.Epoch = m.copies
-	kept := s.guard.keep(m, func() {
+	return s.guard.keep(m, func() {
 		// An entry that L1 cannot keep is read from L2 again: L1 counts it.
 		_ = s.l1.Set(context.Background(), key, e)
 	})
-	if !kept {
-		s.count.refused.Add(1)
-	}
-	return kept
 }
 
 // mark must be taken before what is to be kept in L1 is read from L2.

@@ -32,6 +32,9 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 			return s.leadAlone(c.Context(), c, load, old, err)
 		case g.State == store.Granted:
 			stop()
+			if g.Told {
+				c.Stand()
+			}
 			return s.loadLeased(c, load, old, &g)
 		case g.State == store.BackedOff:
 			stop()

@@ -67,6 +67,9 @@ func (s *Store[T]) leaseMany(ctx context.Context, b *batch[T], fresh map[string]
 		switch g.State {
 		case store.Granted:
 			r.granted[key] = g
+			if g.Told {
+				b.open[key].Stand()
+			}
 		case store.Taken:
 			r.taken, r.left = key, g.Left
 		case store.BackedOff:

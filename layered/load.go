@@ -189,10 +189,29 @@ func (s *Store[T]) filled(ctx context.Context, key string, m mark, e store.Entry
 	case err != nil:
 		s.count.l2Errors.Add(1)
 		s.keepUnheard(key, m, e)
-	case !watched || !s.keepL1(key, m, e):
+	case !watched:
+		s.confirm(ctx, key, e)
+	case !s.keepL1(key, m, e):
 		// L2 no longer watches what L1 may have had before the fill.
 		_ = s.dropL1(ctx, key)
 	}
+}
+
+// confirm keeps e in L1 if L2, which has kept it but could not say that it will
+// tell of changes, still has it. L2 may tell of the fill itself, which refuses the
+// copy; but that comes before the first answer, so that the second time it cannot.
+func (s *Store[T]) confirm(ctx context.Context, key string, e store.Entry[T]) {
+	for try := 0; try < 2 && s.checker != nil && e.Version != 0; try++ {
+		m := s.mark(key)
+		now, err := s.checker.Recheck(ctx, key, e)
+		if err != nil {
+			break
+		}
+		if s.tryL1(key, m, now) {
+			return
+		}
+	}
+	_ = s.dropL1(ctx, key) // in memory
 }
 
 // keepUnheard keeps in L1, for a short time, what L2 could not take and does not

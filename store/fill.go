@@ -11,6 +11,7 @@ type Filler[T any] interface {
 	// Fill keeps e under key like Set. It returns the entry as it was kept,
 	// and watched: whether a change of it from now on will be told as the
 	// Watcher guarantees. If watched is false, another write came in between,
-	// and the caller must not keep its copy.
+	// or the store cannot tell, and the caller must not keep its copy unless
+	// [Rechecker].Recheck confirms it.
 	Fill(ctx context.Context, key string, e Entry[T]) (kept Entry[T], watched bool, err error)
 }

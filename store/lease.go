@@ -53,6 +53,7 @@ type Grant struct {
 	Version uint64        // of the entry that is there, stale or not; 0: none
 	Stamp   uint64        // from before the load, for its Entry.Stamp; 0: the store is no [Stamper]
 	Why     string        // the last load failed, if BackedOff
+	Told    bool          // watchers are told of what is done with a lease by their own store, too
 }
 
 // A LeaseState says why a lease is given or not.

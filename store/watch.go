@@ -30,3 +30,26 @@ type Watcher interface {
 	// neither block nor call the store. Keys must not be kept or changed.
 	Watch(fn func(Invalidation)) (stop func())
 }
+
+// A WatchChecker is a [Watcher] that depends on how it was set up.
+type WatchChecker interface {
+	Watcher
+
+	// CanWatch returns nil if the store keeps the guarantee of Watcher, and an
+	// error that says what is wrong if it does not. Such a store returns the
+	// error from all reads, so that nobody relies on what is not told.
+	CanWatch() error
+}
+
+// CanWatch returns nil if s tells of changes as [Watcher] guarantees, the error of
+// [WatchChecker] if its set-up does not allow that, and without the capability an
+// error that is errors.ErrUnsupported.
+func CanWatch[T any](s Store[T]) error {
+	switch w := s.(type) {
+	case WatchChecker:
+		return w.CanWatch()
+	case Watcher:
+		return nil
+	}
+	return unsupported(s, "watch")
+}

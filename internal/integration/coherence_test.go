@@ -79,11 +79,11 @@ type duel struct {
 	cuts, held, lost int
 }
 
-func newDuel(t *testing.T, l1 store.Store[int64]) *duel {
+func newDuel(t *testing.T, l1 store.Store[int64], told redisstore.Dialer) *duel {
 	server := redistest.Start(t, nil)
 	d := &duel{t: t, proxy: redistest.StartProxy(t, server.Addr()), latest: make(map[string]int64)}
 	d.gate = &gateCodec{Codec: codec.Msgpack[int64]()}
-	l2 := redisstore.New(dial(t, d.proxy.Addr()), &redisstore.Options[int64]{Prefix: "duel:", Codec: d.gate})
+	l2 := redisstore.New(dialWith(t, told, d.proxy.Addr()), &redisstore.Options[int64]{Prefix: "duel:", Codec: d.gate})
 	d.reader = tiers(t, l1, l2, nil)
 	d.writer = redisstore.New(dial(t, server.Addr()), &redisstore.Options[int64]{Prefix: "duel:"})
 	return d
@@ -192,33 +192,40 @@ func TestCoherence_cutsAndForcedRaces(t *testing.T) {
 			if name == "otterstore" && !testing.Short() { // the default engine
 				rounds = 10_000
 			}
-			d := newDuel(t, l1(t))
-			r := rand.New(rand.NewPCG(1, 2))
-			stale := 0
-			for i := range rounds {
-				if !d.round(r) {
-					stale++
-					t.Errorf("round %d: a stale entry stays in L1", i)
-					if stale > 5 {
-						break
-					}
-				}
-			}
-			c := d.reader.Counts()
-			t.Logf("%d rounds: %d replies held back, %d cuts, %d pushes, %d copies refused, %d hits in L1, %d stale",
-				rounds, d.held, d.cuts, c.Invalidations, c.Refused, c.L1Hits, stale)
-			// A run that did not do what it is for proves nothing.
-			if d.held < rounds/10 || d.cuts < rounds/100 || c.Refused < uint64(rounds/10) || c.L1Hits == 0 {
-				t.Error("the races were not forced often enough")
-			}
+			cutsAndForcedRaces(t, newDuel(t, l1(t), redisstore.Dialer{}), rounds)
 		})
+	}
+	t.Run("broadcast", func(t *testing.T) {
+		d := newDuel(t, l1s[int64]()["otterstore"](t), redisstore.Dialer{Broadcast: []string{"duel:"}})
+		cutsAndForcedRaces(t, d, 2_000)
+	})
+}
+
+func cutsAndForcedRaces(t *testing.T, d *duel, rounds int) {
+	r := rand.New(rand.NewPCG(1, 2))
+	stale := 0
+	for i := range rounds {
+		if !d.round(r) {
+			stale++
+			t.Errorf("round %d: a stale entry stays in L1", i)
+			if stale > 5 {
+				break
+			}
+		}
+	}
+	c := d.reader.Counts()
+	t.Logf("%d rounds: %d replies held back, %d cuts, %d pushes, %d copies refused, %d hits in L1, %d stale",
+		rounds, d.held, d.cuts, c.Invalidations, c.Refused, c.L1Hits, stale)
+	// A run that did not do what it is for proves nothing.
+	if d.held < rounds/10 || d.cuts < rounds/100 || c.Refused < uint64(rounds/10) || c.L1Hits == 0 {
+		t.Error("the races were not forced often enough")
 	}
 }
 
 // The control: without the guard the same rounds do leave stale entries.
 func TestCoherence_withoutTheGuard(t *testing.T) {
 	defer mutant.Without(&mutant.NoGuard, &mutant.NoEpoch)()
-	d := newDuel(t, l1s[int64]()["otterstore"](t))
+	d := newDuel(t, l1s[int64]()["otterstore"](t), redisstore.Dialer{})
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {
 		if !d.round(r) {

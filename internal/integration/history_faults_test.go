@@ -18,6 +18,7 @@ import (
 // A historyFault is a way in which things fail.
 type historyFault struct {
 	name     string
+	told     bool // of all changes, instead of those of what was read
 	redis    redistest.Options
 	keys     int                           // 0: few
 	proxied  bool                          // the victim's link
@@ -48,6 +49,8 @@ var historyFaults = []historyFault{
 	},
 	{name: "a process stalls", keys: 64, inject: stallProcess, happened: silent},
 	{name: "a process is killed while it loads", keys: 64, inject: killProcess, happened: waited},
+	{name: "broadcast", told: true},
+	{name: "broadcast, half-open link", told: true, proxied: true, inject: hole((*redistest.Proxy).Hole), happened: older},
 }
 
 // lost checks that processes lost sight of Redis.

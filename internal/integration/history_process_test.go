@@ -35,6 +35,7 @@ type historyJob struct {
 	Sets       bool // it is the one that Sets, keys that nobody else writes
 	MaxUnheard time.Duration
 	Mutant     string
+	Broadcast  bool
 }
 
 // What the goroutines of a process do.
@@ -97,7 +98,7 @@ func (w *historyWorker) run() (err error) {
 	if w.source, err = rpc.Dial("tcp", w.job.Source); err != nil {
 		return err
 	}
-	b, err := strata.Open(context.Background(), &strata.Config{RedisURL: w.job.URL, RedisOptional: true, MaxUnheard: w.job.MaxUnheard})
+	b, err := strata.Open(context.Background(), &strata.Config{RedisURL: w.job.URL, RedisOptional: true, MaxUnheard: w.job.MaxUnheard, Broadcast: w.job.Broadcast})
 	if err != nil {
 		return err
 	}

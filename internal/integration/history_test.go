@@ -89,7 +89,7 @@ func TestHistory_withoutFences(t *testing.T) {
 func (fault *historyFault) run(t *testing.T, d time.Duration, mutant string) (*fleet, []history.Op) {
 	t.Helper()
 	server := redistest.Start(t, &fault.redis)
-	job := historyJob{Seed: historySeed, Keys: max(fault.keys, 16), MaxUnheard: historyUnheard, Mutant: mutant}
+	job := historyJob{Seed: historySeed, Keys: max(fault.keys, 16), MaxUnheard: historyUnheard, Mutant: mutant, Broadcast: fault.told}
 	f := newFleet(t, server, job)
 	for range historySize - 1 {
 		f.start(server.Addr())

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/layered"
@@ -23,11 +21,31 @@ type house struct {
 	link *redistest.Proxy
 }
 
-// build builds a house on the server.
+// A builder builds a house on a server.
+type builder func(*testing.T, *redistest.Server, *layered.Options[int]) *house
+
+// build builds a house that is told of changes of what it has read.
 func build(t *testing.T, server *redistest.Server, o *layered.Options[int]) *house {
 	t.Helper()
+	return buildTold(t, server, o, nil)
+}
+
+// inBothModes runs a test with houses that are told of changes of what they have
+// read, and with such that are told of all changes.
+func inBothModes(t *testing.T, test func(*testing.T, builder)) {
+	t.Run("per key", func(t *testing.T) { test(t, build) })
+	t.Run("broadcast", func(t *testing.T) {
+		test(t, func(t *testing.T, server *redistest.Server, o *layered.Options[int]) *house {
+			t.Helper()
+			return buildTold(t, server, o, []string{"h:"})
+		})
+	})
+}
+
+func buildTold(t *testing.T, server *redistest.Server, o *layered.Options[int], broadcast []string) *house {
+	t.Helper()
 	link := redistest.StartProxy(t, server.Addr())
-	h := buildWith(t, &redisstore.Dialer{}, o, link.Addr())
+	h := buildWith(t, redisstore.Dialer{Broadcast: broadcast}, o, link.Addr())
 	h.link = link
 	return h
 }
@@ -35,17 +53,13 @@ func build(t *testing.T, server *redistest.Server, o *layered.Options[int]) *hou
 // buildOn builds a house on a cluster.
 func buildOn(t *testing.T, unheard time.Duration, addrs ...string) *house {
 	t.Helper()
-	return buildWith(t, &redisstore.Dialer{MaxUnheard: unheard}, &layered.Options[int]{MaxUnheard: unheard}, addrs...)
+	return buildWith(t, redisstore.Dialer{MaxUnheard: unheard}, &layered.Options[int]{MaxUnheard: unheard}, addrs...)
 }
 
-func buildWith(t *testing.T, d *redisstore.Dialer, o *layered.Options[int], addrs ...string) *house {
+func buildWith(t *testing.T, d redisstore.Dialer, o *layered.Options[int], addrs ...string) *house {
 	t.Helper()
 	h := &house{}
-	c, err := d.Dial(rueidis.ClientOption{InitAddress: addrs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
+	c := dialWith(t, d, addrs...)
 	b, err := otterstore.NewBudget(1 << 20)
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +120,10 @@ func begin(t *testing.T, h *house, s *source) <-chan string {
 
 // R1: what was loaded before a change elsewhere is not kept after it.
 func TestLease_loadOvertakenByAChangeElsewhere(t *testing.T) {
+	inBothModes(t, leaseLoadOvertakenByAChangeElsewhere)
+}
+
+func leaseLoadOvertakenByAChangeElsewhere(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	changes := map[string]func(*house) error{
 		"Delete": func(h *house) error { return h.Delete(t.Context(), "k") },
@@ -150,7 +168,9 @@ func TestLease_loadOvertakenByAChangeElsewhere(t *testing.T) {
 }
 
 // R7: a process that stalled with a lease finds that another has loaded meanwhile.
-func TestLease_holderStalls(t *testing.T) {
+func TestLease_holderStalls(t *testing.T) { inBothModes(t, leaseHolderStalls) }
+
+func leaseHolderStalls(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	o := &layered.Options[int]{Lease: 300 * time.Millisecond}
 	a, b := build(t, server, o), build(t, server, o)
@@ -168,7 +188,9 @@ func TestLease_holderStalls(t *testing.T) {
 }
 
 // A load that takes longer than its lease keeps it.
-func TestLease_isRenewed(t *testing.T) {
+func TestLease_isRenewed(t *testing.T) { inBothModes(t, leaseIsRenewed) }
+
+func leaseIsRenewed(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	o := &layered.Options[int]{Lease: 300 * time.Millisecond}
 	a, b := build(t, server, o), build(t, server, o)
@@ -193,6 +215,10 @@ func TestLease_isRenewed(t *testing.T) {
 // R14: who joins a load that began before a change that he may know of does not
 // get its result.
 func TestLease_joinAfterAChangeElsewhere(t *testing.T) {
+	inBothModes(t, leaseJoinAfterAChangeElsewhere)
+}
+
+func leaseJoinAfterAChangeElsewhere(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	for _, fenced := range []bool{true, false} {
 		t.Run(fmt.Sprintf("fenced %v", fenced), func(t *testing.T) {
@@ -228,7 +254,9 @@ func TestLease_joinAfterAChangeElsewhere(t *testing.T) {
 }
 
 // A source that fails gives the lease back: the next one need not wait.
-func TestLease_failedLoad(t *testing.T) {
+func TestLease_failedLoad(t *testing.T) { inBothModes(t, leaseFailedLoad) }
+
+func leaseFailedLoad(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	o := &layered.Options[int]{Lease: time.Hour} // whoever waits for it fails
 	a, b := build(t, server, o), build(t, server, o)
@@ -255,7 +283,9 @@ func TestLease_failedLoad(t *testing.T) {
 }
 
 // Where there is a stale value, a source that failed is left alone by all.
-func TestLease_failedLoadOfAStaleValue(t *testing.T) {
+func TestLease_failedLoadOfAStaleValue(t *testing.T) { inBothModes(t, leaseFailedLoadOfAStaleValue) }
+
+func leaseFailedLoadOfAStaleValue(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
 	stale := store.Entry[int]{Value: 4, StaleAt: store.Now(), ExpiresAt: store.In(time.Hour)}
@@ -283,7 +313,9 @@ func TestLease_failedLoadOfAStaleValue(t *testing.T) {
 }
 
 // Batches of two processes that overlap load each key once.
-func TestLease_batches(t *testing.T) {
+func TestLease_batches(t *testing.T) { inBothModes(t, leaseBatches) }
+
+func leaseBatches(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
 	loads := make(chan string, 100)
@@ -335,7 +367,9 @@ func TestLease_batches(t *testing.T) {
 
 // A lost connection puts what is in L1 in doubt, and no more: it is confirmed
 // without moving a value, and the source is not asked.
-func TestRecheck_afterALostConnection(t *testing.T) {
+func TestRecheck_afterALostConnection(t *testing.T) { inBothModes(t, recheckAfterALostConnection) }
+
+func recheckAfterALostConnection(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
 	const hot = 1000
@@ -389,7 +423,9 @@ func calls(t *testing.T, server *redistest.Server, command string) (n int) {
 }
 
 // A process whose link is silent serves from L1 no longer than MaxUnheard.
-func TestUnheard_L1StopsServing(t *testing.T) {
+func TestUnheard_L1StopsServing(t *testing.T) { inBothModes(t, unheardL1StopsServing) }
+
+func unheardL1StopsServing(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
 	want(t, a, now(1), 1, layered.Source)
@@ -415,7 +451,9 @@ func TestUnheard_L1StopsServing(t *testing.T) {
 
 // What L1 answers is compared with L2 now and then: an answer that was old is
 // counted, with the time that it went on to be served.
-func TestSample_staleAnswersAreCounted(t *testing.T) {
+func TestSample_staleAnswersAreCounted(t *testing.T) { inBothModes(t, sampleStaleAnswersAreCounted) }
+
+func sampleStaleAnswersAreCounted(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, &layered.Options[int]{SampleEvery: time.Millisecond}), build(t, server, nil)
 	want(t, a, now(1), 1, layered.Source)

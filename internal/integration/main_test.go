@@ -31,7 +31,12 @@ func TestMain(m *testing.M) {
 // dial connects to addrs with a client that is closed with the test.
 func dial(t testing.TB, addrs ...string) *redisstore.Client {
 	t.Helper()
-	c, err := redisstore.Dial(rueidis.ClientOption{InitAddress: addrs})
+	return dialWith(t, redisstore.Dialer{}, addrs...)
+}
+
+func dialWith(t testing.TB, d redisstore.Dialer, addrs ...string) *redisstore.Client {
+	t.Helper()
+	c, err := d.Dial(rueidis.ClientOption{InitAddress: addrs})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,11 +31,12 @@ func (s *Store[T]) Clear(ctx context.Context) error {
 	return err
 }
 
-// unheard waits, in a cluster, until no process can do what it has not been told of.
+// unheard waits until no process can do what it has not been told of: in a cluster
+// until it has noticed, elsewhere until it is being told.
 func (c *Client) unheard(ctx context.Context) error {
 	l := c.links.Load()
 	if l == nil || l.w.Mode() != rueidis.ClientModeCluster {
-		return nil
+		return c.turn(ctx)
 	}
 	t := time.NewTimer(max(c.pulse.most, 0) * 11 / 10)
 	defer t.Stop()

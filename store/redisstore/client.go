@@ -19,6 +19,7 @@ const storeName = "redis"
 // made by [Dial] and safe for concurrent use.
 type Client struct {
 	opt       rueidis.ClientOption
+	broadcast broadcast
 	deadlines deadlines
 	watchers  watchers
 	tracked   tracked

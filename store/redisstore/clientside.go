@@ -43,13 +43,15 @@ func (s *Store[T]) settle(ctx context.Context, l *links, full ...string) error {
 	if !s.clientSide || len(full) == 0 {
 		return nil
 	}
-	cmds := make([]rueidis.Completed, len(full)) // in a cluster each goes to the node of its key
-	for i, key := range full {
-		cmds[i] = l.t.B().Strlen().Key(key).Build()
-	}
-	for _, r := range l.t.DoMulti(ctx, cmds...) {
-		if err := r.NonRedisError(); err != nil {
-			return err
+	for range s.client.turns() {
+		cmds := make([]rueidis.Completed, len(full)) // in a cluster each goes to the node of its key
+		for i, key := range full {
+			cmds[i] = l.t.B().Strlen().Key(key).Build()
+		}
+		for _, r := range l.t.DoMulti(ctx, cmds...) {
+			if err := r.NonRedisError(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

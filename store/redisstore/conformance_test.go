@@ -21,6 +21,7 @@ type value = storetest.Value
 type place struct {
 	option     func(t testing.TB) rueidis.ClientOption
 	clientSide bool
+	broadcast  bool
 }
 
 // An opened store, and what it was opened with.
@@ -33,7 +34,11 @@ type opened struct {
 func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 	t.Helper()
 	// In a cluster Clear waits for MaxUnheard.
-	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 50 * time.Millisecond}, p.option(t))
+	d := &redisstore.Dialer{Timeout: patience, MaxUnheard: 50 * time.Millisecond}
+	if p.broadcast {
+		d.Broadcast = []string{prefix}
+	}
+	c := dialWith(t, d, p.option(t))
 	if err := c.Sync(t.Context()); err != nil { // a node that is dialled first later on is told as a loss
 		t.Fatal(err)
 	}
@@ -106,6 +111,9 @@ func TestConformance(t *testing.T) {
 		"server":      {option: onServer},
 		"cluster":     {option: onCluster},
 		"client side": {option: onServer, clientSide: true},
+
+		"broadcast":          {option: onServer, broadcast: true},
+		"broadcast, cluster": {option: onCluster, broadcast: true},
 	} {
 		t.Run(name, func(t *testing.T) { storetest.Run(t, p.harness()) })
 	}

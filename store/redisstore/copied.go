@@ -13,8 +13,9 @@ import (
 type copied struct {
 	value atomic.Uint64 // 0: not known
 
-	mu  sync.Mutex
-	gen uint64 // moved by each drop
+	mu   sync.Mutex
+	gen  uint64 // moved by each drop
+	used bool   // somebody has gone by a value since the last change
 }
 
 func (c *copied) mark() uint64 {
@@ -23,19 +24,39 @@ func (c *copied) mark() uint64 {
 	return c.gen
 }
 
-func (c *copied) keep(mark, value uint64) {
+// keep is called with a value that is about to be used. It reports whether that is
+// remembered.
+func (c *copied) keep(mark, value uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gen == mark {
-		c.value.Store(value)
+	c.used = true
+	if c.gen != mark {
+		return false
 	}
+	c.value.Store(value)
+	return true
 }
 
 func (c *copied) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.forget()
+}
+
+// forget drops the value. The lock is held.
+func (c *copied) forget() {
 	c.gen++
 	c.value.Store(0)
+}
+
+// changed is drop that reports whether somebody has gone by a value since the last
+// change.
+func (c *copied) changed() (used bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget()
+	used, c.used = c.used, false
+	return used
 }
 
 const (

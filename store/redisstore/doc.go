@@ -14,7 +14,8 @@
 // The tracking connection, T, carries Get, GetMany and Fill. It has asked the
 // server (CLIENT TRACKING ON OPTOUT NOLOOP) to remember which keys are read
 // through it and to send a push when one of them changes, which is what Watch
-// tells. There is exactly one T for each node, because a push arrives on the
+// tells; or (BCAST NOLOOP PREFIX) to send one for every change under some prefixes,
+// if [Dialer.Broadcast] says so. There is exactly one T for each node, because a push arrives on the
 // connection that read the key, and because replies and pushes of one connection
 // come in the order in which things happened.
 //

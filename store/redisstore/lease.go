@@ -32,6 +32,7 @@ func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not u
 		g.Stamp = stamp
 		return err
 	})
+	g.Told = len(s.client.broadcast) > 0
 	return g, err
 }
 
@@ -67,7 +68,8 @@ func parseGrant(reply []rueidis.RedisMessage, lease uint64) (g store.Grant, err 
 
 // FillLeased keeps what was loaded under a lease, as [store.Leaser] describes it,
 // with one exchange. A full Redis that may not evict is ErrTooLarge, and what was
-// under the key is gone.
+// under the key is gone. With [Dialer.Broadcast] it is never watched, because Redis
+// tells of it as of any change: Recheck says whether the entry may be kept.
 func (s *Store[T]) FillLeased(ctx context.Context, key string, lease uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	err = s.script(ctx, "fill", key, func(call context.Context, l *links, full string) (err error) {
 		kept, watched, err = s.fillIf(call, l, full, "T", lease, &e)
@@ -131,7 +133,8 @@ func (s *Store[T]) fillIf(ctx context.Context, l *links, full, what string, want
 		life = lifeCapped(reply[1])
 	}
 	kept.ExpiresAt, kept.StaleAt = life.times(sent)
-	return kept, c == l.t, nil
+	// A broadcast tells of this script as of any write.
+	return kept, c == l.t && len(s.client.broadcast) == 0, nil
 }
 
 // lifeCapped is the life of a value that ends with a hold, or before; for one that
@@ -176,7 +179,7 @@ func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Co
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op, Key: key, Keys: 1})
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
-	l, err := s.client.heard(call)
+	l, err := s.heard(call)
 	if err == nil {
 		err = f(call, l, full)
 	}

@@ -54,7 +54,7 @@ func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
-		l, err := s.client.heard(call)
+		l, err := s.heard(call)
 		if err != nil {
 			return err
 		}

@@ -328,13 +328,21 @@ func (p *pulse) ask(ctx context.Context) (ms int64, err error) {
 }
 
 // askOne asks one primary. It also looks whether its table of the keys that are
-// tracked is so full that it may have dropped some: see [crowded].
+// tracked, which broadcasts do without, is so full that it may have dropped some:
+// see [crowded].
 func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (ms int64, err error) {
-	r := c.DoMulti(ctx,
-		c.B().Arbitrary("DEL").Keys(key).Build(),
-		c.B().Arbitrary("TIME").Build(),
-		c.B().Arbitrary("INFO", "stats").Build(),
-		c.B().Arbitrary("CONFIG", "GET", "tracking-table-max-keys").Build())
+	del := c.B().Arbitrary("DEL").Keys(key).Build().Pin()
+	for range p.client.turns() - 1 {
+		if err := c.Do(ctx, del).Error(); err != nil {
+			return 0, err
+		}
+	}
+	ask := []rueidis.Completed{del, c.B().Arbitrary("TIME").Build()}
+	perKey := len(p.client.broadcast) == 0
+	if perKey {
+		ask = append(ask, c.B().Arbitrary("INFO", "stats").Build(), c.B().Arbitrary("CONFIG", "GET", "tracking-table-max-keys").Build())
+	}
+	r := c.DoMulti(ctx, ask...)
 	if err := r[0].Error(); err != nil {
 		return 0, err
 	}
@@ -342,7 +350,7 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (ms in
 	if err != nil || len(t) != 2 {
 		return 0, errors.Join(err, errBadReply)
 	}
-	if crowded(r[2], r[3]) {
+	if perKey && crowded(r[2], r[3]) {
 		p.client.watchers.tellAll()
 	}
 	return t[0]*1000 + t[1]/1000, nil

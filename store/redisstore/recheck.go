@@ -41,7 +41,7 @@ func (s *Store[T]) recheck(ctx context.Context, full string, e *store.Entry[T]) 
 }
 
 func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[T]) (same bool, err error) {
-	l, err := s.client.heard(ctx)
+	l, err := s.heard(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -230,6 +230,9 @@ func (s *Store[T]) fill(ctx context.Context, full string, e store.Entry[T]) (kep
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
+	if err == nil {
+		err = s.blind
+	}
 	if err != nil {
 		return kept, false, err
 	}

@@ -20,7 +20,7 @@ func checkSettings(opt *rueidis.ClientOption) error {
 
 	const ours = "is set by this package"
 	refuse(opt.OnInvalidations != nil, "OnInvalidations", ours+": use Store.Watch")
-	refuse(opt.ClientTrackingOptions != nil, "ClientTrackingOptions", ours+": OPTOUT NOLOOP is what Watch and Fill rest on")
+	refuse(opt.ClientTrackingOptions != nil, "ClientTrackingOptions", ours+": OPTOUT NOLOOP is what Watch and Fill rest on; for BCAST see Dialer.Broadcast")
 	refuse(opt.NewCacheStoreFn != nil, "NewCacheStoreFn", ours+": a store of one's own might answer after the push")
 	refuse(opt.RetryDelay != nil, "RetryDelay", ours+": reads are tried three times, and then it is ErrUnavailable")
 	refuse(opt.PipelineMultiplex != 0 && opt.PipelineMultiplex != -1, "PipelineMultiplex",

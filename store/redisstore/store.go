@@ -77,6 +77,7 @@ type Store[T any] struct {
 	clientSide bool
 	observer   store.Observer
 	deadlines  *deadlines
+	blind      error // not nil: changes are not told
 	stats      counters
 }
 
@@ -86,6 +87,7 @@ var (
 	_ store.ManySetter[int] = (*Store[int])(nil)
 	_ store.Filler[int]     = (*Store[int])(nil)
 	_ store.Watcher         = (*Store[int])(nil)
+	_ store.WatchChecker    = (*Store[int])(nil)
 	_ store.Hearer          = (*Store[int])(nil)
 	_ store.Leaser[int]     = (*Store[int])(nil)
 	_ store.Rechecker[int]  = (*Store[int])(nil)
@@ -114,6 +116,7 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 		s.tags = NewTags(c, "!"+s.prefix)
 	}
 	s.cleared = s.tags.clearedOf(s.prefix)
+	s.blind = errors.Join(c.broadcast.sees("store", s.prefix), c.broadcast.sees("tags", s.tags.prefix))
 	if s.codec == nil {
 		s.codec = codec.Msgpack[T]()
 	}
@@ -171,7 +174,7 @@ func (s *Store[T]) get(ctx context.Context, full string) (e store.Entry[T], foun
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
-		l, err := s.client.heard(call)
+		l, err := s.heard(call)
 		if err != nil {
 			return e, false, err
 		}

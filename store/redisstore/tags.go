@@ -90,8 +90,9 @@ func (t *Tags) invalidated(iv store.Invalidation) {
 		if tag, ok := strings.CutPrefix(key, "t:"); ok {
 			t.copies.drop(tag)
 		} else if space, ok := strings.CutPrefix(key, "c:"); ok {
-			t.clearedOf(space).drop()
-			t.client.watchers.tellCleared(space)
+			if t.clearedOf(space).changed() { // else it has been made, not changed
+				t.client.watchers.tellCleared(space)
+			}
 		} else if key == "clock" {
 			t.clock.drop()
 		}
@@ -127,6 +128,9 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 		keys[i] = t.tagKey(tag)
 	}
 	err := t.raise(ctx, tagLife, keys...)
+	if err == nil {
+		err = t.client.turn(ctx)
+	}
 	if err != nil {
 		err = &store.Error{Store: storeName, Op: "invalidate tags", Err: t.client.cause(ctx, err)}
 		t.addPending(tags, err)
