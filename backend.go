@@ -62,6 +62,9 @@ func (c *Config) normalize() error {
 	if c.Redis != nil && c.RedisURL != "" {
 		errs = append(errs, errors.New("Config has both Redis and RedisURL"))
 	}
+	if c.Redis != nil && c.Broadcast {
+		errs = append(errs, errors.New("Config has both Redis and Broadcast, which its Dialer has to say"))
+	}
 	if c.Redis == nil && c.RedisURL == "" && c.RedisPassword != "" {
 		errs = append(errs, errors.New("Config has a RedisPassword but no RedisURL"))
 	}
@@ -100,6 +103,9 @@ func (b *Backend) openRedis(ctx context.Context) (err error) {
 		return err
 	}
 	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional, MaxUnheard: max(b.cfg.MaxUnheard, 0)}
+	if b.cfg.Broadcast {
+		dialer.Broadcast = []string{b.cfg.Prefix}
+	}
 	if b.redis, err = dialer.DialURL(address); err != nil {
 		return err
 	}

@@ -54,6 +54,11 @@ type Config struct {
 	// one. Empty: "strata:".
 	Prefix string
 
+	// Broadcast has Redis tell this process of every change under Prefix, instead
+	// of remembering which keys it has read: see redisstore.Dialer.Broadcast,
+	// which also says it where there is a client of one's own (Redis).
+	Broadcast bool
+
 	// Memory is the budget of L1 in bytes, shared by all caches.
 	// 0: 64 MiB. Negative: there is no L1.
 	Memory int64
@@ -84,6 +89,7 @@ const (
 //	REDIS_PASSWORD         RedisPassword, if REDIS_URL is set
 //	STRATA_REDIS_OPTIONAL  RedisOptional: "true" or "false"
 //	STRATA_PREFIX          Prefix
+//	STRATA_TRACKING        Broadcast: "per-key" or "broadcast"
 //	STRATA_MEMORY          Memory: bytes, or with a unit as in "64MiB", "1GB"; "off" for no L1
 //	STRATA_ENGINE          Engine: "otter" or "ristretto"
 //	STRATA_MAX_UNHEARD     MaxUnheard: a duration as in "2s"; "off" for nothing
@@ -111,6 +117,12 @@ func FromEnv() (*Config, error) {
 			err = errors.New(`want "true" or "false"`)
 		}
 		return err
+	})
+	read("STRATA_TRACKING", func(v string) error {
+		if c.Broadcast = v == "broadcast"; !c.Broadcast && v != "per-key" {
+			return errors.New(`want "per-key" or "broadcast"`)
+		}
+		return nil
 	})
 	read("STRATA_MEMORY", func(v string) (err error) {
 		c.Memory, err = parseBytes(v)

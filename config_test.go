@@ -14,14 +14,14 @@ import (
 func TestFromEnv(t *testing.T) {
 	for name, v := range map[string]string{
 		"REDIS_URL": "redis://localhost:6379", "REDIS_PASSWORD": "secret", "STRATA_REDIS_OPTIONAL": "true",
-		"STRATA_PREFIX": "shop:", "STRATA_MEMORY": "64MiB", "STRATA_ENGINE": "Ristretto", "STRATA_MAX_UNHEARD": "500ms",
+		"STRATA_PREFIX": "shop:", "STRATA_TRACKING": "broadcast", "STRATA_MEMORY": "64MiB", "STRATA_ENGINE": "Ristretto", "STRATA_MAX_UNHEARD": "500ms",
 	} {
 		t.Setenv(name, v)
 	}
 	c, err := strata.FromEnv()
 	want := strata.Config{
 		RedisURL: "redis://localhost:6379", RedisPassword: "secret", RedisOptional: true,
-		Prefix: "shop:", Memory: 64 << 20, Engine: strata.Ristretto, MaxUnheard: 500 * time.Millisecond,
+		Prefix: "shop:", Broadcast: true, Memory: 64 << 20, Engine: strata.Ristretto, MaxUnheard: 500 * time.Millisecond,
 	}
 	if err != nil || *c != want {
 		t.Errorf("FromEnv = %+v, %v, want %+v", c, err, want)
@@ -43,6 +43,10 @@ func TestFromEnv_values(t *testing.T) {
 			t.Errorf("STRATA_MEMORY=%q: %+v, %v, want %d", v, c, err, want)
 		}
 	}
+	t.Setenv("STRATA_TRACKING", "per-key")
+	if c, err := strata.FromEnv(); err != nil || c.Broadcast {
+		t.Errorf("STRATA_TRACKING=per-key: %+v, %v", c, err)
+	}
 	t.Setenv("STRATA_MAX_UNHEARD", "off")
 	if c, err := strata.FromEnv(); err != nil || c.MaxUnheard >= 0 {
 		t.Errorf("STRATA_MAX_UNHEARD=off: %+v, %v", c, err)
@@ -52,6 +56,7 @@ func TestFromEnv_values(t *testing.T) {
 func TestFromEnv_namesEveryMistake(t *testing.T) {
 	bad := map[string]string{
 		"STRATA_MEMORY": "lots", "STRATA_ENGINE": "diesel", "STRATA_MAX_UNHEARD": "-1s", "STRATA_REDIS_OPTIONAL": "perhaps",
+		"STRATA_TRACKING": "everything",
 	}
 	for name, v := range bad {
 		t.Setenv(name, v)
@@ -77,6 +82,7 @@ func TestOpen_mistakes(t *testing.T) {
 	}{
 		"several at once": {strata.Config{Engine: 7, RedisPassword: "hush"}, []string{"Engine(7)", "RedisPassword"}},
 		"two Redis":       {strata.Config{Redis: new(redisstore.Client), RedisURL: "redis://x"}, []string{"both"}},
+		"told by whom":    {strata.Config{Redis: new(redisstore.Client), Broadcast: true}, []string{"Broadcast", "Dialer"}},
 		"no URL":          {strata.Config{RedisURL: "localhost:6379"}, []string{"redis://"}},
 		"no URL, secret":  {strata.Config{RedisURL: "redis://u:hush\x7f@x", RedisPassword: "hush"}, []string{"URL"}},
 	} {
