@@ -18,7 +18,7 @@ func TestFill_leavesL1Warm(t *testing.T) { inBothModes(t, fillLeavesL1Warm) }
 func fillLeavesL1Warm(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
-	for v := range 200 {
+	for v := range 50 {
 		want(t, a, now(v), v, layered.Source)
 		want(t, a, now(-1), v, layered.L1)
 		if err := b.Delete(t.Context(), "k"); err != nil {

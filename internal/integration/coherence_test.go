@@ -197,7 +197,7 @@ func TestCoherence_cutsAndForcedRaces(t *testing.T) {
 	}
 	t.Run("broadcast", func(t *testing.T) {
 		d := newDuel(t, l1s[int64]()["otterstore"](t), redisstore.Dialer{Broadcast: []string{"duel:"}})
-		cutsAndForcedRaces(t, d, 2_000)
+		cutsAndForcedRaces(t, d, 1_000)
 	})
 }
 

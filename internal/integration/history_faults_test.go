@@ -49,7 +49,6 @@ var historyFaults = []historyFault{
 	},
 	{name: "a process stalls", keys: 64, inject: stallProcess, happened: silent},
 	{name: "a process is killed while it loads", keys: 64, inject: killProcess, happened: waited},
-	{name: "broadcast", told: true},
 	{name: "broadcast, half-open link", told: true, proxied: true, inject: hole((*redistest.Proxy).Hole), happened: older},
 }
 

@@ -50,26 +50,34 @@ func TestBroadcast_told(t *testing.T) {
 }
 
 // TestBroadcast_afterAnOwnFill: a change by somebody else is told though nothing was
-// read since, and more than once.
+// read since, and more than once; in a cluster by each of its nodes.
 func TestBroadcast_afterAnOwnFill(t *testing.T) {
-	p := prefix()
-	s, peer := strings(broadcast(t, to(server(t)), p), p), strings(dial(t, to(server(t))), p)
-	l := watch(t, s)
-	if _, watched, err := s.Fill(ctx, "k", store.Entry[string]{Value: "v"}); err != nil || !watched {
+	for name, option := range map[string]rueidis.ClientOption{"server": onServer(t), "cluster": onCluster(t)} {
+		t.Run(name, func(t *testing.T) {
+			p := prefix()
+			s, peer := strings(broadcast(t, option, p), p), strings(dial(t, option), p)
+			l := watch(t, s)
+			for i := range 20 {
+				afterAnOwnFill(t, s, peer, l, fmt.Sprint("k", i))
+			}
+		})
+	}
+}
+
+func afterAnOwnFill(t *testing.T, s, peer *redisstore.Store[string], l *listener, key string) {
+	t.Helper()
+	if _, watched, err := s.Fill(ctx, key, store.Entry[string]{Value: "v"}); err != nil || !watched {
 		t.Fatal(watched, err)
 	}
-	if l.told("k") {
+	if l.told(key) {
 		t.Error("told of its own Fill")
 	}
-	for n := range 3 {
-		told := func() (n int) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return len(l.keys)
-		}
-		before := told()
-		set(t, peer, "k", fmt.Sprint(n))
-		redistest.WaitFor(t, "the change to be told", func() bool { return told() > before })
+	for range 2 {
+		set(t, peer, key, "v")
+		l.wait(t, key)
+		l.mu.Lock()
+		l.keys = nil
+		l.mu.Unlock()
 	}
 }
 
