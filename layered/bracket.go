@@ -76,14 +76,17 @@ func (b *Bracket[T]) DoneSet(ctx context.Context, entries map[string]store.Entry
 // DeleteHolding is Delete for a source that is read from a replica, which may be as
 // far behind as hold: for that time what is loaded is kept for what is left of it.
 func (s *Store[T]) DeleteHolding(ctx context.Context, hold time.Duration, keys ...string) error {
-	if !s.hasL2 {
-		return &store.Error{Store: "layered", Op: "delete holding", Err: errors.ErrUnsupported}
-	}
+	return s.DeleteOlder(ctx, hold, 0, keys...)
+}
+
+// DeleteOlder is DeleteHolding after a change that has made revision: what is loaded
+// with that Revision, or a newer one, is kept for its full life at once.
+func (s *Store[T]) DeleteOlder(ctx context.Context, hold time.Duration, revision uint64, keys ...string) error {
 	l2, err := s.bracketer("delete holding")
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, "delete", keys, func() error { return l2.DeleteHolding(ctx, hold, keys...) })
+	return s.write(ctx, "delete", keys, func() error { return l2.DeleteOlder(ctx, hold, revision, keys...) })
 }
 
 // MarkStale makes the entries under keys stale in L2 and drops the copies in L1: the

@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 				KeepsLoadedAt: true,
 				Want: []storetest.Capability{
 					storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter,
-					storetest.PatternDeleter, storetest.Clearer, storetest.Tagger, storetest.Pinger, storetest.Reporter,
+					storetest.PatternDeleter, storetest.Clearer, storetest.Tagger, storetest.Pinger, storetest.Reporter, storetest.Reviser,
 				},
 			})
 		})

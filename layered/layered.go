@@ -78,6 +78,7 @@ var (
 	_ store.Clearer         = (*Store[int])(nil)
 	_ store.Pinger          = (*Store[int])(nil)
 	_ store.Reporter        = (*Store[int])(nil)
+	_ store.Reviser[int]    = (*Store[int])(nil)
 )
 
 // New returns a store that reads through l1 and l2. Either may be nil; without

@@ -111,7 +111,7 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T]) (store.
 	began, stamp := store.Now(), s.opts.Tags.now()
 	e, err := load(ctx, key)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && e.Absent) {
-		e, err = store.Entry[T]{Absent: true}, nil
+		e, err = store.Entry[T]{Absent: true, Revision: e.Revision}, nil
 	}
 	if err != nil {
 		s.count.loadErrors.Add(1)

@@ -330,7 +330,7 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 			continue
 		}
 		if !ok || e.Absent {
-			e = store.Entry[T]{Absent: true}
+			e = store.Entry[T]{Absent: true, Revision: e.Revision}
 		}
 		s.arrived(&e, began)
 		e.Stamp = stamp

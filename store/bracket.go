@@ -24,6 +24,12 @@ type Bracketer[T any] interface {
 	// under keys lives no longer than that: for a source that is read from a
 	// replica which may be that far behind.
 	DeleteHolding(ctx context.Context, hold time.Duration, keys ...string) error
+
+	// DeleteOlder is DeleteHolding after a change that has made revision: what
+	// is kept with that Revision or a newer one lives its full life at once.
+	// Where several holds overlap, the highest revision counts, and none if one
+	// of them has none.
+	DeleteOlder(ctx context.Context, hold time.Duration, revision uint64, keys ...string) error
 }
 
 // A Staler is a Store that can make an entry stale.

@@ -28,6 +28,11 @@ type Entry[T any] struct {
 	// given to Set, so that a copy can be told by it; others give their own.
 	Version uint64
 
+	// Revision is the version of the value at the source, as a number that grows
+	// with every change there. Zero: there is none. A [Reviser] compares it, and
+	// so does a [Bracketer]; others need not keep it.
+	Revision uint64
+
 	// Stamp is a reading of the clock of the tags (see [Stamper]) from before
 	// the value was loaded. Zero: there is none.
 	Stamp uint64
@@ -49,6 +54,12 @@ func (e *Entry[T]) Expired(now Time) bool { return e.ExpiresAt != 0 && now >= e.
 
 // Stale reports whether e is past its soft expiry at now.
 func (e *Entry[T]) Stale(now Time) bool { return e.StaleAt != 0 && now >= e.StaleAt }
+
+// Supersedes reports whether e is as new as other, or newer, by their revisions at
+// the source. An entry without a Revision supersedes none.
+func (e *Entry[T]) Supersedes(other *Entry[T]) bool {
+	return e.Revision != 0 && e.Revision >= other.Revision
+}
 
 // MissError is what a Get that found e returns as its error: ErrNotFound if the
 // entry is absent, else nil.

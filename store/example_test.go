@@ -65,6 +65,23 @@ func ExampleExpire() {
 	// false <nil>
 }
 
+func ExampleSetNewer() {
+	ctx := context.Background()
+	s := memstore.New[string](nil)
+	// Two writers have changed the source one after the other, and come here the
+	// other way round.
+	for _, e := range []store.Entry[string]{{Value: "the second", Revision: 2}, {Value: "the first", Revision: 1}} {
+		kept, err := store.SetNewer(ctx, s, "k", e)
+		fmt.Println(kept, err)
+	}
+	e, err := s.Get(ctx, "k")
+	fmt.Println(e.Value, err)
+	// Output:
+	// true <nil>
+	// false <nil>
+	// the second <nil>
+}
+
 func ExampleDeletePattern() {
 	ctx := context.Background()
 	s := memstore.New[string](nil)

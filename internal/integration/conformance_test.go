@@ -49,7 +49,7 @@ func conforms(t *testing.T, prefix string, l1 func(testing.TB) store.Store[value
 		TooLarge:      5 << 20,
 		Want: []storetest.Capability{
 			storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter,
-			storetest.PatternDeleter, storetest.Clearer, storetest.Tagger, storetest.Pinger, storetest.Reporter,
+			storetest.PatternDeleter, storetest.Clearer, storetest.Tagger, storetest.Pinger, storetest.Reporter, storetest.Reviser,
 		},
 	})
 }

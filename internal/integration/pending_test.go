@@ -17,8 +17,12 @@ func TestPending_failedWrites(t *testing.T) {
 	server := redistest.Start(t, nil)
 	ctx := t.Context()
 	for name, write := range map[string]func(*house) error{
-		"Delete":  func(h *house) error { return h.Delete(ctx, "k") },
-		"Set":     func(h *house) error { return h.Set(ctx, "k", store.Entry[int]{Value: 2}) },
+		"Delete": func(h *house) error { return h.Delete(ctx, "k") },
+		"Set":    func(h *house) error { return h.Set(ctx, "k", store.Entry[int]{Value: 2}) },
+		"SetNewer": func(h *house) error {
+			_, err := h.SetNewer(ctx, "k", store.Entry[int]{Value: 2, Revision: 2})
+			return err
+		},
 		"SetMany": func(h *house) error { return h.SetMany(ctx, map[string]store.Entry[int]{"k": {Value: 2}}) },
 		"Clear":   func(h *house) error { return h.Clear(ctx) },
 	} {

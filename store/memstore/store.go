@@ -40,6 +40,7 @@ var (
 	_ store.Reporter        = (*Store[int])(nil)
 	_ store.Watcher         = (*Store[int])(nil)
 	_ store.Filler[int]     = (*Store[int])(nil)
+	_ store.Reviser[int]    = (*Store[int])(nil)
 )
 
 // data is what a store shares with its peers.

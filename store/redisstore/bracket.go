@@ -56,11 +56,20 @@ func (s *Store[T]) EndWrite(ctx context.Context, token uint64, entries map[strin
 
 // DeleteHolding removes entries, as [store.Bracketer] describes it.
 func (s *Store[T]) DeleteHolding(ctx context.Context, hold time.Duration, keys ...string) error {
+	return s.DeleteOlder(ctx, hold, 0, keys...)
+}
+
+// DeleteOlder removes entries, as [store.Bracketer] describes it.
+func (s *Store[T]) DeleteOlder(ctx context.Context, hold time.Duration, revision uint64, keys ...string) error {
 	if hold < 0 {
 		return s.fail(ctx, "delete", "", fmt.Errorf("%w: it is %v", errNoHold, hold))
 	}
+	var floor string
+	if revision != 0 {
+		floor = bytes8(revision)
+	}
 	return s.each(ctx, "delete", keys, func(full string) (scriptCall, error) {
-		return scriptCall{&deleteScript, full, []string{decimal(hold.Milliseconds()), ""}}, nil
+		return scriptCall{&deleteScript, full, []string{decimal(hold.Milliseconds()), floor}}, nil
 	})
 }
 

@@ -89,7 +89,7 @@ func (p *place) harness() storetest.Harness {
 		TooLarge:      redisstore.DefaultMaxValueSize + 1,
 		Want: []storetest.Capability{
 			storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter, storetest.PatternDeleter,
-			storetest.Clearer, storetest.Stamper, storetest.Pinger, storetest.Reporter, storetest.Watcher,
+			storetest.Clearer, storetest.Stamper, storetest.Pinger, storetest.Reporter, storetest.Watcher, storetest.Reviser,
 		},
 	}
 	if !p.clientSide {
@@ -111,9 +111,7 @@ func TestConformance(t *testing.T) {
 		"server":      {option: onServer},
 		"cluster":     {option: onCluster},
 		"client side": {option: onServer, clientSide: true},
-
-		"broadcast":          {option: onServer, broadcast: true},
-		"broadcast, cluster": {option: onCluster, broadcast: true},
+		"broadcast":   {option: onServer, broadcast: true},
 	} {
 		t.Run(name, func(t *testing.T) { storetest.Run(t, p.harness()) })
 	}

@@ -186,8 +186,10 @@ func parseRecord(b []byte, r *record) error {
 		id:      binary.BigEndian.Uint64(b[offID:]),
 		keepMs:  binary.BigEndian.Uint32(b[offKeep:]),
 		stamp:   binary.BigEndian.Uint64(b[offStamp:]),
-		version: binary.BigEndian.Uint64(b[offDB:]),
 		payload: rest[tags+ext:],
+	}
+	if b[2]&flagVersioned != 0 {
+		r.version = binary.BigEndian.Uint64(b[offDB:])
 	}
 	switch end := binary.BigEndian.Uint32(b[offEnd:]); end {
 	case 0:

@@ -37,16 +37,17 @@ func full() *record {
 }
 
 func sameRecord(a, b *record) bool {
-	return a.absent == b.absent && a.endless == b.endless && a.codec == b.codec && a.id == b.id && a.keepMs == b.keepMs &&
+	return a.absent == b.absent && a.endless == b.endless && a.codec == b.codec && a.id == b.id && a.keepMs == b.keepMs && a.version == b.version &&
 		a.loadedAt == b.loadedAt && slices.Equal(a.tags, b.tags) && bytes.Equal(a.payload, b.payload)
 }
 
 func TestRecord_golden(t *testing.T) {
 	for name, r := range map[string]*record{
-		"full":    full(),
-		"plain":   {codec: 2, id: 1, payload: []byte{0}},
-		"absent":  {absent: true, codec: 1, id: math.MaxUint64 - 1, keepMs: math.MaxUint32},
-		"endless": {endless: true, codec: 1, id: 7, keepMs: 1, payload: []byte("x")},
+		"full":      full(),
+		"plain":     {codec: 2, id: 1, payload: []byte{0}},
+		"absent":    {absent: true, codec: 1, id: math.MaxUint64 - 1, keepMs: math.MaxUint32},
+		"versioned": {codec: 1, id: 7, version: 1<<60 + 1, payload: []byte("x")},
+		"endless":   {endless: true, codec: 1, id: 7, keepMs: 1, payload: []byte("x")},
 	} {
 		got := hex.Dump(build(t, r))
 		file := "testdata/" + name + ".golden"
@@ -81,7 +82,7 @@ func TestRecord_corrupt(t *testing.T) {
 			continue
 		}
 		want := full()
-		want.id, want.keepMs, want.codec, want.endless = r.id, r.keepMs, r.codec, r.endless
+		want.id, want.keepMs, want.codec, want.endless, want.version = r.id, r.keepMs, r.codec, r.endless, r.version
 		if i/8 >= headerSize || !sameRecord(&r, want) {
 			t.Errorf("bit %d of byte %d: accepted as %+v", i%8, i/8, r)
 		}

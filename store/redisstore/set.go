@@ -28,7 +28,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 		return s.fail(ctx, "set", key, err)
 	}
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "set", Key: key, Keys: 1})
-	if err = s.set(ctx, full, &e); err != nil {
+	if _, err = s.set(ctx, full, &e, ""); err != nil {
 		err = s.fail(ctx, "set", key, err)
 	} else {
 		s.stats.sets.Add(1)
@@ -37,29 +37,30 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 	return err
 }
 
-func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T]) error {
+// set makes one write in a mode of [write.call].
+func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T], mode string) (kept bool, err error) {
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if e.Stamp == 0 {
 		if e.Stamp, err = s.stamp(call, l, e.Tags); err != nil {
-			return err
+			return false, err
 		}
 	}
 	w, err := s.encode(full, e)
 	if err != nil {
-		return err
+		return false, err
 	}
-	x := w.call("")
-	_, err = w.done(x.run(call, l.w, x.key, x.args...))
+	x := w.call(mode)
+	kept, err = w.done(x.run(call, l.w, x.key, x.args...))
 	release(w.buf, err)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return s.settle(call, l, full)
+	return kept, s.settle(call, l, full)
 }
 
 // call is the script that makes the write: it sees to holds. mode is "V" if a newer
@@ -133,7 +134,7 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 	}
 	r := record{
 		absent: e.Absent, endless: w.endless, codec: s.codecID, id: w.id,
-		keepMs: w.keepMs, endMs: endOf(w.life), stamp: e.Stamp, loadedAt: e.LoadedAt, tags: e.Tags,
+		keepMs: w.keepMs, endMs: endOf(w.life), stamp: e.Stamp, version: e.Revision, loadedAt: e.LoadedAt, tags: e.Tags,
 	}
 	b, err := appendHead((*w.buf)[:0], &r)
 	if err == nil {

@@ -92,6 +92,7 @@ var (
 	_ store.Leaser[int]     = (*Store[int])(nil)
 	_ store.Rechecker[int]  = (*Store[int])(nil)
 	_ store.Bracketer[int]  = (*Store[int])(nil)
+	_ store.Reviser[int]    = (*Store[int])(nil)
 	_ store.Staler          = (*Store[int])(nil)
 	_ store.Stamper         = (*Store[int])(nil)
 	_ store.Expirer         = (*Store[int])(nil)
@@ -299,7 +300,7 @@ func (s *Store[T]) decode(full string, blob []byte, expires store.Time) (e store
 		return store.Entry[T]{}, false
 	}
 	e.Absent, e.Version, e.Tags, e.LoadedAt, e.Size = r.absent, r.id, r.tags, r.loadedAt, len(r.payload)
-	e.Stamp = r.stamp
+	e.Stamp, e.Revision = r.stamp, r.version
 	if expires == 0 {
 		return e, true
 	}

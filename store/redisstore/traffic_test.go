@@ -49,6 +49,7 @@ func TestStore_commands(t *testing.T) {
 		want map[string]int
 	}{
 		{"Set", func() error { return s.Set(ctx, "k", e) }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1, "setrange": 2}},
+		{"SetNewer", func() error { _, err := s.SetNewer(ctx, "k", e); return err }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1, "setrange": 2}},
 		{"Get", func() error { _, err := s.Get(ctx, "k"); return err }, map[string]int{"pttl": 1, "get": 1}},
 		{"Fill", func() error { _, _, err := s.Fill(ctx, "k", e); return err }, map[string]int{"set": 1, "getrange": 1}},
 		{"GetMany", func() error { _, err := s.GetMany(ctx, []string{"k", "l"}); return err }, map[string]int{"pttl": 2, "get": 2}},

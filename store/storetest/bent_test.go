@@ -40,6 +40,7 @@ type bent struct {
 	stats         func() (store.Stats, error)
 	watch         func(fn func(store.Invalidation)) func()
 	fill          func(key string, e entry) (entry, bool, error)
+	setNewer      func(key string, e entry) (bool, error)
 	withContext   func(ctx context.Context) error // before Get, Set and Delete
 }
 
@@ -62,6 +63,7 @@ func newBent(m *memory, bend func(b *bent)) *bent {
 	b.stats = func() (store.Stats, error) { return m.Stats(bg) }
 	b.watch = m.Watch
 	b.fill = func(key string, e entry) (entry, bool, error) { return m.Fill(bg, key, e) }
+	b.setNewer = func(key string, e entry) (bool, error) { return m.SetNewer(bg, key, e) }
 	b.withContext = func(context.Context) error { return nil }
 	bend(b)
 	return b
@@ -111,6 +113,9 @@ func (b *bent) Watch(fn func(store.Invalidation)) func()               { return 
 func (b *bent) Fill(_ context.Context, key string, e entry) (entry, bool, error) {
 	return b.fill(key, e)
 }
+func (b *bent) SetNewer(_ context.Context, key string, e entry) (bool, error) {
+	return b.setNewer(key, e)
+}
 
 var (
 	_ store.Store[value]      = (*bent)(nil)
@@ -125,6 +130,7 @@ var (
 	_ store.Reporter          = (*bent)(nil)
 	_ store.Watcher           = (*bent)(nil)
 	_ store.Filler[value]     = (*bent)(nil)
+	_ store.Reviser[value]    = (*bent)(nil)
 )
 
 // in bends b to a view of the keys that begin with prefix.

@@ -26,7 +26,7 @@ type rule struct {
 func rules() []rule {
 	return slices.Concat(
 		capabilityRules, basicRules, keyRules, lifeRules, contextRules, concurrentRules, closedRules, neighbourRules,
-		manyRules, expireRules, counterRules, patternRules, clearRules, tagRules, statsRules, watchRules, fillRules,
+		manyRules, expireRules, counterRules, patternRules, clearRules, tagRules, statsRules, watchRules, fillRules, reviseRules,
 	)
 }
 

@@ -62,6 +62,10 @@ func calls() []call {
 			_, _, err := s.(store.Filler[Value]).Fill(ctx, "new", entry)
 			return err
 		}},
+		{"SetNewer", Reviser, func(ctx context.Context, s store.Store[Value]) error {
+			_, err := store.SetNewer(ctx, s, "new", entry)
+			return err
+		}},
 		{"Ping", Pinger, func(ctx context.Context, s store.Store[Value]) error { return store.Ping(ctx, s) }},
 		{"Stats", Reporter, func(ctx context.Context, s store.Store[Value]) error {
 			_, err := store.StatsOf(ctx, s)

@@ -97,6 +97,7 @@ const (
 	Reporter       Capability = "Reporter"
 	Watcher        Capability = "Watcher"
 	Filler         Capability = "Filler"
+	Reviser        Capability = "Reviser"
 )
 
 // of reports whether s has the capability.
@@ -126,6 +127,8 @@ func (c Capability) of(s store.Store[Value]) (ok bool) {
 		_, ok = s.(store.Watcher)
 	case Filler:
 		_, ok = s.(store.Filler[Value])
+	case Reviser:
+		_, ok = s.(store.Reviser[Value])
 	}
 	return ok
 }

@@ -64,6 +64,10 @@ var changes = []change{
 	{"SetMany", ManySetter, func(c *check, s store.Store[Value]) error {
 		return store.SetMany(c.ctx, s, map[string]store.Entry[Value]{"k": {Value: number(2)}, "new": {}})
 	}},
+	{"SetNewer", Reviser, func(c *check, s store.Store[Value]) error {
+		_, err := store.SetNewer(c.ctx, s, "k", store.Entry[Value]{Value: number(2), Revision: 1})
+		return err
+	}},
 	{"Expire", Expirer, func(c *check, s store.Store[Value]) error { return store.Expire(c.ctx, s, "k", hour/2) }},
 	{"Expire to zero", Expirer, func(c *check, s store.Store[Value]) error { return store.Expire(c.ctx, s, "k", 0) }},
 	{"DeletePattern", PatternDeleter, func(c *check, s store.Store[Value]) error {
