@@ -25,6 +25,12 @@ type Options[K comparable, V any] struct {
 	// answered but not kept. It must be quick and may run concurrently.
 	TTLOf func(id K, v V) time.Duration
 
+	// RevisionOf tells the version of a value at the source, as a number that
+	// grows with every change there: a row version, or a commit time in
+	// microseconds. See SetVersion and DeleteOlder. Zero: it has none. It must
+	// be quick and may run concurrently. nil: no value has one.
+	RevisionOf func(id K, v V) uint64
+
 	// StaleFor is how much longer than TTL a value is kept, to be served if the
 	// source fails.
 	StaleFor time.Duration
@@ -213,7 +219,7 @@ func (c *Cache[K, V]) loadOne(ctx context.Context, id K) (V, error) {
 	return v, err
 }
 
-// entry gives v the life that the options say.
+// entry gives v the life and the revision that the options say.
 func (c *Cache[K, V]) entry(id K, v V) store.Entry[V] {
 	var ttl time.Duration
 	if c.opts.TTLOf != nil {
@@ -223,6 +229,9 @@ func (c *Cache[K, V]) entry(id K, v V) store.Entry[V] {
 	if c.opts.Tags != nil {
 		e.Tags = c.opts.Tags(id, v)
 	}
+	if c.opts.RevisionOf != nil {
+		e.Revision = c.opts.RevisionOf(id, v)
+	}
 	return e
 }
 
@@ -230,7 +239,7 @@ func (c *Cache[K, V]) entry(id K, v V) store.Entry[V] {
 // copies in memory are dropped. If Redis cannot be reached, the error is
 // store.ErrUnavailable: others have not heard. This process has forgotten the value
 // of id, tells Redis as soon as it can, and asks the loader until then. Of two Sets at the same time the one that Redis sees last stands; where
-// values come from a source, Delete is the safer call.
+// values come from a source, Delete and SetVersion are the safer calls.
 func (c *Cache[K, V]) Set(ctx context.Context, id K, v V) error {
 	key, err := c.key(id)
 	if err != nil {

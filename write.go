@@ -69,6 +69,36 @@ func (c *Cache[K, V]) DeleteHolding(ctx context.Context, hold time.Duration, ids
 	return c.tiers.DeleteHolding(ctx, hold, ks...)
 }
 
+// DeleteOlder is DeleteHolding after a change that has made revision, which
+// Options.RevisionOf tells of values: what is loaded with that revision, or a newer
+// one, is kept for its full life at once.
+func (c *Cache[K, V]) DeleteOlder(ctx context.Context, hold time.Duration, revision uint64, ids ...K) error {
+	ks, err := c.keys(ids)
+	if err != nil {
+		return c.failed("delete", err)
+	}
+	return c.tiers.DeleteOlder(ctx, hold, revision, ks...)
+}
+
+// SetVersion is Set that does nothing, and returns false, if a value of that revision
+// or of a newer one is there. So whoever writes to the source may set what he has
+// written: of several the newest stands, in whatever order their calls come to Redis.
+// revision is the version of v at the source, a number that grows with every change
+// there.
+//
+// Only what is there is compared. After a Delete, and when the newer value has
+// expired or was evicted, an older one is kept; DeleteOlder guards against that for
+// a time. An id whose source lost its value has no newest one: Delete it.
+func (c *Cache[K, V]) SetVersion(ctx context.Context, id K, v V, revision uint64) (kept bool, err error) {
+	key, err := c.key(id)
+	if err != nil {
+		return false, c.failed("set", err)
+	}
+	e := c.entry(id, v)
+	e.Revision = revision
+	return c.tiers.SetNewer(ctx, key, e)
+}
+
 // Expire makes the values of ids stale, however fresh they are: the next Get loads, and falls back on the
 // old value if the source fails. Without Redis it is an error that is
 // errors.ErrUnsupported.

@@ -80,3 +80,28 @@ func ExampleBackend_InvalidateTags() {
 	// loading 3
 	// Boathouse from source <nil>
 }
+
+func ExampleCache_SetVersion() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	listings, err := strata.New[int64, Listing](b, "listing", nil, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Two processes have updated the row, which counts its versions, and the one
+	// that came later to the database comes sooner to the cache.
+	kept, err := listings.SetVersion(ctx, 2, Listing{ID: 2, Price: 50}, 8)
+	fmt.Println(kept, err)
+	kept, err = listings.SetVersion(ctx, 2, Listing{ID: 2, Price: 60}, 7)
+	fmt.Println(kept, err)
+	l, err := listings.Get(ctx, 2)
+	fmt.Println(l.Price, err)
+	// Output:
+	// true <nil>
+	// false <nil>
+	// 50 <nil>
+}
