@@ -26,7 +26,7 @@ var takeBacks = map[string]func(context.Context, *house) error{
 }
 
 // eachTakeBack runs a test for both, with two houses on a server of their own.
-func eachTakeBack(t *testing.T, test func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error)) {
+func eachTakeBack(t *testing.T, build builder, test func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error)) {
 	server := redistest.Start(t, nil)
 	for name, f := range takeBacks {
 		t.Run(name, func(t *testing.T) {
@@ -40,8 +40,10 @@ func eachTakeBack(t *testing.T, test func(t *testing.T, server *redistest.Server
 
 // What was taken back is not read again: strictly at once by anybody, by who took it
 // back from L1 too, by others from L1 once they have heard.
-func TestTags_takenBack(t *testing.T) {
-	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+func TestTags_takenBack(t *testing.T) { inBothModes(t, tagsTakenBack) }
+
+func tagsTakenBack(t *testing.T, build builder) {
+	eachTakeBack(t, build, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
 		for v := range 50 {
 			want(t, a, tagged(v, "t"), v, layered.Source)
 			want(t, b, tagged(-1), v, layered.L2)
@@ -95,8 +97,10 @@ func TestTags_othersStay(t *testing.T) {
 
 // R6: the tags of a value are known only after the load. What is taken back while it
 // is loaded is not kept, and who comes after that does not get it.
-func TestTags_loadIsOvertaken(t *testing.T) {
-	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+func TestTags_loadIsOvertaken(t *testing.T) { inBothModes(t, tagsLoadIsOvertaken) }
+
+func tagsLoadIsOvertaken(t *testing.T, build builder) {
+	eachTakeBack(t, build, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
 		read, done := make(chan int), make(chan struct{})
 		v := 1
 		load := func(context.Context, string) (store.Entry[int], error) {
@@ -142,8 +146,10 @@ func TestTags_loadIsOvertaken(t *testing.T) {
 
 // R12: a tag, a note of Clear or the clock that was evicted does not bring back what
 // was taken back before.
-func TestTags_eviction(t *testing.T) {
-	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+func TestTags_eviction(t *testing.T) { inBothModes(t, tagsEviction) }
+
+func tagsEviction(t *testing.T, build builder) {
+	eachTakeBack(t, build, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
 		for v := range 10 {
 			for _, evict := range [][]any{{"DEL", "!h:t:t", "!h:c:h:"}, {"DEL", "!h:clock"}, {"DEL", "!h:t:t", "!h:c:h:", "!h:clock"}} {
 				want(t, a, tagged(v, "t"), v, layered.Source)
@@ -195,7 +201,7 @@ func TestTags_garbage(t *testing.T) {
 // A link that swallows pushes does not let L1 serve what was taken back for longer
 // than it may. (InvalidateTags is not told to L1: it asks for tags.)
 func TestTags_silence(t *testing.T) {
-	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+	eachTakeBack(t, build, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
 		want(t, a, tagged(1, "t"), 1, layered.Source)
 		a.link.HoleReplies(true)
 		defer a.link.HoleReplies(false)
@@ -220,7 +226,7 @@ func TestTags_silence(t *testing.T) {
 // While Redis cannot be told, this process finds nothing of what it has taken back,
 // neither in memory nor in Redis, and Redis is told as soon as it can be.
 func TestTags_redisAway(t *testing.T) {
-	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+	eachTakeBack(t, build, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
 		v := 1
 		load := func(context.Context, string) (store.Entry[int], error) {
 			return store.Entry[int]{Value: v, Tags: []string{"t"}}, nil
@@ -252,7 +258,7 @@ func TestTags_redisAway(t *testing.T) {
 
 // Clear and InvalidateTags take two exchanges, however many entries there are.
 func TestTags_cost(t *testing.T) {
-	eachTakeBack(t, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
+	eachTakeBack(t, build, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
 		entries := map[string]store.Entry[int]{}
 		for i := range 5000 {
 			entries[fmt.Sprint(i)] = store.Entry[int]{Value: i, Tags: []string{"t"}}
