@@ -169,6 +169,7 @@ func (c *Client) open() (*links, error) {
 	}
 	opt = c.opt
 	opt.DisableCache = true
+	opt.DialCtxFn = c.dial
 	// Without it a caller whose context ends while it is alone on the
 	// connection would take the connection with it.
 	opt.AlwaysPipelining = true
@@ -187,7 +188,7 @@ func (c *Client) open() (*links, error) {
 	return &links{t: t, w: w}, nil
 }
 
-// dial does what rueidis does without a DialCtxFn of ours.
+// dial does what rueidis does without a DialCtxFn of ours, and batches.
 func (c *Client) dial(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (nc net.Conn, err error) {
 	switch {
 	case c.opt.DialCtxFn != nil:
@@ -202,7 +203,10 @@ func (c *Client) dial(ctx context.Context, addr string, d *net.Dialer, conf *tls
 	if tcp := tcpOf(nc); err == nil && tcp != nil && c.opt.DisableTCPNoDelay {
 		err = tcp.SetNoDelay(false) // rueidis does not see through our wrapper
 	}
-	return nc, err
+	if err != nil {
+		return nc, err
+	}
+	return batchConn{nc}, nil
 }
 
 // tcpOf returns the TCP connection that nc is or rests on, or nil.
