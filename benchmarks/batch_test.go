@@ -81,7 +81,7 @@ func batchL2(t testing.TB) []contender {
 	for i, name := range names {
 		fill(t, cache.Set(ctx, name, newListing(i)))
 	}
-	raw := &rawBatch{dialRaw(t, false), at, head, codec.Msgpack[listing]()}
+	raw := &rawBatch{dialRaw(t, false, false), at, head, codec.Msgpack[listing]()}
 	return []contender{
 		{"rueidis-mget", func(i int) error { return all(raw.mget(keysOf(i))) }},
 		{"rueidis-domulti", func(i int) error { return all(raw.domulti(keysOf(i))) }},

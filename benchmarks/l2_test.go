@@ -48,8 +48,9 @@ func benchL2Hit[V any](b *testing.B, decoding string, of func(int) V, id func(V)
 }
 
 // l2Impls returns contenders whose hot keys are in Redis. Between the baseline
-// and our store are two that tell what its parts cost: a connection whose reads
-// the server tracks, and PTTL beside the GET.
+// and our store are some that tell what its parts cost or gain: a connection whose
+// reads the server tracks; one that batches as well, as ours does; and PTTL beside
+// the GET, which a hit took when records did not tell their end.
 func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender {
 	t.Helper()
 	at := prefix()
@@ -73,10 +74,11 @@ func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender 
 	get := func(c rueidis.Client) func(int) error {
 		return func(i int) error { return decode(i, c.Do(ctx, c.B().Get().Key(full[i]).Build())) }
 	}
-	plain, tracked := dialRaw(t, false), dialRaw(t, true)
+	plain, tracked := dialRaw(t, false, false), dialRaw(t, true, false)
 	return []contender{
 		{"rueidis", get(plain)},
 		{"rueidis-tracked", get(tracked)},
+		{"rueidis-batching", get(dialRaw(t, true, true))},
 		{"rueidis-pair", func(i int) error {
 			b := tracked.B()
 			r := tracked.DoMulti(ctx, b.Pttl().Key(full[i]).Build(), b.Get().Key(full[i]).Build())
@@ -113,7 +115,7 @@ func inRequest(t testing.TB) []contender {
 	for i, name := range names {
 		fill(t, cache.Set(ctx, name, newListing(i)))
 	}
-	m, plain := codec.Msgpack[listing](), dialRaw(t, false)
+	m, plain := codec.Msgpack[listing](), dialRaw(t, false, false)
 	return []contender{
 		{"rueidis", func(i int) error {
 			blob, err := plain.Do(request, plain.B().Get().Key(full[i]).Build()).AsBytes()

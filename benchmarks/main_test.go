@@ -2,8 +2,11 @@ package benchmarks_test
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
+	"net"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -69,8 +72,9 @@ func dial(t testing.TB) *redisstore.Client {
 }
 
 // dialRaw opens a bare client with one pipelined connection, as ours is. If
-// tracked, the server tracks what it reads, as it does for ours.
-func dialRaw(t testing.TB, tracked bool) rueidis.Client {
+// tracked, the server tracks what it reads, as it does for ours. If batching, it
+// steps back before it sends, as ours does.
+func dialRaw(t testing.TB, tracked, batching bool) rueidis.Client {
 	t.Helper()
 	opt := rueidis.ClientOption{
 		InitAddress: []string{server(t).Addr()}, PipelineMultiplex: -1, BlockingPipeline: -1, DisableCache: !tracked,
@@ -79,12 +83,26 @@ func dialRaw(t testing.TB, tracked bool) rueidis.Client {
 		opt.ClientTrackingOptions = []string{"OPTOUT", "NOLOOP"}
 		opt.OnInvalidations = func([]rueidis.RedisMessage) {}
 	}
+	if batching {
+		opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			c, err := d.DialContext(ctx, "tcp", addr)
+			return steppingBack{c}, err
+		}
+	}
 	c, err := rueidis.NewClient(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
 	return c
+}
+
+// steppingBack lets others run before it sends.
+type steppingBack struct{ net.Conn }
+
+func (c steppingBack) Write(b []byte) (int, error) {
+	runtime.Gosched()
+	return c.Conn.Write(b)
 }
 
 var lastPrefix atomic.Int64

@@ -43,7 +43,7 @@ func BenchmarkMissAndLoad(b *testing.B) {
 
 // BenchmarkMiss reads keys that nobody has, from Redis and without a loader.
 func BenchmarkMiss(b *testing.B) {
-	raw := dialRaw(b, false)
+	raw := dialRaw(b, false, false)
 	remote := redisstore.New(dial(b), &redisstore.Options[listing]{Prefix: prefix()})
 	both := openLayered(b, openL1[listing](b, strata.Otter), remote)
 	missing := func(s store.Store[listing]) func(int) error {
@@ -104,7 +104,7 @@ func loadsL1(t testing.TB) []contender {
 
 func loadsL2(t testing.TB) []contender {
 	t.Helper()
-	raw, local := dialRaw(t, false), rawOtter[listing](t)
+	raw, local := dialRaw(t, false, false), rawOtter[listing](t)
 	m := codec.Msgpack[listing]()
 	at := prefix()
 	remote := redisstore.New(dial(t), &redisstore.Options[listing]{Prefix: prefix()})
