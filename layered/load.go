@@ -10,20 +10,43 @@ import (
 
 type call[T any] = flight.Call[Found[T]]
 
-// lead does the work of a flight: L2, then the source, then the way back.
-func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T], strict bool) (Found[T], error) {
-	key := c.Key()
-	old, l2err := s.behind(c.Values(), key, strict) // L2 bounds its operations itself
-	if old.Tier != Source && !old.Stale {
-		return old, old.MissError()
+// lead sees to the work of a flight: L2, then the source, then the way back. L2 it
+// reads itself. What takes longer has a goroutine, because others may wait for it
+// longer than the caller does.
+func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T], strict bool) {
+	var old Found[T]
+	var l2err error
+	if !c.Here(func() (f Found[T], err error, all bool) {
+		old, l2err = s.behind(ctx, c.Key(), strict)
+		if ended(l2err) || load != nil && !old.fresh() {
+			return f, nil, false
+		}
+		f, err = withoutLoader(old, l2err)
+		return f, err, true
+	}) {
+		go s.leadOn(c, load, strict, old, l2err)
 	}
-	if load == nil {
-		return withoutLoader(old, l2err)
-	}
-	if s.leaser != nil && l2err == nil {
-		return s.leadLeased(ctx, c, load, old)
-	}
-	return s.leadAlone(ctx, c, load, old, l2err)
+}
+
+// leadOn goes on with a flight after the leader has read L2, or could not.
+func (s *Store[T]) leadOn(c *call[T], load Loader[T], strict bool, old Found[T], l2err error) {
+	c.Run(func(ctx context.Context, c *call[T]) (Found[T], error) {
+		if ended(l2err) { // for the leader, not for those who have joined
+			old, l2err = s.behind(c.Values(), c.Key(), strict) // L2 bounds its operations itself
+		}
+		switch {
+		case load == nil || old.fresh():
+			return withoutLoader(old, l2err)
+		case s.leaser != nil && l2err == nil:
+			return s.leadLeased(ctx, c, load, old)
+		}
+		return s.leadAlone(ctx, c, load, old, l2err)
+	})
+}
+
+// ended reports whether err says that the context of whoever asked has ended.
+func ended(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // leadAlone loads without asking other processes. If L2 could not be read, which
@@ -82,6 +105,9 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 		f.Entry, err = s.getL1(ctx, key)
 	}
 	if err != nil && !f.Absent {
+		if ended(err) && ctx.Err() != nil { // nobody's fault
+			return Found[T]{}, err
+		}
 		s.count.misses.Add(1)
 		if errors.Is(err, store.ErrNotFound) {
 			return Found[T]{Entry: store.Entry[T]{Version: f.Version}, asOf: f.asOf}, nil

@@ -260,6 +260,53 @@ func TestStore_oneLoadForAll(t *testing.T) {
 	})
 }
 
+// A stuck is an L2 whose first Get lasts until its context ends.
+type stuck struct {
+	*l2
+	gets atomic.Int64
+}
+
+func (s *stuck) Get(ctx context.Context, key string) (store.Entry[int], error) {
+	if s.gets.Add(1) == 1 {
+		<-ctx.Done()
+		return store.Entry[int]{}, ctx.Err()
+	}
+	return s.l2.Get(ctx, key)
+}
+
+// Who leads reads L2 on a context of his own. When that ends, he leaves at once, and
+// the others go on.
+func TestStore_leaderLeavesDuringRead(t *testing.T) {
+	for name, load := range map[string]layered.Loader[int]{"loader": value(2), "none": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				second := &stuck{l2: &l2{Store: memstore.New[int](nil)}}
+				second.Set(t.Context(), "k", store.Entry[int]{Value: 1})
+				s := open(t, nil, second, nil)
+				began := time.Now()
+				go func() {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					if _, err := s.GetOrLoad(ctx, "k", load); !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("the leader got %v, want the end of his context", err)
+					}
+					if d := time.Since(began); d != time.Second {
+						t.Errorf("the leader left after %v", d)
+					}
+				}()
+				synctest.Wait()
+				if e, err := s.GetOrLoad(t.Context(), "k", load); e.Value != 1 || err != nil {
+					t.Errorf("who had joined got %d, %v, want what L2 has", e.Value, err)
+				}
+				if st := s.Counts(); st.L2Errors != 0 || st.Misses != 0 || st.Loads != 0 {
+					t.Errorf("leaving was counted: %+v", st)
+				}
+				s.Close()
+			})
+		})
+	}
+}
+
 func TestStore_loadHasItsOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _, _ := tiers(t, &layered.Options[int]{LoadTimeout: time.Second})

@@ -72,13 +72,14 @@ type Call[T any] struct {
 	key   string
 
 	values context.Context
-	ctx    context.Context
-	cancel context.CancelFunc
 	done   chan struct{} // closed when value and err are set
 	value  T
 	err    error
 
 	// Guarded by shard.mu.
+	ctx       context.Context // nil until asked for: not all work takes one
+	cancel    context.CancelFunc
+	over      bool // ctx is cancelled, or will be when it is made
 	waiters   int
 	forgotten bool
 	stands    bool          // Forget leaves it be
@@ -104,8 +105,8 @@ func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context, 
 }
 
 // Begin joins the call for key that is under way, or registers a new one and
-// says that the caller leads it: it must see to it that Run or Finish is called,
-// on any goroutine. Every caller of Begin must call Wait once.
+// says that the caller leads it: it must see to it that Here, Run or Finish ends
+// it, on any goroutine. Every caller of Begin must call Wait once.
 func (g *Group[T]) Begin(ctx context.Context, key string) (c *Call[T], lead bool) {
 	s := g.shard(key)
 	s.mu.Lock()
@@ -123,8 +124,9 @@ func (g *Group[T]) Begin(ctx context.Context, key string) (c *Call[T], lead bool
 	if s.open == nil {
 		s.open, s.live = make(map[string]*Call[T]), make(map[string]*Call[T])
 	}
-	c.values = context.WithoutCancel(ctx)
-	c.ctx, c.cancel = context.WithCancel(c.values)
+	if c.values = ctx; ctx.Done() != nil {
+		c.values = context.WithoutCancel(ctx)
+	}
 	s.open[key] = c
 	c.next, s.live[key] = s.live[key], c
 	g.work.Add(1)
@@ -133,7 +135,23 @@ func (g *Group[T]) Begin(ctx context.Context, key string) (c *Call[T], lead bool
 
 // Run does the work and finishes the call with what fn returns.
 func (c *Call[T]) Run(fn func(context.Context, *Call[T]) (T, error)) {
-	Protect(func() (T, error) { return fn(c.ctx, c) }, c.Finish)
+	Protect(func() (T, error) { return fn(c.Context(), c) }, c.Finish)
+}
+
+// Here does work on the goroutine of the caller who leads, which is cheaper than
+// one of its own by more than a hit in L2 may cost. If fn says that this was all, or
+// does not return, it finishes the call. Else somebody has to call Run.
+func (c *Call[T]) Here(fn func() (value T, err error, all bool)) (finished bool) {
+	finished = true // stands if fn panics
+	Protect(func() (value T, err error) {
+		value, err, finished = fn()
+		return value, err
+	}, func(value T, err error) {
+		if finished {
+			c.Finish(value, err)
+		}
+	})
+	return finished
 }
 
 // Protect calls fn, and done with what it returns. If fn panics, done is called
@@ -155,7 +173,25 @@ func Protect[T any](fn func() (T, error), done func(T, error)) {
 func (c *Call[T]) Key() string { return c.key }
 
 // Context is the one that the work should run on.
-func (c *Call[T]) Context() context.Context { return c.ctx }
+func (c *Call[T]) Context() context.Context {
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancel(c.values)
+		if c.over {
+			c.cancel()
+		}
+	}
+	return c.ctx
+}
+
+// end cancels the context. The lock is held.
+func (c *Call[T]) end() {
+	c.over = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
 
 // Values is Context without its cancellation, for what is cheaper to let end
 // than to watch.
@@ -172,7 +208,7 @@ func (c *Call[T]) Finish(value T, err error) {
 	}
 	c.value, c.err = value, err
 	close(c.done)
-	c.cancel()
+	c.end()
 	c.leave()
 	c.shard.unlink(c)
 	c.group.work.Done()
@@ -193,7 +229,7 @@ func (c *Call[T]) Wait(ctx context.Context) (T, error) {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	if c.waiters--; c.waiters == 0 {
-		c.cancel()
+		c.end()
 		c.leave() // nobody may join what is being cancelled
 	}
 	var zero T
@@ -366,7 +402,7 @@ func (g *Group[T]) Close() {
 		s.closed = true
 		for _, c := range s.live {
 			for ; c != nil; c = c.next {
-				c.cancel()
+				c.end()
 			}
 		}
 		s.mu.Unlock()

@@ -179,6 +179,71 @@ func TestDo_panicAndGoexitAreErrorsForAll(t *testing.T) {
 	}
 }
 
+func TestCall_Here(t *testing.T) {
+	cause := errors.New("cause")
+	for name, tc := range map[string]struct {
+		fn       func() (int, error, bool)
+		finished bool
+		value    int
+		err      error
+	}{
+		"all":     {func() (int, error, bool) { return 1, nil, true }, true, 1, nil},
+		"an end":  {func() (int, error, bool) { return 0, cause, true }, true, 0, cause},
+		"not all": {func() (int, error, bool) { return 1, cause, false }, false, 2, nil},
+		"panic":   {func() (int, error, bool) { panic(cause) }, true, 0, cause},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var g flight.Group[int]
+			defer g.Close()
+			c, _ := g.Begin(t.Context(), "k")
+			joined, lead := g.Begin(t.Context(), "k")
+			finished := c.Here(tc.fn)
+			if finished != tc.finished || lead {
+				t.Errorf("Here = %v, want %v", finished, tc.finished)
+			}
+			if !finished {
+				go c.Run(func(ctx context.Context, _ *call) (int, error) { return 2, ctx.Err() })
+			}
+			for _, c := range []*call{c, joined} {
+				if v, err := c.Wait(t.Context()); v != tc.value || !errors.Is(err, tc.err) {
+					t.Errorf("Wait = %d, %v, want %d, %v", v, err, tc.value, tc.err)
+				}
+			}
+		})
+	}
+}
+
+// The context is made when it is asked for. Who asks late gets one that has ended.
+func TestCall_Context_late(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *flight.Group[int], *call){
+		"finished": func(_ *testing.T, _ *flight.Group[int], c *call) { c.Finish(0, nil) },
+		"abandoned": func(t *testing.T, _ *flight.Group[int], c *call) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			c.Wait(ctx)
+		},
+		"closed": func(_ *testing.T, g *flight.Group[int], c *call) {
+			go func() { // as soon as Close is under way, which waits for it
+				<-c.Context().Done()
+				c.Finish(0, nil)
+			}()
+			g.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var g flight.Group[int]
+				c, _ := g.Begin(t.Context(), "k")
+				end(t, &g, c)
+				if c.Context().Err() == nil {
+					t.Error("the context goes on")
+				}
+				c.Finish(0, nil)
+			})
+		})
+	}
+}
+
 func TestForget_answersWaitersButKeepsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[int]
