@@ -18,21 +18,20 @@ const (
 )
 
 // getClientSide answers from the memory of T, or asks and keeps the answer there.
-func (s *Store[T]) getClientSide(ctx context.Context, l *links, full string) (e store.Entry[T], found bool, err error) {
+func (s *Store[T]) getClientSide(ctx context.Context, l *links, full string, e *store.Entry[T]) (found bool, err error) {
 	r := l.t.DoCache(ctx, l.t.B().Get().Key(full).Cache(), clientSideTTL)
 	blob, err := r.AsBytes()
 	if rueidis.IsRedisNil(err) {
-		return e, false, nil
+		return false, nil
 	}
 	if err != nil {
-		return e, false, s.foreign(err)
+		return false, s.foreign(err)
 	}
 	expires := store.Time(r.CachePXAT())
 	if expires < 0 || expires.Until() > noExpiry {
 		expires = 0
 	}
-	e, found = s.decode(full, blob, expires)
-	return e, found, nil
+	return s.decode(full, blob, expires, e), nil
 }
 
 // settle returns when T has handled the pushes of writes on W to keys that have

@@ -138,7 +138,7 @@ func (s *Store[T]) fetch(ctx context.Context, l *links, full []string) []fetched
 	out := make([]fetched[T], len(full))
 	if s.clientSide {
 		for i, key := range full {
-			out[i].entry, out[i].found, out[i].err = s.getClientSide(ctx, l, key)
+			out[i].found, out[i].err = s.getClientSide(ctx, l, key, &out[i].entry)
 		}
 		return out
 	}
@@ -155,7 +155,7 @@ func (s *Store[T]) fetch(ctx context.Context, l *links, full []string) []fetched
 	var again []int
 	for i, r := range l.t.DoMulti(ctx, cmds...) {
 		var known bool
-		out[i].entry, out[i].found, known, out[i].err = s.answerAt(full[i], clock, sent, r)
+		out[i].found, known, out[i].err = s.answerAt(full[i], clock, sent, r, &out[i].entry)
 		if !known {
 			again = append(again, i)
 		}
@@ -182,7 +182,7 @@ func (s *Store[T]) fetchPairs(ctx context.Context, l *links, full []string, out 
 	}
 	r := l.t.DoMulti(ctx, cmds...)
 	for j, i := range which {
-		out[i].entry, out[i].found, out[i].err = s.answer(full[i], sent, r[2*j], r[2*j+1])
+		out[i].found, out[i].err = s.answer(full[i], sent, r[2*j], r[2*j+1], &out[i].entry)
 	}
 }
 

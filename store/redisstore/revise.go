@@ -36,7 +36,8 @@ func (s *Store[T]) setNewer(ctx context.Context, full string, e *store.Entry[T])
 		if kept, err = s.set(ctx, full, e, "V"); kept || err != nil {
 			return kept, err
 		}
-		there, found, err := s.get(ctx, full)
+		var there store.Entry[T]
+		found, err := s.get(ctx, full, &there)
 		if found || err != nil {
 			return false, err
 		}

@@ -153,7 +153,8 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 		return store.Entry[T]{}, s.fail(ctx, "get", key, err)
 	}
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "get", Key: key, Keys: 1})
-	e, found, err := s.get(ctx, full)
+	var e store.Entry[T]
+	found, err := s.get(ctx, full, &e)
 	switch {
 	case err != nil:
 		err = s.fail(ctx, "get", key, err)
@@ -169,102 +170,102 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 	return e, e.MissError()
 }
 
-// get reads what is under full. If it finds an entry that is not current, it returns
-// that and false.
-func (s *Store[T]) get(ctx context.Context, full string) (e store.Entry[T], found bool, err error) {
+// get reads what is under full into e, a zero entry: they are large, and each copy
+// costs. If it finds an entry that is not current, it leaves that there and returns
+// false.
+func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (found bool, err error) {
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
 		l, err := s.heard(call)
 		if err != nil {
-			return e, false, err
+			return false, err
 		}
 		if s.clientSide {
-			e, found, err = s.getClientSide(call, l, full)
+			found, err = s.getClientSide(call, l, full, e)
 		} else {
-			e, found, err = s.getRemote(call, l, full)
+			found, err = s.getRemote(call, l, full, e)
 		}
 		if found {
 			found, err = s.current(call, l, e.Tags, e.Stamp)
 		}
 		if try == maxTries || !isBroken(call, err) {
-			return e, found, err
+			return found, err
 		}
+		*e = store.Entry[T]{}
 	}
 }
 
 // getRemote sends GET alone where the record tells its end and the clock of the
 // server is known, which is half of the work for both sides.
-func (s *Store[T]) getRemote(ctx context.Context, l *links, full string) (e store.Entry[T], found bool, err error) {
+func (s *Store[T]) getRemote(ctx context.Context, l *links, full string, e *store.Entry[T]) (found bool, err error) {
 	clock := s.client.pulse.clock.Load()
 	if clock == nil {
-		return s.getPair(ctx, l, full)
+		return s.getPair(ctx, l, full, e)
 	}
 	sent := time.Now()
-	e, found, known, err := s.answerAt(full, clock, sent, l.t.Do(ctx, l.t.B().Get().Key(full).Build()))
+	found, known, err := s.answerAt(full, clock, sent, l.t.Do(ctx, l.t.B().Get().Key(full).Build()), e)
 	if !known {
-		return s.getPair(ctx, l, full)
+		return s.getPair(ctx, l, full, e)
 	}
-	return e, found, err
+	return found, err
 }
 
 // answerAt makes an entry of the reply to GET. known is false if it takes the life
 // of the key to do so.
-func (s *Store[T]) answerAt(full string, clock *serverClock, sent time.Time, value rueidis.RedisResult) (e store.Entry[T], found, known bool, err error) {
+func (s *Store[T]) answerAt(full string, clock *serverClock, sent time.Time, value rueidis.RedisResult, e *store.Entry[T]) (found, known bool, err error) {
 	blob, err := value.AsBytes()
 	if rueidis.IsRedisNil(err) {
-		return e, false, true, nil
+		return false, true, nil
 	}
 	if err != nil {
-		return e, false, true, s.foreign(err)
+		return false, true, s.foreign(err)
 	}
 	var expires store.Time
 	if len(blob) >= headerSize && kindOf(blob) == kindValue {
 		switch end := beUint32(blob[offEnd:]); end {
 		case 0:
-			return e, false, false, nil
+			return false, false, nil
 		case endNone:
 		default:
 			left := int64(end)*1000 + int64(beUint16(blob[offEndMs:])) - clock.at(sent)
 			if left <= 0 {
-				return e, false, true, nil
+				return false, true, nil
 			}
 			expires = store.At(sent) + store.Time(left)
 		}
 	}
-	e, found = s.decode(full, blob, expires)
-	return e, found, true, nil
+	return s.decode(full, blob, expires, e), true, nil
 }
 
 // getPair asks for the life first: if the key is replaced between the two
 // commands, the push of the change comes before the value, and whoever keeps
 // copies knows that this one is in doubt.
-func (s *Store[T]) getPair(ctx context.Context, l *links, full string) (e store.Entry[T], found bool, err error) {
+func (s *Store[T]) getPair(ctx context.Context, l *links, full string, e *store.Entry[T]) (found bool, err error) {
 	sent := store.Now()
 	b := l.t.B()
 	r := l.t.DoMulti(ctx, b.Pttl().Key(full).Build(), b.Get().Key(full).Build())
-	return s.answer(full, sent, r[0], r[1])
+	return s.answer(full, sent, r[0], r[1], e)
 }
 
 // answer makes an entry of the replies to PTTL and GET.
-func (s *Store[T]) answer(full string, sent store.Time, life, value rueidis.RedisResult) (e store.Entry[T], found bool, err error) {
+func (s *Store[T]) answer(full string, sent store.Time, life, value rueidis.RedisResult, e *store.Entry[T]) (found bool, err error) {
 	pttl, err := life.AsInt64()
 	if err != nil {
-		return e, false, err
+		return false, err
 	}
 	blob, err := value.AsBytes()
 	if rueidis.IsRedisNil(err) || err == nil && pttl == -2 { // it came or went in between
-		return e, false, nil
+		return false, nil
 	}
 	if err != nil {
-		return e, false, s.foreign(err)
+		return false, s.foreign(err)
 	}
 	var expires store.Time
 	if pttl >= 0 {
 		expires = sent + store.Time(pttl)
 	}
-	e, found = s.decode(full, blob, expires)
-	return e, found, nil
+	return s.decode(full, blob, expires, e), nil
 }
 
 // foreign counts what is no string, and therefore no record, as corrupt, like
@@ -278,13 +279,13 @@ func (s *Store[T]) foreign(err error) error {
 }
 
 // decode makes an entry of a record, or finds that there is none.
-func (s *Store[T]) decode(full string, blob []byte, expires store.Time) (e store.Entry[T], found bool) {
+func (s *Store[T]) decode(full string, blob []byte, expires store.Time, e *store.Entry[T]) (found bool) {
 	switch kindOf(blob) {
 	case kindNone, kindCounter:
-		return e, false
+		return false
 	case kindCorrupt:
 		s.stats.corrupt.Add(1)
-		return e, false
+		return false
 	}
 	var r record
 	err := parseRecord(blob, &r)
@@ -297,23 +298,22 @@ func (s *Store[T]) decode(full string, blob []byte, expires store.Time) (e store
 	}
 	if err != nil {
 		s.stats.corrupt.Add(1)
-		return store.Entry[T]{}, false
+		return false
+	}
+	if expires != 0 {
+		if r.capped {
+			expires, r.keepMs = expires-store.Time(r.keepMs), 0
+		}
+		now := store.Now()
+		if expires <= now {
+			return false
+		}
+		l := life{ms: int64(expires - now), keepMs: r.keepMs, endless: r.endless}
+		e.ExpiresAt, e.StaleAt = l.times(now)
 	}
 	e.Absent, e.Version, e.Tags, e.LoadedAt, e.Size = r.absent, r.id, r.tags, r.loadedAt, len(r.payload)
 	e.Stamp, e.Revision = r.stamp, r.version
-	if expires == 0 {
-		return e, true
-	}
-	if r.capped {
-		expires, r.keepMs = expires-store.Time(r.keepMs), 0
-	}
-	now := store.Now()
-	if expires <= now {
-		return store.Entry[T]{}, false
-	}
-	l := life{ms: int64(expires - now), keepMs: r.keepMs, endless: r.endless}
-	e.ExpiresAt, e.StaleAt = l.times(now)
-	return e, true
+	return true
 }
 
 // blobs are buffers to encode in.
