@@ -1,0 +1,47 @@
+package benchmarks_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+// BenchmarkL1HitFences reads hot keys from memory without an L2 and with one that
+// tells of changes and whose heart beats: the difference is what coherence costs a
+// hit.
+func BenchmarkL1HitFences(b *testing.B) {
+	for _, c := range fences(b) {
+		b.Run("impl="+c.name+"/mode=serial", func(b *testing.B) { benchSerial(b, c) })
+		b.Run("impl="+c.name+"/mode=parallel", func(b *testing.B) { benchParallel(b, c) })
+	}
+}
+
+func fences(t testing.TB) []contender {
+	t.Helper()
+	remote := redisstore.New(dial(t), &redisstore.Options[listing]{Prefix: prefix()})
+	return []contender{
+		{"alone", localHit(t, openLayered(t, openL1[listing](t, strata.Otter), nil))},
+		{"fenced", localHit(t, openLayered(t, openL1[listing](t, strata.Otter), store.Store[listing](remote)))},
+	}
+}
+
+// localHit loads the hot keys and returns what finds them in L1.
+func localHit(t testing.TB, s *layered.Store[listing]) func(int) error {
+	t.Helper()
+	for i, name := range names {
+		_, err := s.GetOrLoad(ctx, name, func(context.Context, string) (store.Entry[listing], error) {
+			return store.Entry[listing]{Value: newListing(i)}, nil
+		})
+		fill(t, err)
+	}
+	return func(i int) error {
+		if e, ok := s.Local(ctx, names[i]); !ok || e.Value.ID != int64(i) {
+			return errWrong
+		}
+		return nil
+	}
+}
