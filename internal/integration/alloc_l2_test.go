@@ -1,0 +1,58 @@
+//go:build !race
+
+package integration_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+// A hit in L2 allocates what GET of rueidis and the decoding do, and then the Redis
+// key; who may share it with others, what they share.
+func TestAlloc_hitInL2(t *testing.T) {
+	ctx := context.Background() // one that may end takes a deadline of its own
+	server := redistest.Start(t, nil)
+	remote := redisstore.New(dial(t, server.Addr()), &redisstore.Options[[]byte]{Prefix: "p:", Codec: codec.Bytes()})
+	s := tiers(t, nil, store.Store[[]byte](remote), nil) // hears: a hit is one GET
+	e := store.Entry[[]byte]{Value: make([]byte, 500), ExpiresAt: store.In(time.Hour)}
+	if err := s.Set(ctx, "k", e); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}, PipelineMultiplex: -1, DisableCache: true, AlwaysPipelining: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	m := codec.Bytes()
+	base := testing.AllocsPerRun(500, func() {
+		blob, _ := raw.Do(ctx, raw.B().Get().Key("p:k").Build()).AsBytes()
+		m.Decode(blob)
+	})
+	for _, c := range []struct {
+		name string
+		more float64
+		do   func() (store.Entry[[]byte], error)
+	}{
+		{"redisstore Get", 1, func() (store.Entry[[]byte], error) { return remote.Get(ctx, "k") }},
+		{"layered Get", 1, func() (store.Entry[[]byte], error) { return s.Get(ctx, "k") }},
+		{"layered GetOrLoad", 3, func() (store.Entry[[]byte], error) { return s.GetOrLoad(ctx, "k", nil) }},
+	} {
+		n := testing.AllocsPerRun(500, func() {
+			if _, err := c.do(); err != nil {
+				t.Error(err)
+			}
+		})
+		t.Logf("%s allocates %v times, GET %v", c.name, n, base)
+		if n > base+c.more {
+			t.Errorf("%s allocates %v times, GET and the decoding %v; want at most %v more", c.name, n, base, c.more)
+		}
+	}
+}
