@@ -18,7 +18,7 @@ export GOWORK := off
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help test test-race test-alloc model mutants check lint format-check vet staticcheck arch tidy-check \
-	format bench bench-ratios bench-hits bench-compile fuzz soak cover cover-html quickstart clean need-go need-redis need-cc
+	format bench bench-ratios bench-results bench-hits bench-compile fuzz soak cover cover-html quickstart clean need-go need-redis need-cc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -75,13 +75,22 @@ format: need-go ## gofmt every file
 
 # ---- measuring ---------------------------------------------------------------
 
+# What the figures belong to.
+BENCHHEAD = echo "\# $$(git describe --always --dirty 2>/dev/null), $$(go env GOVERSION), $$(redis-server --version | cut -d ' ' -f 3), $$(uname -sr), $$(date -u +%F)"
+
 bench: need-go need-redis ## run the benchmarks: BENCH=pattern COUNT=6 BENCHTIME=300ms BENCHPKG=./benchmarks/...
-	@echo "# $$(git describe --always --dirty 2>/dev/null), $$(go env GOVERSION), $$(redis-server --version | cut -d ' ' -f 3), $$(uname -sr), $$(date -u +%F)"
+	@$(BENCHHEAD)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) -timeout 2h $(BENCHPKG)
 	@echo "to compare:  make bench > old.txt;  make bench > new.txt;  go run golang.org/x/perf/cmd/benchstat@latest old.txt new.txt" >&2
 
 bench-ratios: need-go need-redis ## compare with the bare libraries, in turns; goals and whether they are met
 	@go test ./benchmarks -run TestRatios -v -timeout 30m -args -measure $(RATIOFLAGS)
+
+bench-results: need-go need-redis ## write the tables of docs/benchmarks.md to benchmarks/results/<today>-ratios.txt
+	@file=benchmarks/results/$$(date -u +%F)-ratios.txt; { $(BENCHHEAD); echo "# make bench-results"; } >$$file && \
+	go test ./benchmarks -run TestRatios -v -timeout 1h -args -measure $(RATIOFLAGS) >>$$file && \
+	go test ./internal/integration -run 'TestCost|TestStampede_fourProcesses' -v -count=1 >>$$file && \
+	sed -i -E '/^(=== |--- |PASS|ok|$$)/d' $$file && cat $$file
 
 bench-hits: need-go need-redis ## hit ratios of both engines on four traces
 	@go test ./benchmarks -run TestHitRatio -v -timeout 30m -args -measure

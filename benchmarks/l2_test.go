@@ -50,12 +50,14 @@ func benchL2Hit[V any](b *testing.B, decoding string, of func(int) V, id func(V)
 // l2Impls returns contenders whose hot keys are in Redis. Between the baseline
 // and our store are some that tell what its parts cost or gain: a connection whose
 // reads the server tracks; one that batches as well, as ours does; and PTTL beside
-// the GET, which a hit took when records did not tell their end.
+// the GET, which a hit takes where nobody listens to the pulse that tells the time of
+// the server, as for impl=redisstore-alone. impl=layered listens for impl=redisstore.
 func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender {
 	t.Helper()
 	at := prefix()
 	remote := redisstore.New(dial(t), &redisstore.Options[V]{Prefix: at})
 	full, head := fillRemote(t, remote, at, of)
+	alone := redisstore.New(dial(t), &redisstore.Options[V]{Prefix: at})
 	bare := openLayered(t, nil, remote)
 	cache := openCacheOn[string, V](t, &strata.Config{RedisURL: server(t).URL(), Memory: -1, Prefix: prefix()}, nil)
 	for i, name := range names {
@@ -86,6 +88,10 @@ func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender 
 				return err
 			}
 			return decode(i, r[1])
+		}},
+		{"redisstore-alone", func(i int) error {
+			e, err := alone.Get(ctx, names[i])
+			return check(e.Value, err, i, id)
 		}},
 		{"redisstore", func(i int) error {
 			e, err := remote.Get(ctx, names[i])
