@@ -15,6 +15,17 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
+// allocs returns how often f allocates, on average: what goes on beside it, or lies in
+// a pool, makes it a little more or less.
+func allocs(f func()) float64 {
+	const runs = 500
+	return testing.AllocsPerRun(1, func() {
+		for range runs {
+			f()
+		}
+	}) / runs
+}
+
 // A hit in L2 allocates what GET of rueidis and the decoding do, and then the Redis
 // key; who may share it with others, what they share.
 func TestAlloc_hitInL2(t *testing.T) {
@@ -32,7 +43,7 @@ func TestAlloc_hitInL2(t *testing.T) {
 	}
 	defer raw.Close()
 	m := codec.Bytes()
-	base := testing.AllocsPerRun(500, func() {
+	base := allocs(func() {
 		blob, _ := raw.Do(ctx, raw.B().Get().Key("p:k").Build()).AsBytes()
 		m.Decode(blob)
 	})
@@ -45,13 +56,13 @@ func TestAlloc_hitInL2(t *testing.T) {
 		{"layered Get", 1, func() (store.Entry[[]byte], error) { return s.Get(ctx, "k") }},
 		{"layered GetOrLoad", 3, func() (store.Entry[[]byte], error) { return s.GetOrLoad(ctx, "k", nil) }},
 	} {
-		n := testing.AllocsPerRun(500, func() {
+		n := allocs(func() {
 			if _, err := c.do(); err != nil {
 				t.Error(err)
 			}
 		})
 		t.Logf("%s allocates %v times, GET %v", c.name, n, base)
-		if n > base+c.more {
+		if n > base+c.more+0.5 {
 			t.Errorf("%s allocates %v times, GET and the decoding %v; want at most %v more", c.name, n, base, c.more)
 		}
 	}
