@@ -115,7 +115,7 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 		s.count.l2Errors.Add(1)
 		return Found[T]{}, err
 	}
-	f.Stale = f.Entry.Stale(store.Now())
+	f.Stale = s.clock.Passed(f.StaleAt)
 	switch {
 	case f.Stale:
 		s.count.misses.Add(1)

@@ -31,7 +31,7 @@ func (s *Store[T]) getClientSide(ctx context.Context, l *links, full string, e *
 	if expires < 0 || expires.Until() > noExpiry {
 		expires = 0
 	}
-	return s.decode(full, blob, expires, e), nil
+	return s.decode(full, blob, expires, store.Now(), e), nil
 }
 
 // settle returns when T has handled the pushes of writes on W to keys that have

@@ -33,10 +33,15 @@ type shared struct {
 // begin returns a context that is done when ctx is, or when the timeout is over.
 // cancel must be called after the operation.
 func (d *deadlines) begin(ctx context.Context) (call context.Context, cancel context.CancelFunc) {
+	return d.beginAt(ctx, time.Now())
+}
+
+// beginAt is begin for who knows the time.
+func (d *deadlines) beginAt(ctx context.Context, now time.Time) (call context.Context, cancel context.CancelFunc) {
 	if ctx.Done() == nil {
-		return d.slots[rand.IntN(len(d.slots))].share(time.Now(), d.timeout), nothing
+		return d.slots[rand.IntN(len(d.slots))].share(now, d.timeout), nothing
 	}
-	if at, ok := ctx.Deadline(); ok && time.Until(at) <= d.timeout {
+	if at, ok := ctx.Deadline(); ok && at.Sub(now) <= d.timeout {
 		return ctx, nothing
 	}
 	return context.WithTimeout(ctx, d.timeout)

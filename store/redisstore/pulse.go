@@ -54,8 +54,8 @@ type serverClock struct {
 	ms   int64     // the answer, in ms since the epoch
 }
 
-// at returns the time of the server at t, which must be after the answer came. It
-// is never behind, so that what ends by it never ends late: two parts were rounded down.
+// at returns the time of the server at t. It is never behind, so that what ends by it
+// never ends late: two parts were rounded down.
 func (c *serverClock) at(t time.Time) int64 { return c.ms + 2 + t.Sub(c.sent).Milliseconds() }
 
 // An ear is one call of Hear.

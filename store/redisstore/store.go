@@ -174,7 +174,8 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 // costs. If it finds an entry that is not current, it leaves that there and returns
 // false.
 func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (found bool, err error) {
-	call, cancel := s.deadlines.begin(ctx)
+	now := time.Now() // read once: it costs as much as the rest of begin
+	call, cancel := s.deadlines.beginAt(ctx, now)
 	defer cancel()
 	for try := 1; ; try++ {
 		l, err := s.heard(call)
@@ -184,7 +185,7 @@ func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (fou
 		if s.clientSide {
 			found, err = s.getClientSide(call, l, full, e)
 		} else {
-			found, err = s.getRemote(call, l, full, e)
+			found, err = s.getRemote(call, l, full, now, e)
 		}
 		if found {
 			found, err = s.current(call, l, e.Tags, e.Stamp)
@@ -192,18 +193,18 @@ func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (fou
 		if try == maxTries || !isBroken(call, err) {
 			return found, err
 		}
-		*e = store.Entry[T]{}
+		*e, now = store.Entry[T]{}, time.Now()
 	}
 }
 
 // getRemote sends GET alone where the record tells its end and the clock of the
-// server is known, which is half of the work for both sides.
-func (s *Store[T]) getRemote(ctx context.Context, l *links, full string, e *store.Entry[T]) (found bool, err error) {
+// server is known, which is half of the work for both sides. sent is the time, or a
+// little earlier.
+func (s *Store[T]) getRemote(ctx context.Context, l *links, full string, sent time.Time, e *store.Entry[T]) (found bool, err error) {
 	clock := s.client.pulse.clock.Load()
 	if clock == nil {
 		return s.getPair(ctx, l, full, e)
 	}
-	sent := time.Now()
 	found, known, err := s.answerAt(full, clock, sent, l.t.Do(ctx, l.t.B().Get().Key(full).Build()), e)
 	if !known {
 		return s.getPair(ctx, l, full, e)
@@ -235,7 +236,7 @@ func (s *Store[T]) answerAt(full string, clock *serverClock, sent time.Time, val
 			expires = store.At(sent) + store.Time(left)
 		}
 	}
-	return s.decode(full, blob, expires, e), true, nil
+	return s.decode(full, blob, expires, store.At(sent), e), true, nil
 }
 
 // getPair asks for the life first: if the key is replaced between the two
@@ -265,7 +266,7 @@ func (s *Store[T]) answer(full string, sent store.Time, life, value rueidis.Redi
 	if pttl >= 0 {
 		expires = sent + store.Time(pttl)
 	}
-	return s.decode(full, blob, expires, e), nil
+	return s.decode(full, blob, expires, sent, e), nil
 }
 
 // foreign counts what is no string, and therefore no record, as corrupt, like
@@ -278,8 +279,9 @@ func (s *Store[T]) foreign(err error) error {
 	return err
 }
 
-// decode makes an entry of a record, or finds that there is none.
-func (s *Store[T]) decode(full string, blob []byte, expires store.Time, e *store.Entry[T]) (found bool) {
+// decode makes an entry of a record that was asked for at sent, or finds that there
+// is none.
+func (s *Store[T]) decode(full string, blob []byte, expires, sent store.Time, e *store.Entry[T]) (found bool) {
 	switch kindOf(blob) {
 	case kindNone, kindCounter:
 		return false
@@ -304,7 +306,10 @@ func (s *Store[T]) decode(full string, blob []byte, expires store.Time, e *store
 		if r.capped {
 			expires, r.keepMs = expires-store.Time(r.keepMs), 0
 		}
-		now := store.Now()
+		now := sent
+		if expires-sent <= store.Time(2*s.deadlines.timeout.Milliseconds()) { // it may have ended since
+			now = store.Now()
+		}
 		if expires <= now {
 			return false
 		}
