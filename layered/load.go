@@ -16,13 +16,11 @@ type call[T any] = flight.Call[Found[T]]
 func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T], strict bool) {
 	var old Found[T]
 	var l2err error
-	if !c.Here(func() (f Found[T], err error, all bool) {
-		old, l2err = s.behind(ctx, c.Key(), strict)
-		if ended(l2err) || load != nil && !old.fresh() {
-			return f, nil, false
+	if !c.Here(func() (f Found[T], all bool, err error) {
+		if old, l2err = s.behind(ctx, c.Key(), strict); ended(l2err) {
+			return f, false, nil
 		}
-		f, err = withoutLoader(old, l2err)
-		return f, err, true
+		return answer(old, l2err, load)
 	}) {
 		go s.leadOn(c, load, strict, old, l2err)
 	}
@@ -34,14 +32,23 @@ func (s *Store[T]) leadOn(c *call[T], load Loader[T], strict bool, old Found[T],
 		if ended(l2err) { // for the leader, not for those who have joined
 			old, l2err = s.behind(c.Values(), c.Key(), strict) // L2 bounds its operations itself
 		}
-		switch {
-		case load == nil || old.fresh():
-			return withoutLoader(old, l2err)
-		case s.leaser != nil && l2err == nil:
+		if f, all, err := answer(old, l2err, load); all {
+			return f, err
+		}
+		if s.leaser != nil && l2err == nil {
 			return s.leadLeased(ctx, c, load, old)
 		}
 		return s.leadAlone(ctx, c, load, old, l2err)
 	})
+}
+
+// answer answers with what was found behind L1, if that is all there is to do.
+func answer[T any](old Found[T], l2err error, load Loader[T]) (f Found[T], all bool, err error) {
+	if load != nil && !old.fresh() {
+		return f, false, nil
+	}
+	f, err = withoutLoader(old, l2err)
+	return f, true, err
 }
 
 // ended reports whether err says that the context of whoever asked has ended.

@@ -141,10 +141,10 @@ func (c *Call[T]) Run(fn func(context.Context, *Call[T]) (T, error)) {
 // Here does work on the goroutine of the caller who leads, which is cheaper than
 // one of its own by more than a hit in L2 may cost. If fn says that this was all, or
 // does not return, it finishes the call. Else somebody has to call Run.
-func (c *Call[T]) Here(fn func() (value T, err error, all bool)) (finished bool) {
+func (c *Call[T]) Here(fn func() (value T, all bool, err error)) (finished bool) {
 	finished = true // stands if fn panics
 	Protect(func() (value T, err error) {
-		value, err, finished = fn()
+		value, finished, err = fn()
 		return value, err
 	}, func(value T, err error) {
 		if finished {

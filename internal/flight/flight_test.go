@@ -182,15 +182,15 @@ func TestDo_panicAndGoexitAreErrorsForAll(t *testing.T) {
 func TestCall_Here(t *testing.T) {
 	cause := errors.New("cause")
 	for name, tc := range map[string]struct {
-		fn       func() (int, error, bool)
+		fn       func() (int, bool, error)
 		finished bool
 		value    int
 		err      error
 	}{
-		"all":     {func() (int, error, bool) { return 1, nil, true }, true, 1, nil},
-		"an end":  {func() (int, error, bool) { return 0, cause, true }, true, 0, cause},
-		"not all": {func() (int, error, bool) { return 1, cause, false }, false, 2, nil},
-		"panic":   {func() (int, error, bool) { panic(cause) }, true, 0, cause},
+		"all":     {func() (int, bool, error) { return 1, true, nil }, true, 1, nil},
+		"an end":  {func() (int, bool, error) { return 0, true, cause }, true, 0, cause},
+		"not all": {func() (int, bool, error) { return 1, false, cause }, false, 2, nil},
+		"panic":   {func() (int, bool, error) { panic(cause) }, true, 0, cause},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var g flight.Group[int]
