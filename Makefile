@@ -90,7 +90,7 @@ bench-results: need-go need-redis ## write the tables of docs/benchmarks.md to b
 	@file=benchmarks/results/$$(date -u +%F)-ratios.txt; { $(BENCHHEAD); echo "# make bench-results"; } >$$file && \
 	go test ./benchmarks -run TestRatios -v -timeout 1h -args -measure $(RATIOFLAGS) >>$$file && \
 	go test ./internal/integration -run 'TestCost|TestStampede_fourProcesses' -v -count=1 >>$$file && \
-	sed -i -E '/^(=== |--- |PASS|ok|$$)/d' $$file && cat $$file
+	sed -i -E '/^(=== |--- |PASS|ok|$$)/d; s/ +$$//' $$file && cat $$file
 
 bench-hits: need-go need-redis ## hit ratios of both engines on four traces
 	@go test ./benchmarks -run TestHitRatio -v -timeout 30m -args -measure
