@@ -68,6 +68,12 @@ func (c *Config) normalize() error {
 	if c.Redis == nil && c.RedisURL == "" && c.RedisPassword != "" {
 		errs = append(errs, errors.New("Config has a RedisPassword but no RedisURL"))
 	}
+	if c.WaitReplicas < 0 {
+		errs = append(errs, fmt.Errorf("Config waits for %d replicas", c.WaitReplicas))
+	}
+	if c.WaitReplicas > 0 && c.RedisURL == "" {
+		errs = append(errs, errors.New("Config has WaitReplicas but no RedisURL: of a client of one's own its Dialer has to say it"))
+	}
 	if c.Engine != Otter && c.Engine != Ristretto {
 		errs = append(errs, fmt.Errorf("Config has an unknown %v", c.Engine))
 	}
@@ -102,7 +108,7 @@ func (b *Backend) openRedis(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional, MaxUnheard: max(b.cfg.MaxUnheard, 0)}
+	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional, MaxUnheard: max(b.cfg.MaxUnheard, 0), WaitReplicas: b.cfg.WaitReplicas}
 	if b.cfg.Broadcast {
 		dialer.Broadcast = []string{b.cfg.Prefix}
 	}

@@ -73,6 +73,12 @@ type Config struct {
 	// reached is not kept, and for the rest it is 2 seconds.
 	MaxUnheard time.Duration
 
+	// WaitReplicas is how many replicas of Redis must have confirmed a change before
+	// Set, Delete and their kin return. If fewer have, the error is
+	// store.ErrReplicas: the change was made, but a failover may undo it. Not
+	// together with Redis, whose Dialer says it. 0: none.
+	WaitReplicas int
+
 	// Observer is told of every exchange with Redis and every load.
 	// nil: nobody.
 	Observer store.Observer
@@ -93,6 +99,7 @@ const (
 //	STRATA_MEMORY          Memory: bytes, or with a unit as in "64MiB", "1GB"; "off" for no L1
 //	STRATA_ENGINE          Engine: "otter" or "ristretto"
 //	STRATA_MAX_UNHEARD     MaxUnheard: a duration as in "2s"; "off" for nothing
+//	STRATA_WAIT_REPLICAS   WaitReplicas: a number
 //
 // What is not set, or empty, is left zero. The error names every variable that
 // cannot be understood.
@@ -139,6 +146,12 @@ func FromEnv() (*Config, error) {
 		}
 		if c.MaxUnheard, err = time.ParseDuration(v); err != nil || c.MaxUnheard <= 0 {
 			err = errors.New(`want a duration like "2s", or "off"`)
+		}
+		return err
+	})
+	read("STRATA_WAIT_REPLICAS", func(v string) (err error) {
+		if c.WaitReplicas, err = strconv.Atoi(v); err != nil || c.WaitReplicas < 0 {
+			err = errors.New(`want a number like "1"`)
 		}
 		return err
 	})

@@ -15,6 +15,7 @@ func TestFromEnv(t *testing.T) {
 	for name, v := range map[string]string{
 		"REDIS_URL": "redis://localhost:6379", "REDIS_PASSWORD": "secret", "STRATA_REDIS_OPTIONAL": "true",
 		"STRATA_PREFIX": "shop:", "STRATA_TRACKING": "broadcast", "STRATA_MEMORY": "64MiB", "STRATA_ENGINE": "Ristretto", "STRATA_MAX_UNHEARD": "500ms",
+		"STRATA_WAIT_REPLICAS": "2",
 	} {
 		t.Setenv(name, v)
 	}
@@ -22,6 +23,7 @@ func TestFromEnv(t *testing.T) {
 	want := strata.Config{
 		RedisURL: "redis://localhost:6379", RedisPassword: "secret", RedisOptional: true,
 		Prefix: "shop:", Broadcast: true, Memory: 64 << 20, Engine: strata.Ristretto, MaxUnheard: 500 * time.Millisecond,
+		WaitReplicas: 2,
 	}
 	if err != nil || *c != want {
 		t.Errorf("FromEnv = %+v, %v, want %+v", c, err, want)
@@ -56,7 +58,7 @@ func TestFromEnv_values(t *testing.T) {
 func TestFromEnv_namesEveryMistake(t *testing.T) {
 	bad := map[string]string{
 		"STRATA_MEMORY": "lots", "STRATA_ENGINE": "diesel", "STRATA_MAX_UNHEARD": "-1s", "STRATA_REDIS_OPTIONAL": "perhaps",
-		"STRATA_TRACKING": "everything",
+		"STRATA_TRACKING": "everything", "STRATA_WAIT_REPLICAS": "-1",
 	}
 	for name, v := range bad {
 		t.Setenv(name, v)
@@ -83,6 +85,8 @@ func TestOpen_mistakes(t *testing.T) {
 		"several at once": {strata.Config{Engine: 7, RedisPassword: "hush"}, []string{"Engine(7)", "RedisPassword"}},
 		"two Redis":       {strata.Config{Redis: new(redisstore.Client), RedisURL: "redis://x"}, []string{"both"}},
 		"told by whom":    {strata.Config{Redis: new(redisstore.Client), Broadcast: true}, []string{"Broadcast", "Dialer"}},
+		"replicas":        {strata.Config{WaitReplicas: -1}, []string{"-1 replicas"}},
+		"whose replicas":  {strata.Config{Redis: new(redisstore.Client), WaitReplicas: 1}, []string{"WaitReplicas", "Dialer"}},
 		"no URL":          {strata.Config{RedisURL: "localhost:6379"}, []string{"redis://"}},
 		"no URL, secret":  {strata.Config{RedisURL: "redis://u:hush\x7f@x", RedisPassword: "hush"}, []string{"URL"}},
 	} {

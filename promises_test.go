@@ -302,3 +302,33 @@ func TestPromise_tooLarge(t *testing.T) {
 		t.Errorf("Redis has %v, error %v; want none of them", keys, err)
 	}
 }
+
+// A change that too few replicas have confirmed is an error that says so, and is made
+// all the same: nothing is left to be told to Redis.
+func TestPromise_waitReplicas(t *testing.T) {
+	primary := redistest.Start(t, nil)
+	replica := redistest.StartReplica(t, primary)
+	var s counter
+	b := backend(t, &strata.Config{RedisURL: primary.URL(), WaitReplicas: 1})
+	c, err := strata.New(b, "counter", s.Load, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := node(t, primary, &s)
+	read(t, there, 1)
+	if err := c.Delete(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := replica.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	defer replica.Resume()
+	v := s.version.Add(1)
+	if err := c.Delete(t.Context(), 1); !errors.Is(err, store.ErrReplicas) || errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Delete without a replica: %v", err)
+	}
+	redistest.WaitFor(t, "the other process to read the change", func() bool { return read(t, there, 1) == v })
+	if n := c.Stats().Pending; n != 0 {
+		t.Errorf("%d pending", n)
+	}
+}

@@ -23,6 +23,9 @@
 // it is wanted, and what was loaded is kept only if the key did not change since
 // the load began. The others wait for it.
 //
+// If L2 is a [store.Rewinder] that may have lost changes which it had confirmed, those
+// that this process has made lately are made once more, as deletions.
+//
 // Set, Delete, Clear and their kin block the loads of their keys while they run:
 // a load that they overtake answers those who wait for it, but is not kept, and
 // nobody who comes after them joins it.
@@ -63,6 +66,7 @@ type Store[T any] struct {
 	clock   clock.Coarse
 	sampler sampler
 	pending pending
+	journal *journal // nil if L2 does not tell of what it has lost
 	count   counters
 	closed  atomic.Bool
 }
@@ -133,8 +137,12 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		s.stop = append(s.stop, watcher.Watch(s.invalidated))
 	}
 	s.startSampler()
+	if r, ok := l2.(store.Rewinder); ok && opts.JournalFor > 0 {
+		s.journal = newJournal(opts.JournalFor)
+		s.stop = append(s.stop, r.Rewound(s.rewound))
+	}
 	if hearer != nil {
-		s.stop = append(s.stop, hearer.Hear(s.trust.hear))
+		s.stop = append(s.stop, hearer.Hear(s.hear))
 	} else {
 		s.trust.hear(true)
 	}

@@ -103,6 +103,12 @@ func (s *Store[T]) readManyKept(ctx context.Context, ks []string) (found map[str
 		marks[i] = s.mark(key)
 	}
 	found, err = store.GetMany(ctx, s.l2, ks)
+	if _, left := s.splitPending(ks); len(left) > 0 { // see readKept
+		for _, key := range left {
+			delete(found, key)
+		}
+		err = errors.Join(err, errPending)
+	}
 	kept = make(map[string]bool, len(found))
 	for i, key := range ks {
 		if e, ok := found[key]; ok {

@@ -57,6 +57,14 @@ type Options[T any] struct {
 	// reached. nil: the store's own.
 	Tags *Tags
 
+	// JournalFor is how long it is remembered which keys were changed through this
+	// Store. When L2 may have lost confirmed writes, in a failover for instance
+	// (see store.Rewinder), those of that time are deleted from it once more,
+	// and read from the source until that is done. At most 100,000 keys, which
+	// take some 6 MB, are remembered; with more, and after a Clear or a
+	// DeletePattern, L2 is cleared instead. 0: 60 seconds. Negative: nothing is.
+	JournalFor time.Duration
+
 	// SampleEvery is how often, at most, an answer of L1 is compared with what
 	// L2 has, in the background, without moving a value: see Counts.Sampled.
 	// 0: every second. Negative: never.
@@ -92,6 +100,7 @@ func (o *Options[T]) normalize() (errs []error) {
 	o.Lease = orDefault(o.Lease, 3*time.Second)
 	o.RetryAfter = orDefault(o.RetryAfter, 5*time.Second)
 	o.MaxUnheard = orDefault(o.MaxUnheard, 2*time.Second)
+	o.JournalFor = orDefault(o.JournalFor, time.Minute)
 	o.SampleEvery = orDefault(o.SampleEvery, time.Second)
 	if o.Jitter == 0 {
 		o.Jitter = 0.1

@@ -60,6 +60,14 @@ func unheard(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// made reports whether all writes that err is of took effect.
+func made(err error) bool {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(all.Unwrap(), func(err error) bool { return !made(err) })
+	}
+	return err == nil || errors.Is(err, store.ErrReplicas)
+}
+
 // addPending has ks deleted from L2 as soon as that can be done; nil stands for
 // all keys.
 func (s *Store[T]) addPending(ks []string) {
@@ -115,7 +123,7 @@ func (s *Store[T]) retry(quit <-chan struct{}) {
 		keys, all, since := maps.Clone(p.keys), p.all, p.since
 		p.mu.Unlock()
 		p.retried.Add(1)
-		if s.deletePending(ctx, keys, all) != nil {
+		if !made(s.deletePending(ctx, keys, all)) {
 			continue
 		}
 		if p.done(keys, all, since) {
@@ -126,10 +134,16 @@ func (s *Store[T]) retry(quit <-chan struct{}) {
 }
 
 func (s *Store[T]) deletePending(ctx context.Context, keys map[string]time.Time, all bool) error {
+	m := s.journal.moment()
 	if all {
-		return store.Clear(ctx, s.l2)
+		err := store.Clear(ctx, s.l2)
+		s.changedAll(m)
+		return err
 	}
-	return s.l2.Delete(ctx, slices.Collect(maps.Keys(keys))...)
+	ks := slices.Collect(maps.Keys(keys))
+	err := s.l2.Delete(ctx, ks...)
+	s.changed(m, ks)
+	return err
 }
 
 // done takes out what was deleted, and reports whether nothing is left.

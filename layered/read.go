@@ -149,6 +149,9 @@ func (s *Store[T]) readKept(ctx context.Context, key string, strict bool) (Found
 	m := s.mark(key)
 	if e, err := s.view(ctx, key); s.checker != nil && err == nil && e.Epoch != noEpoch && e.Version != 0 && (strict || !s.trusted(e) || !s.current(e)) && !s.outdated(e) {
 		f.Entry, err = s.checker.Recheck(ctx, key, *e)
+		if s.pending.has(key) {
+			return Found[T]{}, errPending
+		}
 		if err == nil {
 			s.count.rechecked.Add(1)
 			f.Tier, f.kept = L2, s.keepL1(key, m, f.Entry)
@@ -162,6 +165,9 @@ func (s *Store[T]) readKept(ctx context.Context, key string, strict bool) (Found
 	}
 	var err error
 	f.Entry, err = s.l2.Get(ctx, key)
+	if s.pending.has(key) { // L2 may have gone back in time before it answered
+		return Found[T]{}, errPending
+	}
 	if err == nil || f.Absent {
 		f.Tier, f.kept = L2, s.keepL1(key, m, f.Entry)
 	}

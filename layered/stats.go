@@ -15,7 +15,7 @@ type counters struct {
 	l1Hits, l1Stale, l2Hits, misses, l2Errors atomic.Uint64
 	loads, loadErrors, shared                 atomic.Uint64
 	staleServed, invalidations, lost, refused atomic.Uint64
-	waits, rechecked                          atomic.Uint64
+	waits, rechecked, replayed                atomic.Uint64
 }
 
 // Counts are what a Store did since it was made.
@@ -38,6 +38,8 @@ type Counts struct {
 	Pending    int           // keys that were changed here and that L2 has not heard of; -1: all
 	PendingFor time.Duration // the oldest of them
 	Retried    uint64        // times that L2 was tried again
+
+	Replayed uint64 // keys, of Options.JournalFor, that L2 may have lost the change of; a Clear counts as one
 
 	Sampled      uint64                       // answers of L1 that were compared with L2
 	SampledStale uint64                       // of which L2 had another
@@ -65,6 +67,7 @@ func (s *Store[T]) Counts() Counts {
 	}
 	c.Pending, c.PendingFor = s.pending.counts()
 	c.Retried = s.pending.retried.Load()
+	c.Replayed = s.count.replayed.Load()
 	c.SampledStale = s.sampler.stale.Load()
 	c.Sampled = s.sampler.current.Load() + c.SampledStale
 	for i := range c.StaleFor {

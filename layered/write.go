@@ -97,9 +97,13 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 		_ = s.dropAll(ctx, ks)
 		return &store.Error{Store: "layered", Op: op, Key: first(ks), Err: err}
 	}
+	m := s.journal.moment()
 	err := f()
-	if s.hasL2 && unheard(err) && op != "expire" {
-		s.addPending(ks)
+	if op != "expire" { // which changes no value
+		s.changed(m, ks)
+		if s.hasL2 && unheard(err) {
+			s.addPending(ks)
+		}
 	}
 	if s.hasL2 && !mutant.NoPostStep.Load() { // in error too: what L2 has now is not known
 		if l1err := s.dropAll(ctx, ks); err == nil {
@@ -187,7 +191,9 @@ func (s *Store[T]) writeAll(ctx context.Context, op string, f func() error) erro
 	if err != nil {
 		err = &store.Error{Store: "layered", Op: op, Err: err}
 	} else {
+		m := s.journal.moment()
 		err = f()
+		s.changedAll(m)
 	}
 	if s.hasL2 && op == "clear" && unheard(err) {
 		s.addPending(nil)

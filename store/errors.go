@@ -23,6 +23,11 @@ var (
 	// but that an older entry under the key may be gone.
 	ErrTooLarge = errors.New("too large")
 
+	// ErrReplicas says that a write was made, but that fewer replicas than wanted
+	// have confirmed it in time: a failover may undo it. There is no point in
+	// making it again at once.
+	ErrReplicas = errors.New("fewer replicas than wanted have confirmed")
+
 	// ErrInvalidKey says that no key can be made of what was given.
 	ErrInvalidKey = errors.New("invalid key")
 

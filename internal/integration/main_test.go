@@ -24,8 +24,11 @@ func TestMain(m *testing.M) {
 		historyMain()
 		return
 	}
-	// rueidis closes what left a cluster five seconds later.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	// rueidis closes what left a cluster five seconds later, and looks at the topology
+	// again within one, whether or not the client was closed.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
 }
 
 // dial connects to addrs with a client that is closed with the test.

@@ -45,6 +45,13 @@ var (
 	// NoPending forgets a write that L2 could not be told of.
 	NoPending atomic.Bool
 
+	// NoReplay leaves undone what L2 has lost that this process had changed.
+	NoReplay atomic.Bool
+
+	// NoMoves has reads answered over a new connection before it is known where
+	// that leads.
+	NoMoves atomic.Bool
+
 	// NoTagCheck makes L1 serve copies whose tags were invalidated.
 	NoTagCheck atomic.Bool
 
@@ -61,6 +68,7 @@ var Switches = map[string]*atomic.Bool{
 	"NoGuard": &NoGuard, "NoEpoch": &NoEpoch, "NoDial": &NoDial, "NoPulse": &NoPulse, "LatePulse": &LatePulse,
 	"NoToken": &NoToken, "OneToken": &OneToken, "OldJoin": &OldJoin, "LateJoin": &LateJoin,
 	"OneLink": &OneLink, "NoPostStep": &NoPostStep, "NoPending": &NoPending,
+	"NoReplay": &NoReplay, "NoMoves": &NoMoves,
 	"NoTagCheck": &NoTagCheck, "LateStamp": &LateStamp, "OldTag": &OldTag,
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -12,7 +13,8 @@ const slots = 16384
 
 // A Cluster is a set of primaries that share the hash slots evenly, in order.
 type Cluster struct {
-	Nodes []*Server
+	Nodes    []*Server
+	Replicas []*Server // of the node of the same index; or none
 }
 
 // StartCluster starts a cluster of primaries that ends with the test.
@@ -25,6 +27,66 @@ func StartCluster(t testing.TB, primaries int) *Cluster {
 	t.Cleanup(func() { finish(t, c.Nodes...) })
 	return c
 }
+
+// StartReplicatedCluster is StartCluster where each primary has a replica.
+func StartReplicatedCluster(t testing.TB, primaries int) *Cluster {
+	t.Helper()
+	c := StartCluster(t, primaries)
+	c.AddReplicas(t)
+	return c
+}
+
+// AddReplicas gives each primary a replica that ends with the test. It returns when
+// all nodes know them.
+func (c *Cluster) AddReplicas(t testing.TB) {
+	t.Helper()
+	t.Cleanup(func() { finish(t, c.Replicas...) })
+	if err := c.addReplicas(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *Cluster) addReplicas() error {
+	for range c.Nodes {
+		s, err := New(&Options{Config: clusterConfig})
+		if err != nil {
+			return err
+		}
+		c.Replicas = append(c.Replicas, s)
+		if _, err := s.Do("CLUSTER", "MEET", "127.0.0.1", c.Nodes[0].Port()); err != nil {
+			return err
+		}
+	}
+	all := slices.Concat(c.Nodes, c.Replicas)
+	err := waitFor("the replicas to join", func() bool {
+		return !slices.ContainsFunc(all, func(s *Server) bool { return !s.clusterOK(len(all)) })
+	})
+	if err != nil {
+		return err
+	}
+	for i, s := range c.Replicas {
+		id, err := c.Nodes[i].Do("CLUSTER", "MYID")
+		if err != nil {
+			return err
+		}
+		if _, err := s.Do("CLUSTER", "REPLICATE", id); err != nil {
+			return err
+		}
+		if err := s.waitFollowing(c.Nodes[i]); err != nil {
+			return err
+		}
+	}
+	return waitFor("every node to know the replicas", func() bool {
+		return !slices.ContainsFunc(all, func(s *Server) bool {
+			nodes, err := s.Do("CLUSTER", "NODES")
+			text, _ := nodes.(string)
+			return err != nil || strings.Count(text, "slave") != len(c.Replicas)
+		})
+	})
+}
+
+// clusterConfig makes a server a node of a cluster.
+var clusterConfig = []string{"cluster-enabled yes", "cluster-node-timeout 5000"}
 
 // NewCluster starts a cluster and returns when every node finds it complete. The
 // caller closes it.
@@ -39,7 +101,7 @@ func NewCluster(primaries int) (*Cluster, error) {
 
 func (c *Cluster) build(n int) error {
 	for i := range n {
-		s, err := New(&Options{Config: []string{"cluster-enabled yes", "cluster-node-timeout 5000"}})
+		s, err := New(&Options{Config: clusterConfig})
 		if err != nil {
 			return err
 		}
@@ -110,7 +172,7 @@ func (c *Cluster) Do(command string, key string, args ...any) (any, error) {
 
 // Close kills all nodes.
 func (c *Cluster) Close() {
-	for _, s := range c.Nodes {
+	for _, s := range slices.Concat(c.Replicas, c.Nodes) {
 		s.Close()
 	}
 }

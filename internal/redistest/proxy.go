@@ -11,7 +11,6 @@ import (
 // A Proxy is a TCP proxy whose network can be made to fail. Its methods may be
 // called concurrently.
 type Proxy struct {
-	target   string
 	listener net.Listener
 	wg       sync.WaitGroup
 	closed   chan struct{}
@@ -21,6 +20,7 @@ type Proxy struct {
 	accepted atomic.Int64
 
 	mu      sync.Mutex
+	target  string
 	links   map[*link]struct{}
 	up      chan struct{} // requests pass when it is closed
 	down    chan struct{} // replies pass when it is closed
@@ -68,6 +68,14 @@ func (p *Proxy) Cut() {
 	for l := range p.links {
 		l.close()
 	}
+}
+
+// Redirect makes new connections go to another address, as a virtual address does
+// that moves to another server. Those that are open stay.
+func (p *Proxy) Redirect(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = addr
 }
 
 // Refuse makes the proxy reset new connections at once, until it is called with
@@ -146,9 +154,9 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(client net.Conn) {
 	l := &link{client: client, cut: make(chan struct{})}
 	p.mu.Lock()
-	refuses := p.refuses
+	refuses, target := p.refuses, p.target
 	p.mu.Unlock()
-	server, err := net.DialTimeout("tcp", p.target, doTimeout)
+	server, err := net.DialTimeout("tcp", target, doTimeout)
 	if err != nil || refuses {
 		if server != nil {
 			server.Close()

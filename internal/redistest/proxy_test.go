@@ -89,3 +89,20 @@ func TestProxy(t *testing.T) {
 		t.Fatalf("answer after %v, want at least %v", time.Since(start), 2*short)
 	}
 }
+
+func TestProxy_Redirect(t *testing.T) {
+	a, b := redistest.Start(t, nil), redistest.Start(t, nil)
+	p := redistest.StartProxy(t, a.Addr())
+	nc := dial(t, p.Addr())
+	if !ask(t, nc, long) {
+		t.Fatal("no answer through the proxy")
+	}
+	p.Redirect(b.Addr())
+	if !ask(t, nc, long) {
+		t.Error("an open connection was cut")
+	}
+	a.Kill()
+	if !ask(t, dial(t, p.Addr()), long) {
+		t.Error("a new connection does not lead to the other server")
+	}
+}

@@ -40,17 +40,10 @@ func NewSentinel() (*SentinelSet, error) {
 }
 
 func (s *SentinelSet) build() (err error) {
-	if s.Primary, err = New(&Options{Config: []string{"repl-diskless-sync-delay 0"}}); err != nil {
+	if s.Primary, err = New(nil); err != nil {
 		return err
 	}
-	if s.Replica, err = New(&Options{Config: []string{fmt.Sprintf("replicaof 127.0.0.1 %d", s.Primary.Port())}}); err != nil {
-		return err
-	}
-	err = waitFor("the replica to follow", func() bool {
-		info, err := s.Replica.Info("replication")
-		return err == nil && info["master_link_status"] == "up"
-	})
-	if err != nil {
+	if s.Replica, err = NewReplica(s.Primary); err != nil {
 		return err
 	}
 	conf := []string{

@@ -78,7 +78,7 @@ func (s *Server) prepare(o *Options) (err error) {
 	if s.port, err = freePort(); err != nil {
 		return err
 	}
-	lines := []string{"bind 127.0.0.1", "daemonize no", `save ""`, "appendonly no", "dir " + s.dir}
+	lines := []string{"bind 127.0.0.1", "daemonize no", `save ""`, "appendonly no", "repl-diskless-sync-delay 0", "dir " + s.dir}
 	if o.TLS {
 		files, conf, err := makeCertificates(s.dir)
 		if err != nil {

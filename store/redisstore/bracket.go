@@ -127,9 +127,10 @@ func (s *Store[T]) runChunk(ctx context.Context, calls []scriptCall, full []stri
 	}
 	for try := 1; ; try++ {
 		broken := false
-		for i, r := range runMany(call, l.w, calls) {
-			failed[i] = r.Error()
-			broken = broken || isBroken(call, failed[i])
+		for i, o := range s.client.write(call, l, calls) {
+			err := o.reply.Error()
+			failed[i] = firstOf(err, o.short)
+			broken = broken || isBroken(call, err)
 		}
 		if try == maxTries || !broken {
 			break

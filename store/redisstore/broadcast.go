@@ -80,7 +80,7 @@ func (c *Client) turn(ctx context.Context) error {
 	}
 	call, cancel := c.deadlines.begin(ctx)
 	defer cancel()
-	_, err := c.pulse.ask(call)
+	_, err := c.pulse.ask(call, false)
 	return err
 }
 

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lokroom/strata/store"
@@ -21,8 +22,8 @@ func (s *Store[T]) Clear(ctx context.Context) error {
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "clear"})
 	err := s.tags.raise(ctx, 0, s.tags.clearedKey(s.prefix))
 	s.cleared.drop()
-	if err == nil {
-		err = s.client.unheard(ctx)
+	if err == nil || errors.Is(err, store.ErrReplicas) {
+		err = firstOf(s.client.unheard(ctx), err)
 	}
 	if err != nil {
 		err = s.fail(ctx, "clear", "", err)

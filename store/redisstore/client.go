@@ -25,6 +25,7 @@ type Client struct {
 	tracked   tracked
 	pulse     pulse
 	tags      allTags
+	commits   *committer // nil: replicas are not waited for
 
 	// clientSide is set once there is a view that reads from the cache of T.
 	clientSide atomic.Bool
@@ -62,6 +63,7 @@ func (c *Client) Close() {
 	if l != nil {
 		l.close()
 	}
+	c.commits.stop()
 	c.deadlines.stop()
 }
 
@@ -111,7 +113,8 @@ func (c *Client) connected(ctx context.Context) (*links, error) {
 }
 
 // heard returns the connections after making sure that T is connected to a
-// primary whose pushes arrive, as far as somebody needs to know.
+// primary whose pushes arrive, as far as somebody needs to know. What is then read
+// on T counts if no connection has come or gone meanwhile: see [pulse.unmoved].
 func (c *Client) heard(ctx context.Context) (*links, error) {
 	l, err := c.connected(ctx)
 	if err == nil {

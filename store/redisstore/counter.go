@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/lokroom/strata/store"
-	"github.com/redis/rueidis"
 )
 
 // errNegativeTTL is the cause where Add is called with one.
@@ -16,7 +14,7 @@ var errNegativeTTL = errors.New("negative ttl")
 
 // counterScript adds to a counter and gives a new one its life. It answers with
 // text, because numbers of scripts are exact to 53 bits only.
-var counterScript = rueidis.NewLuaScript(`
+var counterScript = newScript(`
 local new = redis.call('EXISTS', KEYS[1]) == 0
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
 if type(sum) == 'table' then return sum end -- an error, as it is
@@ -52,11 +50,12 @@ func (s *Store[T]) add(ctx context.Context, full string, delta int64, ttl time.D
 	}
 	life := "0"
 	if ttl > 0 {
-		life = strconv.FormatInt(millis(ttl), 10)
+		life = decimal(millis(ttl))
 	}
-	sum, err := counterScript.Exec(call, l.w, []string{full}, []string{strconv.FormatInt(delta, 10), life}).AsInt64()
+	reply, short := s.client.writeOne(call, l, scriptCall{&counterScript, full, []string{decimal(delta), life}})
+	sum, err := reply.AsInt64()
 	if err != nil {
 		return 0, err
 	}
-	return sum, s.settle(call, l, full)
+	return sum, firstOf(s.settle(call, l, full), short)
 }

@@ -48,6 +48,15 @@ type Dialer struct {
 	// times processes. What a process loads itself takes it one more exchange.
 	Broadcast []string
 
+	// WaitReplicas is how many replicas must have confirmed what a store changes
+	// before the call returns: Set, Delete, InvalidateTags and all others but what
+	// readers do (Fill, FillLeased). If fewer have within three eighths of Timeout,
+	// the error is store.ErrReplicas; the change stands on the primary. Writes
+	// that come while others wait are sent together, so that it costs each the
+	// way to the replicas and back, or twice that. In a cluster, that many of each
+	// primary. Zero or less: none are waited for.
+	WaitReplicas int
+
 	// Lazy makes Dial return a client even if Redis cannot be reached.
 	// Operations are ErrUnavailable until it can be, which each of them tries.
 	Lazy bool
@@ -117,6 +126,7 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 	if d.MaxUnheard == 0 {
 		c.pulse.most = DefaultMaxUnheard
 	}
+	c.commits = newCommitter(c, d.WaitReplicas, timeout)
 	ctx := context.Background()
 	if _, err := c.connect(ctx); err != nil {
 		err = c.cause(ctx, err)
@@ -169,7 +179,7 @@ func (c *Client) open() (*links, error) {
 	}
 	opt = c.opt
 	opt.DisableCache = true
-	opt.DialCtxFn = c.dial
+	opt.DialCtxFn = c.dialUntracked
 	// Without it a caller whose context ends while it is alone on the
 	// connection would take the connection with it.
 	opt.AlwaysPipelining = true

@@ -25,7 +25,9 @@
 // process holds in memory would stay. Writes on W reach all, the writer included.
 //
 // Whatever breaks a connection, Watch tells All before a read is served by the
-// next one: pushes may have been lost in between.
+// next one: pushes may have been lost in between. While a Store is listened to (see
+// [Store.Hear]), no read is served before both connections are known to lead to the
+// same primary, and [Store.Rewound] has told if that has other data than before.
 //
 // # What is kept
 //

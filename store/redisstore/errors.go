@@ -63,7 +63,7 @@ func isPast(ctx context.Context) bool {
 
 // isOurs reports whether err says already what it means.
 func isOurs(err error) bool {
-	for _, known := range []error{store.ErrUnavailable, store.ErrTooLarge, store.ErrWrongType, ErrAuth, errCannotEncode, errNegativeTTL, errNoHold, errBlind} {
+	for _, known := range []error{store.ErrUnavailable, store.ErrReplicas, store.ErrTooLarge, store.ErrWrongType, ErrAuth, errCannotEncode, errNegativeTTL, errNoHold, errBlind} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -137,11 +137,12 @@ func (s *Store[T]) expire(ctx context.Context, full string, ttl time.Duration) (
 	if err != nil {
 		return false, err
 	}
-	n, err := expireScript.run(call, l.w, full, decimal(millis(ttl))).AsInt64()
+	reply, short := s.client.writeOne(call, l, scriptCall{&expireScript, full, []string{decimal(millis(ttl))}})
+	n, err := reply.AsInt64()
 	if err != nil {
 		return false, err
 	}
-	return n == 1, s.settle(call, l, full)
+	return n == 1, firstOf(s.settle(call, l, full), short)
 }
 
 // millis returns ttl in milliseconds for a script: 0 for none, -1 for one that

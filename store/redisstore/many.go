@@ -54,6 +54,7 @@ func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
+		moves := s.client.pulse.moves.Load()
 		l, err := s.heard(call)
 		if err != nil {
 			return err
@@ -63,6 +64,12 @@ func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map
 		first = nil
 		got := s.fetch(call, l, full)
 		s.dropOld(call, l, got)
+		if err := s.client.pulse.unmoved(moves); err != nil {
+			if try < maxTries && call.Err() == nil {
+				continue
+			}
+			return err
+		}
 		for i, e := range got {
 			switch {
 			case e.err != nil:
@@ -275,9 +282,10 @@ func (s *Store[T]) setChunk(ctx context.Context, writes []write) []error {
 	for i := range writes {
 		calls[i], full[i] = writes[i].call(""), writes[i].key
 	}
-	for i, r := range runMany(call, l.w, calls) {
-		_, failed[i] = writes[i].done(r)
-		release(writes[i].buf, failed[i])
+	for i, o := range s.client.write(call, l, calls) {
+		_, err := writes[i].done(o.reply)
+		release(writes[i].buf, err)
+		failed[i] = firstOf(err, o.short)
 	}
 	if err := s.settle(call, l, full...); err != nil {
 		fillErrors(failed, err)

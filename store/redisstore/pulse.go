@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +32,11 @@ type pulse struct {
 	hears atomic.Bool
 	clock atomic.Pointer[serverClock] // nil: not known
 
+	// moves counts connections that came and went while it beats: see moved.
+	moves  atomic.Uint64
+	agreed uint64   // the moves at which T and W were seen to agree; of the attempt
+	ids    []string // of the data of the primaries, at the last beat; of the attempt
+
 	mu      sync.Mutex
 	ears    []*ear
 	until   time.Time       // hears until then
@@ -58,17 +62,18 @@ type serverClock struct {
 // never ends late: two parts were rounded down.
 func (c *serverClock) at(t time.Time) int64 { return c.ms + 2 + t.Sub(c.sent).Milliseconds() }
 
-// An ear is one call of Hear.
+// An ear is one call of Hear or of Rewound.
 type ear struct {
-	mu sync.Mutex
-	fn func(bool)
+	mu      sync.Mutex
+	hears   func(bool) // nil after stop, and if it is of Rewound
+	rewound func()     // nil after stop, and if it is of Hear
 }
 
 func (e *ear) tell(hears bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.fn != nil {
-		e.fn(hears)
+	if e.hears != nil {
+		e.hears(hears)
 	}
 }
 
@@ -83,12 +88,15 @@ type beat struct {
 // for the time that [Dialer.MaxUnheard] allows. stop waits for a call of fn that
 // is running.
 func (s *Store[T]) Hear(fn func(hears bool)) (stop func()) {
-	e := &ear{fn: fn}
-	s.client.pulse.add(e, s.tags.prefix)
+	return s.client.pulse.listen(&ear{hears: fn}, s.tags.prefix)
+}
+
+func (p *pulse) listen(e *ear, prefix string) (stop func()) {
+	p.add(e, prefix)
 	return func() {
-		s.client.pulse.remove(e)
+		p.remove(e)
 		e.mu.Lock()
-		e.fn = nil
+		e.hears, e.rewound = nil, nil
 		e.mu.Unlock()
 	}
 }
@@ -100,6 +108,7 @@ func (p *pulse) add(e *ear, prefix string) {
 	if p.ctx == nil && p.most > 0 && !p.closed {
 		p.key = prefix + "pulse"
 		p.ctx, p.cancel = context.WithCancel(context.Background())
+		p.moves.Add(1) // what happened before was not watched
 		p.work.Add(1)
 		go p.run(p.ctx)
 	}
@@ -221,7 +230,7 @@ func (p *pulse) sync(ctx context.Context) error {
 	beating, running := p.ctx, p.attempt
 	p.mu.Unlock()
 	if beating == nil { // nobody listens, or beats are not wanted
-		_, err := p.ask(ctx)
+		_, err := p.ask(ctx, false)
 		return err
 	}
 	if running != nil { // it may have been sent before the change
@@ -253,30 +262,57 @@ func (p *pulse) begin(ctx context.Context) *beat {
 	return p.attempt
 }
 
-// try makes one attempt.
+// try makes one attempt, which begins anew when a connection broke or was replaced.
 func (p *pulse) try(beating context.Context, b *beat) {
 	defer p.work.Done()
 	ctx, cancel := context.WithTimeout(beating, max(p.most/2, 10*time.Millisecond))
 	defer cancel()
-	sent := time.Now()
-	ms, err := p.ask(ctx)
-	b.err = err
+	for try := 1; try <= maxTries; try++ {
+		b.err = p.tryOnce(beating, ctx)
+		if !isBroken(ctx, b.err) || errors.Is(b.err, store.ErrUnavailable) { // known, or our own
+			break
+		}
+	}
 	p.mu.Lock()
 	p.attempt = nil
-	jumped := false
-	if b.err == nil && beating.Err() == nil {
-		old := p.clock.Swap(&serverClock{sent: sent, ms: ms})
-		jumped = old != nil && max(ms-old.at(sent), old.at(sent)-ms) > p.most.Milliseconds()
-		if mutant.LatePulse.Load() {
-			sent = time.Now()
-		}
-		p.heard(sent.Add(p.most))
-	}
 	p.mu.Unlock()
-	if jumped { // the ends of copies were told by a clock that was set
-		p.client.watchers.tellAll()
-	}
 	close(b.done)
+}
+
+func (p *pulse) tryOnce(beating, ctx context.Context) error {
+	moves, sent := p.moves.Load(), time.Now()
+	a, err := p.ask(ctx, moves != p.agreed)
+	if err == nil {
+		p.compare(a.ids) // before anything is heard again
+	}
+	jumped := false
+	defer func() {
+		if jumped { // the ends of copies were told by a clock that was set
+			p.client.watchers.tellAll()
+		}
+	}()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case beating.Err() != nil:
+		return err
+	case errors.Is(err, errDemoted) || errors.Is(err, errApart):
+		p.until = time.Time{}
+		p.deafen()
+		return err
+	case err != nil:
+		return err
+	case p.moves.Load() != moves:
+		return errMoved
+	}
+	p.agreed = moves
+	old := p.clock.Swap(&serverClock{sent: sent, ms: a.ms})
+	jumped = old != nil && max(a.ms-old.at(sent), old.at(sent)-a.ms) > p.most.Milliseconds()
+	if mutant.LatePulse.Load() {
+		sent = time.Now()
+	}
+	p.heard(sent.Add(p.most))
+	return nil
 }
 
 // heard says that everything sent before was answered. It counts from when it was
@@ -314,46 +350,60 @@ func (p *pulse) silent() {
 	p.deafen()
 }
 
-// ask writes to every primary over T, and returns the time of the one whose clock
-// is most ahead.
-func (p *pulse) ask(ctx context.Context) (ms int64, err error) {
+// Vitals are what a beat learned of the primaries.
+type vitals struct {
+	ms  int64    // the time of the primary whose clock is most ahead
+	ids []string // of the data of each primary; empty if that is not told
+}
+
+// ask writes to every primary over T. With both it makes sure that W leads to the
+// same ones: in a cluster both go where the map of the slots says.
+func (p *pulse) ask(ctx context.Context, both bool) (a vitals, err error) {
 	l, err := p.client.connected(ctx)
 	if err != nil {
-		return 0, err
+		return a, err
 	}
-	if l.t.Mode() != rueidis.ClientModeCluster {
-		return p.askOne(ctx, l.t, p.key)
+	switch {
+	case l.t.Mode() == rueidis.ClientModeCluster:
+		return p.askCluster(ctx, l)
+	case both:
+		return p.askBoth(ctx, l)
 	}
-	return p.askCluster(ctx, l)
+	return p.askOne(ctx, l.t, p.key)
 }
 
 // askOne asks one primary. It also looks whether its table of the keys that are
 // tracked, which broadcasts do without, is so full that it may have dropped some:
 // see [crowded].
-func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (ms int64, err error) {
+func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (a vitals, err error) {
 	del := c.B().Arbitrary("DEL").Keys(key).Build().Pin()
 	for range p.client.turns() - 1 {
 		if err := c.Do(ctx, del).Error(); err != nil {
-			return 0, err
+			return a, err
 		}
 	}
-	ask := []rueidis.Completed{del, c.B().Arbitrary("TIME").Build()}
+	// INFO is asked for one section at a time, for Redis 6.
+	ask := []rueidis.Completed{del, c.B().Arbitrary("TIME").Build(), c.B().Arbitrary("INFO", "replication").Build()}
 	perKey := len(p.client.broadcast) == 0
 	if perKey {
 		ask = append(ask, c.B().Arbitrary("INFO", "stats").Build(), c.B().Arbitrary("CONFIG", "GET", "tracking-table-max-keys").Build())
 	}
 	r := c.DoMulti(ctx, ask...)
+	id, err := primaryID(r[2])
+	if err != nil {
+		return a, err
+	}
 	if err := r[0].Error(); err != nil {
-		return 0, err
+		return a, err
 	}
 	t, err := r[1].AsIntSlice()
 	if err != nil || len(t) != 2 {
-		return 0, errors.Join(err, errBadReply)
+		return a, errors.Join(err, errBadReply)
 	}
-	if perKey && crowded(r[2], r[3]) {
+	if perKey && crowded(r[3], r[4]) {
 		p.client.watchers.tellAll()
 	}
-	return t[0]*1000 + t[1]/1000, nil
+	return vitals{ms: t[0]*1000 + t[1]/1000, ids: []string{id}}, nil
 }
 
 // mostTracked is how many keys Redis tracks unless it is told otherwise.
@@ -390,23 +440,23 @@ type node struct{ addr, key string }
 
 // askCluster asks every primary. Where the map of the slots is out of date, it
 // gets a new one, once.
-func (p *pulse) askCluster(ctx context.Context, l *links) (ms int64, err error) {
+func (p *pulse) askCluster(ctx context.Context, l *links) (a vitals, err error) {
 	p.mu.Lock()
 	nodes := p.slots
 	p.mu.Unlock()
 	for try := 0; ; try++ {
 		if len(nodes) > 0 {
-			ms, err := p.askNodes(ctx, l, nodes)
+			a, err := p.askNodes(ctx, l, nodes)
 			if err == nil || try == 1 {
-				return ms, err
+				return a, err
 			}
 		}
 		reply, err := l.w.Do(ctx, l.w.B().ClusterSlots().Build()).ToArray()
 		if err != nil {
-			return 0, err
+			return a, err
 		}
 		if nodes, err = p.primaries(reply); err != nil {
-			return 0, err
+			return a, err
 		}
 		p.mu.Lock()
 		p.slots = nodes
@@ -414,47 +464,38 @@ func (p *pulse) askCluster(ctx context.Context, l *links) (ms int64, err error) 
 	}
 }
 
-func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (ms int64, err error) {
-	clients := l.t.Nodes()
-	times := make([]int64, len(nodes))
+func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals, err error) {
+	answers := make([]vitals, len(nodes))
 	errs := make([]error, len(nodes))
 	var wg sync.WaitGroup
 	for i, n := range nodes {
-		c := clients[n.addr]
-		if c == nil {
-			errs[i] = fmt.Errorf("%w: no connection to %s", store.ErrUnavailable, n.addr)
-			continue
-		}
-		wg.Go(func() { times[i], errs[i] = p.askOne(ctx, c, n.key) })
+		wg.Go(func() {
+			// Nothing else that goes over T would introduce it to a new primary
+			// before that is heard of.
+			c, err := nodeOf(ctx, l.t, n.addr, n.key)
+			if err == nil {
+				answers[i], err = p.askOne(ctx, c, n.key)
+			}
+			errs[i] = err
+		})
 	}
 	wg.Wait()
-	return slices.Max(times), errors.Join(errs...)
+	for _, n := range answers {
+		a.ms, a.ids = max(a.ms, n.ms), append(a.ids, n.ids...)
+	}
+	return a, errors.Join(errs...)
 }
 
 // primaries reads the reply to CLUSTER SLOTS.
 func (p *pulse) primaries(reply []rueidis.RedisMessage) ([]node, error) {
+	ranges, err := parseSlots(reply)
 	var nodes []node
-	for _, r := range reply {
-		part, err := r.ToArray()
-		if err != nil || len(part) < 3 {
-			return nil, errBadReply
-		}
-		first, err1 := part[0].AsInt64()
-		at, err2 := part[2].ToArray()
-		if err1 != nil || err2 != nil || len(at) < 2 {
-			return nil, errBadReply
-		}
-		host, _ := at[0].ToString()
-		port, err := at[1].AsInt64()
-		if err != nil {
-			return nil, errBadReply
-		}
-		addr := joinHostPort(host, port)
-		if !slices.ContainsFunc(nodes, func(n node) bool { return n.addr == addr }) {
-			nodes = append(nodes, node{addr: addr, key: keyInSlot(p.key, uint16(first))})
+	for _, r := range ranges {
+		if !slices.ContainsFunc(nodes, func(n node) bool { return n.addr == r.addr }) {
+			nodes = append(nodes, node{addr: r.addr, key: keyInSlot(p.key, r.first)})
 		}
 	}
-	return nodes, nil
+	return nodes, err
 }
 
 // keyInSlot returns key with a hash tag that puts it into slot.

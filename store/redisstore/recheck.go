@@ -41,6 +41,7 @@ func (s *Store[T]) recheck(ctx context.Context, full string, e *store.Entry[T]) 
 }
 
 func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[T]) (same bool, err error) {
+	moves := s.client.pulse.moves.Load()
 	l, err := s.heard(ctx)
 	if err != nil {
 		return false, err
@@ -70,5 +71,6 @@ func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[
 		}
 	}
 	e.ExpiresAt, e.StaleAt = l1.times(sent)
-	return s.current(ctx, l, e.Tags, e.Stamp)
+	same, err = s.current(ctx, l, e.Tags, e.Stamp)
+	return same && err == nil, firstOf(err, s.client.pulse.unmoved(moves))
 }

@@ -64,10 +64,11 @@ func (s *Store[T]) replace(ctx context.Context, full string, id uint64, e *store
 		return err == nil, err
 	}
 	blob := rueidis.BinaryString(*w.buf)
-	kept, err = wasSet(fillScript.run(call, l.w, full, "C", bytes8(id), blob, decimal(w.ms)))
+	reply, short := s.client.writeOne(call, l, scriptCall{&fillScript, full, []string{"C", bytes8(id), blob, decimal(w.ms)}})
+	kept, err = wasSet(reply)
 	release(w.buf, err)
 	if err != nil {
 		return false, err
 	}
-	return kept, s.settle(call, l, full)
+	return kept, firstOf(s.settle(call, l, full), short)
 }

@@ -51,22 +51,32 @@ func (s *Store[T]) scanPrimaries(ctx context.Context, pattern string) (removed i
 	return removed, errors.Join(errs...)
 }
 
-// scan removes what matches from one node.
+// scan removes what matches from one node. Where replicas are to confirm it, they are
+// asked once, when everything is done.
 func (s *Store[T]) scan(ctx context.Context, node rueidis.Client, pattern string) (removed int, err error) {
+	var one []string // key of those that were removed
 	for cursor := uint64(0); ; {
 		page, err := s.scanPage(ctx, node, cursor, pattern)
 		if err != nil {
 			return removed, err
 		}
-		n, failed := s.unlink(ctx, page.Elements)
+		n, failed := s.unlink(ctx, page.Elements, s.client.writeOnly)
 		removed += n
 		if err := errors.Join(failed...); err != nil {
 			return removed, err
 		}
+		if len(page.Elements) > 0 {
+			one = page.Elements[:1]
+		}
 		if cursor = page.Cursor; cursor == 0 {
-			return removed, nil
+			break
 		}
 	}
+	if s.client.commits == nil {
+		return removed, nil
+	}
+	_, failed := s.unlink(ctx, one, s.client.write)
+	return removed, errors.Join(failed...)
 }
 
 func (s *Store[T]) scanPage(ctx context.Context, node rueidis.Client, cursor uint64, pattern string) (rueidis.ScanEntry, error) {

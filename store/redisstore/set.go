@@ -54,13 +54,13 @@ func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T], mode
 	if err != nil {
 		return false, err
 	}
-	x := w.call(mode)
-	kept, err = w.done(x.run(call, l.w, x.key, x.args...))
+	reply, short := s.client.writeOne(call, l, w.call(mode))
+	kept, err = w.done(reply)
 	release(w.buf, err)
 	if err != nil {
 		return false, err
 	}
-	return kept, s.settle(call, l, full)
+	return kept, firstOf(s.settle(call, l, full), short)
 }
 
 // call is the script that makes the write: it sees to holds. mode is "V" if a newer
@@ -299,7 +299,7 @@ func (s *Store[T]) delete(ctx context.Context, keys []string) error {
 		}
 		full, kept = append(full, f), append(kept, key)
 	}
-	_, failed := s.unlink(ctx, full)
+	_, failed := s.unlink(ctx, full, s.client.write)
 	for i, err := range failed {
 		if err != nil {
 			errs = append(errs, s.fail(ctx, "delete", kept[i], err))
@@ -310,18 +310,21 @@ func (s *Store[T]) delete(ctx context.Context, keys []string) error {
 	return errors.Join(errs...)
 }
 
+// A writer is [Client.write] or [Client.writeOnly].
+type writer func(context.Context, *links, []scriptCall) []outcome
+
 // unlink removes Redis keys and returns how many were there, and what went wrong
 // with each. A broken connection is no reason to give up: once more does no harm.
-func (s *Store[T]) unlink(ctx context.Context, full []string) (removed int, failed []error) {
+func (s *Store[T]) unlink(ctx context.Context, full []string, write writer) (removed int, failed []error) {
 	failed = make([]error, len(full))
 	for start := 0; start < len(full); start += maxPipeline {
 		end := min(start+maxPipeline, len(full))
-		removed += s.unlinkChunk(ctx, full[start:end], failed[start:end])
+		removed += s.unlinkChunk(ctx, full[start:end], failed[start:end], write)
 	}
 	return removed, failed
 }
 
-func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []error) (removed int) {
+func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []error, write writer) (removed int) {
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
@@ -336,9 +339,9 @@ func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []erro
 			calls[i] = deleteCall(key)
 		}
 		broken := false
-		for i, r := range runMany(call, l.w, calls) {
-			n, err := r.AsInt64()
-			failed[i], removed = err, removed+int(n)
+		for i, o := range write(call, l, calls) {
+			n, err := o.reply.AsInt64()
+			failed[i], removed = firstOf(err, o.short), removed+int(n)
 			broken = broken || isBroken(call, err)
 		}
 		if try == maxTries || !broken {
@@ -349,6 +352,14 @@ func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []erro
 		fillErrors(failed, err)
 	}
 	return removed
+}
+
+// firstOf returns the first of two errors that is not nil.
+func firstOf(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
 }
 
 // fillErrors sets those of errs that are nil.

@@ -89,6 +89,7 @@ var (
 	_ store.Watcher         = (*Store[int])(nil)
 	_ store.WatchChecker    = (*Store[int])(nil)
 	_ store.Hearer          = (*Store[int])(nil)
+	_ store.Rewinder        = (*Store[int])(nil)
 	_ store.Leaser[int]     = (*Store[int])(nil)
 	_ store.Rechecker[int]  = (*Store[int])(nil)
 	_ store.Bracketer[int]  = (*Store[int])(nil)
@@ -178,6 +179,7 @@ func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (fou
 	call, cancel := s.deadlines.beginAt(ctx, now)
 	defer cancel()
 	for try := 1; ; try++ {
+		moves := s.client.pulse.moves.Load()
 		l, err := s.heard(call)
 		if err != nil {
 			return false, err
@@ -190,6 +192,7 @@ func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (fou
 		if found {
 			found, err = s.current(call, l, e.Tags, e.Stamp)
 		}
+		err = firstOf(err, s.client.pulse.unmoved(moves))
 		if try == maxTries || !isBroken(call, err) {
 			return found, err
 		}

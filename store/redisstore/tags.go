@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"strings"
 	"sync"
@@ -128,8 +129,8 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 		keys[i] = t.tagKey(tag)
 	}
 	err := t.raise(ctx, tagLife, keys...)
-	if err == nil {
-		err = t.client.turn(ctx)
+	if err == nil || errors.Is(err, store.ErrReplicas) {
+		err = firstOf(t.client.turn(ctx), err)
 	}
 	if err != nil {
 		err = &store.Error{Store: storeName, Op: "invalidate tags", Err: t.client.cause(ctx, err)}
@@ -173,20 +174,19 @@ func retried(ctx context.Context, send func() rueidis.RedisResult) (r rueidis.Re
 
 // runAll runs scripts that do no harm twice, and returns the first error.
 func (c *Client) runAll(ctx context.Context, l *links, calls []scriptCall) (err error) {
+	var short error
 	for range maxTries {
-		err = nil
+		err, short = nil, nil
 		for start := 0; start < len(calls); start += maxPipeline {
-			for _, r := range runMany(ctx, l.w, calls[start:min(start+maxPipeline, len(calls))]) {
-				if err == nil {
-					err = r.Error()
-				}
+			for _, o := range c.write(ctx, l, calls[start:min(start+maxPipeline, len(calls))]) {
+				err, short = firstOf(err, o.reply.Error()), firstOf(short, o.short)
 			}
 		}
 		if !isBroken(ctx, err) {
 			break
 		}
 	}
-	return err
+	return firstOf(err, short)
 }
 
 // touch keeps Redis from taking the clock and the markers for long unused where it

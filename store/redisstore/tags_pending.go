@@ -85,7 +85,7 @@ func (t *Tags) retry(ctx context.Context) {
 		for tag := range tags {
 			keys = append(keys, t.tagKey(tag))
 		}
-		if t.raise(ctx, tagLife, keys...) != nil {
+		if err := t.raise(ctx, tagLife, keys...); err != nil && !errors.Is(err, store.ErrReplicas) {
 			continue
 		}
 		if t.done(tags) {

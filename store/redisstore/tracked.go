@@ -23,7 +23,17 @@ func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, co
 		return nil, err
 	}
 	c.tracked.opened(addr)
+	c.pulse.moved()
 	return &trackedConn{Conn: nc, client: c, addr: addr}, nil
+}
+
+// dialUntracked dials for W.
+func (c *Client) dialUntracked(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
+	nc, err := c.dial(ctx, addr, d, conf)
+	if err == nil {
+		c.pulse.moved()
+	}
+	return nc, err
 }
 
 // tracked counts the open tracking connections by address. An address that was
@@ -72,6 +82,7 @@ func (c *trackedConn) Read(b []byte) (int, error) {
 		c.over = true
 		c.client.watchers.tellAll()
 		c.client.tracked.closed(c.addr)
+		c.client.pulse.moved()
 	}
 	return n, err
 }

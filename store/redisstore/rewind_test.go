@@ -1,0 +1,415 @@
+package redisstore_test
+
+import (
+	stdctx "context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	stdstrings "strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+	"github.com/redis/rueidis"
+)
+
+// A witness writes down what a store tells.
+type witness struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (w *witness) say(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = append(w.told, what)
+}
+
+func (w *witness) all() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.told)
+}
+
+func (w *witness) count(what string) (n int) {
+	for _, x := range w.all() {
+		if x == what {
+			n++
+		}
+	}
+	return n
+}
+
+// listen lets a witness hear all that s tells, until the test ends, and returns when
+// s hears.
+func listen(t *testing.T, s *redisstore.Store[string]) *witness {
+	t.Helper()
+	w := &witness{}
+	t.Cleanup(s.Rewound(func() { w.say("rewound") }))
+	t.Cleanup(s.Watch(func(i store.Invalidation) {
+		if i.All {
+			w.say("all")
+		}
+	}))
+	t.Cleanup(s.Hear(func(hears bool) {
+		if hears {
+			w.say("hears")
+		} else {
+			w.say("deaf")
+		}
+	}))
+	redistest.WaitFor(t, "a beat", func() bool { return w.count("hears") > 0 })
+	return w
+}
+
+// unhurried beats so seldom that whatever happens in time does not come from a beat
+// that was due.
+const unhurried = time.Hour
+
+// A server that was started again from an old file has gone back in time, which is
+// told before the watchers are, and before the store hears again.
+func TestStore_Rewound_restart(t *testing.T) {
+	srv := redistest.Start(t, nil)
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, to(srv)), "p:")
+	w := listen(t, s)
+	set(t, s, "k", "old")
+	if _, err := srv.Do("SAVE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(ctx, "k"); err != nil {
+		t.Fatal(err)
+	}
+	if w.count("rewound") != 0 {
+		t.Errorf("at the start it told %v", w.all())
+	}
+	if err := srv.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "a read to be answered", func() bool {
+		e, err := s.Get(ctx, "k")
+		return err == nil && e.Value == "old"
+	})
+	told := w.all()
+	rewound := slices.Index(told, "rewound")
+	if w.count("rewound") != 1 || !slices.Contains(told[rewound:], "all") {
+		t.Fatalf("told %v", told)
+	}
+	hearing := slices.DeleteFunc(told[:rewound], func(s string) bool { return s == "all" })
+	if state := hearing[len(hearing)-1]; state != "deaf" {
+		t.Errorf("it was told after %v", hearing)
+	}
+	if last := w.all()[len(w.all())-1]; last != "hears" {
+		t.Errorf("in the end it says %q", last)
+	}
+}
+
+// When an address moves to a replica that lags, nothing that it has is read before
+// that is told.
+func TestStore_Rewound_beforeAnythingIsRead(t *testing.T) {
+	primary := redistest.Start(t, nil)
+	replica := redistest.StartReplica(t, primary)
+	proxy := redistest.StartProxy(t, primary.Addr())
+	opt := rueidis.ClientOption{InitAddress: []string{proxy.Addr()}}
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, opt), "p:")
+	w := listen(t, s)
+	set(t, s, "k", "old")
+	if _, err := primary.Do("WAIT", 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the replica to have it", func() bool {
+		n, err := replica.Do("EXISTS", "p:k")
+		return err == nil && n == int64(1)
+	})
+	e, err := s.Get(ctx, "k") // for Recheck
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := replica.Detach(primary); err != nil {
+		t.Fatal(err)
+	}
+	set(t, s, "k", "new")
+	if err := replica.Promote(); err != nil {
+		t.Fatal(err)
+	}
+
+	reads := map[string]func() (old bool){
+		"Get": func() bool {
+			e, err := s.Get(ctx, "k")
+			return err == nil && e.Value == "old"
+		},
+		"GetMany": func() bool {
+			m, err := s.GetMany(ctx, []string{"k"})
+			return err == nil && m["k"].Value == "old"
+		},
+		"Recheck": func() bool {
+			_, err := s.Recheck(ctx, "k", e)
+			return err == nil
+		},
+	}
+	var wg sync.WaitGroup
+	for name, old := range reads {
+		for range 4 {
+			wg.Go(func() {
+				for !old() {
+				}
+				if w.count("rewound") == 0 {
+					t.Errorf("%s returned what was replaced, and nobody was told", name)
+				}
+			})
+		}
+	}
+	proxy.Redirect(replica.Addr())
+	proxy.Cut()
+	wg.Wait()
+	if n := w.count("rewound"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+// The same where the connection is lost after it was seen to that a read may be sent,
+// and before it is: the read goes over the next one.
+func TestStore_Rewound_betweenCheckAndRead(t *testing.T) {
+	servers := []*redistest.Server{redistest.Start(t, nil), redistest.Start(t, nil)}
+	proxy := redistest.StartProxy(t, servers[0].Addr())
+	opt := rueidis.ClientOption{InitAddress: []string{proxy.Addr()}}
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, opt), "p:")
+	keys := make([]string, 400) // it takes a while to make the commands
+	for i := range keys {
+		keys[i] = fmt.Sprint("key", i)
+	}
+	direct := []*redisstore.Store[string]{strings(dial(t, to(servers[0])), "p:"), strings(dial(t, to(servers[1])), "p:")}
+	fill := func(n int) { // makes every value of the server whose turn it is n
+		entries := make(map[string]store.Entry[string])
+		for _, key := range keys {
+			entries[key] = store.Entry[string]{Value: fmt.Sprint(n)}
+		}
+		if err := direct[n%2].SetMany(ctx, entries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill(0)
+	w := listen(t, s)
+	var moves, seen atomic.Int64
+	var wg sync.WaitGroup
+	const rounds = 80
+	for range 8 {
+		wg.Go(func() {
+			for seen.Load() < rounds && !t.Failed() {
+				m, err := s.GetMany(ctx, keys)
+				if err != nil {
+					continue // it may be lost again and again
+				}
+				n, _ := strconv.Atoi(m[keys[0]].Value)
+				if told := w.count("rewound"); told < n {
+					t.Errorf("read what was there after move %d, but %d were told", n, told)
+				}
+				if int64(n) == moves.Load() {
+					seen.Store(int64(n))
+				}
+			}
+		})
+	}
+	for n := 1; n <= rounds && !t.Failed(); n++ {
+		fill(n)
+		proxy.Redirect(servers[n%2].Addr())
+		moves.Store(int64(n))
+		proxy.Cut()
+		redistest.WaitFor(t, "the move to be seen", func() bool { return seen.Load() == int64(n) || t.Failed() })
+	}
+	wg.Wait()
+}
+
+// A server that has become a replica is not read from any more, even if it takes
+// writes.
+func TestStore_Hear_demoted(t *testing.T) {
+	for name, config := range map[string][]string{
+		"read-only":      nil,
+		"takes writes":   {"replica-read-only no"},
+		"follows nobody": {"replica-read-only no", "replica-serve-stale-data yes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, other := redistest.Start(t, &redistest.Options{Config: config}), redistest.Start(t, nil)
+			s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 2 * time.Second}, to(srv)), "p:")
+			w := listen(t, s)
+			port := other.Port()
+			if name == "follows nobody" {
+				other.Kill()
+			}
+			if _, err := srv.Do("REPLICAOF", "127.0.0.1", port); err != nil {
+				t.Fatal(err)
+			}
+			redistest.WaitFor(t, "reads to end", func() bool {
+				_, err := s.Get(ctx, "k")
+				return errors.Is(err, store.ErrUnavailable)
+			})
+			if w.count("deaf") == 0 || w.count("rewound") != 0 {
+				t.Errorf("it told %v", w.all())
+			}
+			if err := srv.Promote(); err != nil {
+				t.Fatal(err)
+			}
+			redistest.WaitFor(t, "reads to be answered", func() bool {
+				_, err := s.Get(ctx, "k")
+				return errors.Is(err, store.ErrNotFound)
+			})
+			if w.count("rewound") != 1 {
+				t.Errorf("it told %v", w.all())
+			}
+		})
+	}
+}
+
+// A board is an address that leads where it is told to.
+type board struct {
+	to atomic.Pointer[redistest.Server]
+}
+
+func (b *board) dial(ctx stdctx.Context, _ string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+	return d.DialContext(ctx, "tcp", b.to.Load().Addr())
+}
+
+// cut ends the connections of clients to srv that are tracking, or those that are not.
+func cut(t *testing.T, srv *redistest.Server, tracking bool) {
+	t.Helper()
+	own, err1 := srv.Do("CLIENT", "ID")
+	list, err2 := srv.Do("CLIENT", "LIST", "TYPE", "normal")
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	for line := range stdstrings.Lines(list.(string)) {
+		var id, flags string
+		for field := range stdstrings.FieldsSeq(line) {
+			switch name, value, _ := stdstrings.Cut(field, "="); name {
+			case "id":
+				id = value
+			case "flags":
+				flags = value
+			}
+		}
+		if id != fmt.Sprint(own) && stdstrings.Contains(flags, "t") == tracking {
+			if _, err := srv.Do("CLIENT", "KILL", "ID", id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// While one connection leads to another server than the other, nothing is read: what
+// the process writes would not be seen.
+func TestStore_Hear_apart(t *testing.T) {
+	for name, trackingFirst := range map[string]bool{"tracking first": true, "writing first": false} {
+		t.Run(name, func(t *testing.T) {
+			a, b := redistest.Start(t, nil), redistest.Start(t, nil)
+			var address board
+			address.to.Store(a)
+			opt := rueidis.ClientOption{InitAddress: []string{"redis:6379"}, DialCtxFn: address.dial}
+			s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, opt), "p:")
+			w := listen(t, s)
+			set(t, s, "k", "v")
+			get(t, s, "k", "v")
+			address.to.Store(b)
+			cut(t, a, trackingFirst)
+			// The other one stays where it is. A Delete may meet the end of its
+			// connection, and is tried again then.
+			if err := s.Delete(ctx, "k"); err != nil {
+				t.Fatal(err)
+			}
+			redistest.WaitFor(t, "reads to end", func() bool {
+				e, err := s.Get(ctx, "k")
+				if err == nil {
+					t.Fatalf("read %q", e.Value)
+				}
+				return errors.Is(err, store.ErrUnavailable)
+			})
+			if w.count("rewound") != 0 {
+				t.Errorf("it told %v", w.all())
+			}
+			cut(t, a, !trackingFirst)
+			redistest.WaitFor(t, "reads to be answered", func() bool {
+				_, err := s.Get(ctx, "k")
+				return errors.Is(err, store.ErrNotFound)
+			})
+			if w.count("rewound") != 1 {
+				t.Errorf("it told %v", w.all())
+			}
+		})
+	}
+}
+
+// Where INFO is not permitted nothing is noticed, and everything else works.
+func TestStore_Rewound_notPermitted(t *testing.T) {
+	srv := redistest.Start(t, nil)
+	if _, err := srv.Do("ACL", "SETUSER", "cache", "on", ">secret", "~*", "&*", "+@all", "-info", "-config"); err != nil {
+		t.Fatal(err)
+	}
+	opt := to(srv)
+	opt.Username, opt.Password = "cache", "secret"
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, opt), "p:")
+	w := listen(t, s)
+	set(t, s, "k", "v")
+	get(t, s, "k", "v")
+	if w.count("rewound") != 0 {
+		t.Errorf("it told %v", w.all())
+	}
+}
+
+// In a cluster it is told when a primary was replaced, planned or not, by one that
+// was not there when the client was dialled either.
+func TestStore_Rewound_cluster(t *testing.T) {
+	cl := redistest.StartCluster(t, 2)
+	opt := rueidis.ClientOption{InitAddress: cl.Addrs()}
+	client := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 2 * time.Second}, opt)
+	s := strings(client, "p:")
+	w := listen(t, s)
+	keys := make(map[*redistest.Server]string) // one of each
+	for i := range 20 {
+		owner, err := cl.Owner(fmt.Sprint("p:", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[owner] = fmt.Sprint(i)
+	}
+	for _, key := range keys {
+		set(t, s, key, "old")
+	}
+	cl.AddReplicas(t)
+	redistest.WaitFor(t, "a beat after that", func() bool { return client.Sync(ctx) == nil })
+	before := w.count("rewound") // a first replica is enough for another id
+
+	if _, err := cl.Replicas[1].Do("CLUSTER", "FAILOVER"); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "it to be told", func() bool { return w.count("rewound") == before+1 })
+	redistest.WaitFor(t, "the new primary to be read", func() bool {
+		e, err := s.Get(ctx, keys[cl.Nodes[1]])
+		return err == nil && e.Value == "old"
+	})
+
+	if err := cl.Replicas[0].Detach(cl.Nodes[0]); err != nil {
+		t.Fatal(err)
+	}
+	lost := keys[cl.Nodes[0]]
+	if err := s.Delete(ctx, lost); err != nil {
+		t.Fatal(err)
+	}
+	get(t, s, lost, "")
+	before = w.count("rewound")
+	cl.Nodes[0].Kill()
+	if _, err := cl.Replicas[0].Do("CLUSTER", "FAILOVER", "TAKEOVER"); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the old value to be read", func() bool {
+		e, err := s.Get(ctx, lost)
+		if err == nil && w.count("rewound") == before {
+			t.Fatalf("%q was read, and nobody was told", e.Value)
+		}
+		return err == nil && e.Value == "old"
+	})
+}
