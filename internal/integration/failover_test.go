@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -125,7 +126,7 @@ type reader struct {
 
 func (r *reader) run(t *testing.T, h *house, stop *atomic.Bool) {
 	for !stop.Load() {
-		f, err := h.Find(t.Context(), "k", now(2))
+		f, err := h.Find(t.Context(), "k", tagged(2, "t"))
 		if err != nil {
 			t.Errorf("no answer: %v", err)
 			return
@@ -144,7 +145,7 @@ func TestFailover_lostDelete(t *testing.T) {
 	for name, begin := range losses {
 		t.Run(name, func(t *testing.T) {
 			l := begin(t, nil)
-			writer, other, promoted := l.run(t, func() bool {
+			writer, other, promoted := l.run(t, deletes, func() bool {
 				c := l.writer.Counts()
 				f, err := l.other.FindFresh(t.Context(), "k", now(2))
 				return c.Replayed > 0 && c.Pending == 0 && err == nil && f.Tier != layered.Source && f.Value == 2
@@ -166,7 +167,7 @@ func TestFailover_withoutJournal(t *testing.T) {
 	for name, begin := range losses {
 		t.Run(name, func(t *testing.T) {
 			l := begin(t, &layered.Options[int]{JournalFor: -1})
-			l.run(t, func() bool {
+			l.run(t, deletes, func() bool {
 				f1, err1 := l.writer.FindFresh(t.Context(), "k", now(2))
 				f2, err2 := l.other.FindFresh(t.Context(), "k", now(2))
 				return err1 == nil && err2 == nil && f1.Value == 1 && f2.Value == 1
@@ -175,17 +176,46 @@ func TestFailover_withoutJournal(t *testing.T) {
 	}
 }
 
-// run makes k old in Redis and deletes it, makes Redis forget that, and reads in
+func deletes(ctx context.Context, h *house) error { return h.Delete(ctx, "k") }
+
+// The same for what is taken back by its tag, or with all the rest. (In a cluster the
+// note of that may be on a node that loses nothing.)
+func TestFailover_lostTakeBack(t *testing.T) {
+	for what, takeBack := range takeBacks {
+		for name, begin := range losses {
+			if name == "a replica that lags takes over" {
+				continue
+			}
+			t.Run(what+", "+name, func(t *testing.T) {
+				l := begin(t, nil)
+				writer, _, _ := l.run(t, takeBack, func() bool {
+					for _, h := range []*house{l.writer, l.other} {
+						f, err := h.FindFresh(t.Context(), "k", tagged(2, "t"))
+						if err != nil || f.Tier == layered.Source || f.Value != 2 {
+							return false
+						}
+					}
+					return true
+				})
+				if n := writer.old.Load(); n != 0 {
+					t.Errorf("the process that took the value back read it %d times", n)
+				}
+			})
+		}
+	}
+}
+
+// run makes k old in Redis and takes it back, makes Redis forget that, and reads in
 // both processes until settled says that it is over.
-func (l *loss) run(t *testing.T, settled func() bool) (writer, other *reader, promoted time.Time) {
+func (l *loss) run(t *testing.T, takeBack func(context.Context, *house) error, settled func() bool) (writer, other *reader, promoted time.Time) {
 	t.Helper()
 	ctx := t.Context()
-	want(t, l.other, now(1), 1, layered.Source)
+	want(t, l.other, tagged(1, "t"), 1, layered.Source)
 	want(t, l.writer, now(9), 1, layered.L2)
 	if err := l.replicate(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.writer.Delete(ctx, "k"); err != nil {
+	if err := takeBack(ctx, l.writer); err != nil {
 		t.Fatal(err)
 	}
 	redistest.WaitFor(t, "the other process to hear of it", func() bool {

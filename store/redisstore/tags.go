@@ -34,6 +34,7 @@ type Tags struct {
 	mu      sync.Mutex
 	cleared map[string]*copied // by the prefix of a store: when it was cleared last
 	pending pendingTags
+	journal tagJournal
 }
 
 // NewTags returns the tags of c whose keys begin with prefix. Called again with
@@ -128,13 +129,19 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 	for i, tag := range tags {
 		keys[i] = t.tagKey(tag)
 	}
+	m := t.moment()
 	err := t.raise(ctx, tagLife, keys...)
 	if err == nil || errors.Is(err, store.ErrReplicas) {
+		if !t.invalidatedAt(m, tags) { // Redis may have been replaced before it took them, or after
+			t.pend(tags)
+		}
 		err = firstOf(t.client.turn(ctx), err)
 	}
 	if err != nil {
 		err = &store.Error{Store: storeName, Op: "invalidate tags", Err: t.client.cause(ctx, err)}
-		t.addPending(tags, err)
+		if leavesOpen(err) {
+			t.pend(tags)
+		}
 	}
 	for _, tag := range tags {
 		t.copies.drop(tag)

@@ -40,12 +40,13 @@ func (p *pendingTags) any(tags []string) bool {
 	return slices.ContainsFunc(tags, func(tag string) bool { _, ok := p.tags[tag]; return ok })
 }
 
-// addPending has tags invalidated as soon as that can be done, if err is of the kind
-// that leaves open whether Redis heard.
-func (t *Tags) addPending(tags []string, err error) {
-	if !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		return
-	}
+// leavesOpen reports whether err leaves open that Redis has not heard.
+func leavesOpen(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// pend has tags invalidated as soon as that can be done.
+func (t *Tags) pend(tags []string) {
 	p := &t.pending
 	p.mu.Lock()
 	defer p.mu.Unlock()
