@@ -15,6 +15,9 @@ import (
 
 type value = storetest.Value
 
+// patience is the timeout of operations that a busy machine must not make fail.
+const patience = 20 * time.Second
+
 // Every in-process store over Redis, alone and as a cluster, is a store; and one that
 // is told of changes by broadcast.
 func TestConformance(t *testing.T) {
@@ -23,14 +26,15 @@ func TestConformance(t *testing.T) {
 	for name, l1 := range l1s[value]() {
 		for kind, addrs := range map[string][]string{"single": {single.Addr()}, "cluster": cluster.Addrs()} {
 			t.Run(name+" over "+kind, func(t *testing.T) {
-				conforms(t, name+":", l1, dialWith(t, redisstore.Dialer{
-					MaxUnheard: 300 * time.Millisecond, // in a cluster Clear waits for it
-				}, addrs...))
+				// In a cluster Clear waits for MaxUnheard.
+				d := redisstore.Dialer{Timeout: patience, MaxUnheard: 300 * time.Millisecond}
+				conforms(t, name+":", l1, dialWith(t, d, addrs...))
 			})
 		}
 	}
 	t.Run("broadcast", func(t *testing.T) {
-		conforms(t, "b:", l1s[value]()["otterstore"], dialWith(t, redisstore.Dialer{Broadcast: []string{"b:"}}, single.Addr()))
+		d := redisstore.Dialer{Timeout: patience, Broadcast: []string{"b:"}}
+		conforms(t, "b:", l1s[value]()["otterstore"], dialWith(t, d, single.Addr()))
 	})
 }
 
