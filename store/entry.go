@@ -41,6 +41,11 @@ type Entry[T any] struct {
 	// which of them are in doubt. In-process stores keep it, others do not.
 	Epoch uint64
 
+	// RefreshAt is for such a tier, too: from then on the first read of the copy
+	// has the entry loaded anew. Zero: none does. In-process stores keep it,
+	// others do not.
+	RefreshAt Time
+
 	// Absent says that the source has no value under this key, and that this
 	// was remembered.
 	Absent bool

@@ -41,6 +41,7 @@ var (
 	_ store.Watcher         = (*Store[int])(nil)
 	_ store.Filler[int]     = (*Store[int])(nil)
 	_ store.Reviser[int]    = (*Store[int])(nil)
+	_ store.Refresher[int]  = (*Store[int])(nil)
 )
 
 // data is what a store shares with its peers.
@@ -49,6 +50,7 @@ type data[T any] struct {
 	items   map[string]item[T]
 	max     int
 	version uint64 // of the last write
+	claims  map[refresh]claim
 	closed  bool
 
 	watch sync.RWMutex // read-locked while watchers are called
@@ -64,7 +66,7 @@ type item[T any] struct {
 
 // New returns an empty store.
 func New[T any](o *Options) *Store[T] {
-	d := &data[T]{items: make(map[string]item[T]), told: make(map[*watcher[T]]bool)}
+	d := &data[T]{items: make(map[string]item[T]), told: make(map[*watcher[T]]bool), claims: make(map[refresh]claim)}
 	if o != nil {
 		d.max = o.MaxEntries
 	}

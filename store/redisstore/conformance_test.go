@@ -53,14 +53,17 @@ func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 func (o opened) resource() *redisstore.Client { return o.client }
 func (o opened) redisPrefix() string          { return o.prefix }
 
-// noFiller hides Fill, whose point is lost with ClientSide, as its comment says:
-// the ambiguous name takes the method away.
+// noFiller hides Fill and Replace, whose point is lost with ClientSide, as its comment
+// says: the ambiguous names take the methods away.
 type noFiller struct {
 	opened
 	noFill
 }
 
-type noFill interface{ Fill() }
+type noFill interface {
+	Fill()
+	Replace()
+}
 
 // Get lets others run: answers from memory never wait, and readers that spin
 // would starve the connections on a machine with few processors.
@@ -93,7 +96,7 @@ func (p *place) harness() storetest.Harness {
 		},
 	}
 	if !p.clientSide {
-		h.Want = append(h.Want, storetest.Filler)
+		h.Want = append(h.Want, storetest.Filler, storetest.Refresher)
 	}
 	return h
 }

@@ -120,12 +120,12 @@ func (s *Store[T]) fillIf(ctx context.Context, l *links, full, what string, want
 	if err := s.settle(ctx, l, full); err != nil {
 		return kept, false, err
 	}
+	if c == l.t {
+		s.client.watchers.tell([]string{full}, s)
+	}
 	kept = *e
 	if w.ms < 0 {
 		return kept, false, nil
-	}
-	if c == l.t {
-		s.client.watchers.tell([]string{full}, s)
 	}
 	kept.Version, kept.Size = w.id, w.size
 	life := w.life
@@ -169,8 +169,8 @@ func stands(r rueidis.RedisResult) error {
 	return err
 }
 
-// script does what all scripts of a lease need around them. A lease that was lost
-// is an answer, and no failure.
+// script does what all scripts of a lease need around them. That a lease was lost, or
+// an entry has changed, is an answer, and no failure.
 func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Context, *links, string) error) error {
 	full, err := s.redisKey(key)
 	if err != nil {
@@ -184,7 +184,7 @@ func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Co
 		err = f(call, l, full)
 	}
 	switch {
-	case errors.Is(err, store.ErrLeaseLost):
+	case errors.Is(err, store.ErrLeaseLost), errors.Is(err, store.ErrChanged):
 		end(0, nil)
 		return err
 	case err != nil:

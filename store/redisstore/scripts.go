@@ -12,7 +12,7 @@ import (
 )
 
 // The scripts, each of one key, so that they work in a cluster whose slots are
-// moving. prelude.lua begins all but those of the tags.
+// moving. prelude.lua begins all but those of the tags and of claims.
 var (
 	//go:embed lua/prelude.lua
 	prelude string
@@ -45,6 +45,8 @@ var (
 	taggetLua string
 	//go:embed lua/tagdone.lua
 	tagdoneLua string
+	//go:embed lua/endclaim.lua
+	endClaimLua string
 
 	leaseScript   = newScript(prelude + leaseLua)
 	fillScript    = newScript(prelude + fillLua)
@@ -60,6 +62,8 @@ var (
 	tagmaxScript  = newScript(tagmaxLua)
 	taggetScript  = newScript(taggetLua)
 	tagdoneScript = newScript(tagdoneLua)
+
+	endClaimScript = newScript(endClaimLua)
 )
 
 // A script is known to the server by the checksum of its text.

@@ -91,6 +91,7 @@ var (
 	_ store.Hearer          = (*Store[int])(nil)
 	_ store.Rewinder        = (*Store[int])(nil)
 	_ store.Leaser[int]     = (*Store[int])(nil)
+	_ store.Refresher[int]  = (*Store[int])(nil)
 	_ store.Rechecker[int]  = (*Store[int])(nil)
 	_ store.Bracketer[int]  = (*Store[int])(nil)
 	_ store.Reviser[int]    = (*Store[int])(nil)

@@ -41,6 +41,9 @@ type bent struct {
 	watch         func(fn func(store.Invalidation)) func()
 	fill          func(key string, e entry) (entry, bool, error)
 	setNewer      func(key string, e entry) (bool, error)
+	claim         func(key string, version uint64, d time.Duration) (store.Grant, error)
+	endClaim      func(key string, version, claim uint64, d time.Duration) error
+	replace       func(key string, version uint64, e entry) (entry, bool, error)
 	withContext   func(ctx context.Context) error // before Get, Set and Delete
 }
 
@@ -64,6 +67,13 @@ func newBent(m *memory, bend func(b *bent)) *bent {
 	b.watch = m.Watch
 	b.fill = func(key string, e entry) (entry, bool, error) { return m.Fill(bg, key, e) }
 	b.setNewer = func(key string, e entry) (bool, error) { return m.SetNewer(bg, key, e) }
+	b.claim = func(key string, version uint64, d time.Duration) (store.Grant, error) {
+		return m.Claim(bg, key, version, d)
+	}
+	b.endClaim = func(key string, version, claim uint64, d time.Duration) error {
+		return m.EndClaim(bg, key, version, claim, d)
+	}
+	b.replace = func(key string, version uint64, e entry) (entry, bool, error) { return m.Replace(bg, key, version, e) }
 	b.withContext = func(context.Context) error { return nil }
 	bend(b)
 	return b
@@ -116,6 +126,15 @@ func (b *bent) Fill(_ context.Context, key string, e entry) (entry, bool, error)
 func (b *bent) SetNewer(_ context.Context, key string, e entry) (bool, error) {
 	return b.setNewer(key, e)
 }
+func (b *bent) Claim(_ context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
+	return b.claim(key, version, d)
+}
+func (b *bent) EndClaim(_ context.Context, key string, version, claim uint64, d time.Duration) error {
+	return b.endClaim(key, version, claim, d)
+}
+func (b *bent) Replace(_ context.Context, key string, version uint64, e entry) (entry, bool, error) {
+	return b.replace(key, version, e)
+}
 
 var (
 	_ store.Store[value]      = (*bent)(nil)
@@ -131,6 +150,7 @@ var (
 	_ store.Watcher           = (*bent)(nil)
 	_ store.Filler[value]     = (*bent)(nil)
 	_ store.Reviser[value]    = (*bent)(nil)
+	_ store.Refresher[value]  = (*bent)(nil)
 )
 
 // in bends b to a view of the keys that begin with prefix.

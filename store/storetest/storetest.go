@@ -98,6 +98,7 @@ const (
 	Watcher        Capability = "Watcher"
 	Filler         Capability = "Filler"
 	Reviser        Capability = "Reviser"
+	Refresher      Capability = "Refresher"
 )
 
 // of reports whether s has the capability.
@@ -129,6 +130,8 @@ func (c Capability) of(s store.Store[Value]) (ok bool) {
 		_, ok = s.(store.Filler[Value])
 	case Reviser:
 		_, ok = s.(store.Reviser[Value])
+	case Refresher:
+		_, ok = s.(store.Refresher[Value])
 	}
 	return ok
 }

@@ -1,4 +1,4 @@
--- Begins every script but those of the tags. All scripts touch one key: in a
+-- Begins every script but those of the tags and of claims. All scripts touch one key: in a
 -- cluster, two keys may be on two nodes while their slot moves.
 local k=KEYS[1]
 local Z8=string.rep('\0',8)

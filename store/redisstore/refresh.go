@@ -1,0 +1,69 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// refreshKey is the Redis key of the claim to load this version of the entry under
+// key anew. No key of an entry is like it, unless the prefix is empty.
+func (s *Store[T]) refreshKey(key string, version uint64) string {
+	return "!" + s.prefix + "r:" + key + ":" + strconv.FormatUint(version, 16)
+}
+
+// Claim asks for the right to load an entry anew, as [store.Refresher] describes it,
+// with one exchange. The claim is a key of its own, which nobody reads over T, so
+// that nobody is pushed it.
+func (s *Store[T]) Claim(ctx context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
+	g := store.Grant{State: store.Granted, Lease: newID(), Left: d, Version: version}
+	err := s.script(ctx, "claim", key, func(call context.Context, l *links, _ string) error {
+		claim, b := s.refreshKey(key, version), l.w.B()
+		r := l.w.DoMulti(call,
+			b.Set().Key(claim).Value(bytes8(g.Lease)).Nx().PxMilliseconds(leaseMs(d)).Build(),
+			b.Pttl().Key(claim).Build())
+		err := r[0].Error()
+		if !rueidis.IsRedisNil(err) {
+			return err
+		}
+		left, err := r[1].AsInt64()
+		g.State, g.Lease, g.Left = store.Taken, 0, time.Duration(max(left, 0))*time.Millisecond
+		return err
+	})
+	if err != nil {
+		return store.Grant{}, err
+	}
+	return g, nil
+}
+
+// EndClaim ends a claim, as [store.Refresher] describes it.
+func (s *Store[T]) EndClaim(ctx context.Context, key string, version, claim uint64, d time.Duration) error {
+	return s.script(ctx, "end claim", key, func(call context.Context, l *links, _ string) error {
+		var ms int64
+		if d > 0 {
+			ms = leaseMs(d)
+		}
+		return stands(endClaimScript.run(call, l.w, s.refreshKey(key, version), bytes8(claim), decimal(ms)))
+	})
+}
+
+// Replace keeps e in the place of the entry of this version, as [store.Refresher]
+// describes it, with one exchange. See FillLeased.
+func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
+	err = s.script(ctx, "replace", key, func(call context.Context, l *links, full string) (err error) {
+		kept, watched, err = s.fillIf(call, l, full, "C", version, &e)
+		if errors.Is(err, store.ErrLeaseLost) {
+			err = store.ErrChanged
+		}
+		return err
+	})
+	if err != nil {
+		return store.Entry[T]{}, false, err
+	}
+	s.stats.sets.Add(1)
+	return kept, watched, nil
+}
