@@ -54,10 +54,11 @@ type Group[T any] struct {
 type shard[T any] struct {
 	mu     sync.Mutex
 	open   map[string]*Call[T] // those that a newcomer joins
+	aside  map[string]*Call[T] // the same, of BeginAside
 	live   map[string]*Call[T] // those that have not finished, forgotten ones included, by next
 	block  map[string]int      // Blocks in force
 	closed bool
-	_      [24]byte // a cache line of its own
+	_      [16]byte // a cache line of its own
 }
 
 func (g *Group[T]) shard(key string) *shard[T] {
@@ -82,9 +83,10 @@ type Call[T any] struct {
 	over      bool // ctx is cancelled, or will be when it is made
 	waiters   int
 	forgotten bool
-	stands    bool          // Forget leaves it be
-	next      *Call[T]      // another one for the same key, begun before
-	keeping   chan struct{} // not nil while Keep runs; closed at its end
+	stands    bool                // Forget leaves it be
+	among     map[string]*Call[T] // those that it was begun among: open or aside
+	next      *Call[T]            // another one for the same key, begun before
+	keeping   chan struct{}       // not nil while Keep runs; closed at its end
 }
 
 // Do returns what fn returns, and shared says that another caller's fn did the
@@ -108,10 +110,15 @@ func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context, 
 // says that the caller leads it: it must see to it that Here, Run or Finish ends
 // it, on any goroutine. Every caller of Begin must call Wait once.
 func (g *Group[T]) Begin(ctx context.Context, key string) (c *Call[T], lead bool) {
+	return g.begin(ctx, key, false)
+}
+
+func (g *Group[T]) begin(ctx context.Context, key string, aside bool) (c *Call[T], lead bool) {
 	s := g.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.open[key]; c != nil {
+	among := s.among(aside)
+	if c := among[key]; c != nil {
 		c.waiters++
 		return c, false
 	}
@@ -121,16 +128,25 @@ func (g *Group[T]) Begin(ctx context.Context, key string) (c *Call[T], lead bool
 		close(c.done)
 		return c, false
 	}
-	if s.open == nil {
-		s.open, s.live = make(map[string]*Call[T]), make(map[string]*Call[T])
-	}
 	if c.values = ctx; ctx.Done() != nil {
 		c.values = context.WithoutCancel(ctx)
 	}
-	s.open[key] = c
+	c.among = among
+	among[key] = c
 	c.next, s.live[key] = s.live[key], c
 	g.work.Add(1)
 	return c, true
+}
+
+// among returns the calls that a newcomer joins. The lock is held.
+func (s *shard[T]) among(aside bool) map[string]*Call[T] {
+	if s.open == nil {
+		s.open, s.aside, s.live = make(map[string]*Call[T]), make(map[string]*Call[T]), make(map[string]*Call[T])
+	}
+	if aside {
+		return s.aside
+	}
+	return s.open
 }
 
 // Run does the work and finishes the call with what fn returns.
@@ -297,8 +313,8 @@ func (c *Call[T]) Forgotten() bool {
 
 // leave takes c out of its group, so that nobody joins it. The lock is held.
 func (c *Call[T]) leave() {
-	if c.shard.open[c.key] == c {
-		delete(c.shard.open, c.key)
+	if c.among[c.key] == c {
+		delete(c.among, c.key)
 	}
 }
 
