@@ -35,6 +35,17 @@ type Options[K comparable, V any] struct {
 	// source fails.
 	StaleFor time.Duration
 
+	// StaleWhileRevalidate serves it at once then, while one process loads it in
+	// the background. What was deleted or set is never among that; what was
+	// made stale by Expire is. Without it, readers wait for the load.
+	StaleWhileRevalidate bool
+
+	// RefreshAhead is the share of a value's TTL, in 0..1, after which the first
+	// who reads it has it loaded in the background, by one process, so that
+	// nobody waits for what is read all the time. 0: no value is. 0.8 is a
+	// good one where loads take long.
+	RefreshAhead float64
+
 	// AbsentFor is how long it is remembered that the source has no value.
 	// 0: 30 seconds. Negative: not at all.
 	AbsentFor time.Duration
@@ -83,8 +94,9 @@ type Cache[K comparable, V any] struct {
 // keys in Redis. load gets a value from the source; if there is none, it returns
 // an error that is store.ErrNotFound. It runs once for all who want an id at the
 // same time, on a context that has the values of the first caller's and is
-// cancelled when none of them waits any more. load may be nil: Get then finds
-// only what was Set. o may be nil.
+// cancelled when none of them waits any more; in the background, where Options
+// have it run there, by Close. load may be nil: Get then finds only what was Set.
+// o may be nil.
 //
 // K is a string or integer kind, or has a MarshalText method that gives each id
 // its own text.
@@ -138,6 +150,9 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 		MaxUnheard:  b.cfg.MaxUnheard,
 		Observer:    b.cfg.Observer,
 		Tags:        &b.tags,
+
+		RefreshAhead:         o.RefreshAhead,
+		StaleWhileRevalidate: o.StaleWhileRevalidate,
 	})
 }
 
@@ -152,6 +167,9 @@ func (c *Cache[K, V]) Get(ctx context.Context, id K) (V, error) {
 	}
 	if !hasToken(ctx) {
 		if e, ok := c.tiers.Local(ctx, key); ok {
+			if c.tiers.Due(e) {
+				c.refreshSoon(ctx, key, id, e)
+			}
 			return e.Value, e.MissError()
 		}
 	}
@@ -164,8 +182,8 @@ type Entry[V any] struct {
 	store.Entry[V]
 	Tier  layered.Tier  // where it came from
 	Age   time.Duration // since its load began; 0 if not known
-	Stale bool          // it should have been loaded anew, but could not be
-	Cause error         // why it could not
+	Stale bool          // it should have been loaded anew, but could not be, or is being
+	Cause error         // why it could not; nil if it is being loaded
 }
 
 // GetEntry is Get that tells what is known about the value. Of an id that the

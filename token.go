@@ -157,6 +157,9 @@ func (c *Cache[K, V]) findSince(ctx context.Context, key string, id K) (layered.
 	}
 	// What was loaded while Redis could not be reached was never told of.
 	if e, ok := c.tiers.Local(ctx, key); ok && (e.Epoch != 0 || c.backend.redis == nil) {
+		if c.tiers.Due(e) {
+			c.refreshSoon(ctx, key, id, e)
+		}
 		return layered.Found[V]{Entry: *e, Tier: layered.L1}, e.MissError()
 	}
 	return c.findFresh(ctx, key, id)
@@ -168,8 +171,8 @@ func (c *Cache[K, V]) findFresh(ctx context.Context, key string, id K) (layered.
 }
 
 // GetFresh is Get that does not answer from L1: it returns nothing that was
-// changed, by anybody, before it was called. It asks Redis in one exchange, which
-// moves no value if the one in L1 is right.
+// changed, by anybody, before it was called, and nothing stale unless the source fails.
+// It asks Redis in one exchange, which moves no value if the one in L1 is right.
 func (c *Cache[K, V]) GetFresh(ctx context.Context, id K) (V, error) {
 	key, err := c.key(id)
 	if err != nil {

@@ -99,9 +99,10 @@ func (c *Cache[K, V]) SetVersion(ctx context.Context, id K, v V, revision uint64
 	return c.tiers.SetNewer(ctx, key, e)
 }
 
-// Expire makes the values of ids stale, however fresh they are: the next Get loads, and falls back on the
-// old value if the source fails. Without Redis it is an error that is
-// errors.ErrUnsupported.
+// Expire makes the values of ids stale, however fresh they are: the next Get loads, and
+// falls back on the old value if the source fails. With Options.StaleWhileRevalidate it
+// answers with the old value, while it is loaded: call Delete for what must not be
+// served any more. Without Redis it is an error that is errors.ErrUnsupported.
 func (c *Cache[K, V]) Expire(ctx context.Context, ids ...K) error {
 	ks, err := c.keys(ids)
 	if err != nil {

@@ -41,6 +41,10 @@ type mark struct {
 	stripe *stripe
 	epoch  uint64
 	copies uint64 // the epoch of trust that a copy would be of
+
+	// replaces says that what is kept replaces what others may be reading: L2
+	// does not tell of our own fills.
+	replaces bool
 }
 
 func newGuard() *guard { return &guard{seed: maphash.MakeSeed()} }
@@ -103,6 +107,9 @@ func (g *guard) keep(m mark, f func()) bool {
 	defer m.stripe.mu.Unlock()
 	if m.stripe.epoch != m.epoch && !mutant.NoGuard.Load() {
 		return false
+	}
+	if m.replaces {
+		m.stripe.epoch++
 	}
 	f()
 	return true

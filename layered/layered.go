@@ -59,6 +59,9 @@ type Store[T any] struct {
 	stop    []func()      // end the watch
 	countL1 bool          // L1 does not count its hits
 
+	refresher store.Refresher[T] // nil if L2 is none
+	pace      *pace              // nil if nothing is loaded anew in the background
+
 	guard   *guard
 	trust   trust
 	flights flight.Group[Found[T]]
@@ -120,6 +123,16 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 			errs = append(errs, fmt.Errorf("L2 %T is a store.Stamper and must then be a store.Leaser, which gives loads their stamps, and a store.Rechecker", l2))
 		}
 	}
+	if watcher != nil {
+		s.watched = true
+		s.refresher, _ = l2.(store.Refresher[T])
+	}
+	if opts.RefreshAhead > 0 || opts.StaleWhileRevalidate {
+		s.pace = newPace()
+		if !s.refreshes() {
+			errs = append(errs, fmt.Errorf("L2 %T must be a store.Refresher: it tells of changes, which a refresh must not undo", l2))
+		}
+	}
 	s.viewer, _ = s.l1.(store.Viewer[T])
 	if _, ok := s.l1.(store.Reporter); !ok {
 		s.countL1 = true
@@ -129,7 +142,6 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 	}
 	hearer, _ := l2.(store.Hearer)
 	if watcher != nil {
-		s.watched = true
 		s.filler, _ = l2.(store.Filler[T])
 		s.leaser, _ = l2.(store.Leaser[T])
 		s.checker, _ = l2.(store.Rechecker[T])
@@ -209,6 +221,7 @@ func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) bool {
 
 // tryL1 is keepL1 that does not count what is refused.
 func (s *Store[T]) tryL1(key string, m mark, e store.Entry[T]) bool {
+	e.RefreshAt = s.refreshAt(&e)
 	if most := s.opts.L1TTL; most > 0 {
 		if end := store.In(s.opts.jitter(most)); e.ExpiresAt == 0 || end < e.ExpiresAt {
 			e.ExpiresAt = end

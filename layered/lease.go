@@ -164,9 +164,15 @@ func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T],
 	return kept, true
 }
 
-// renew keeps a lease until stop is called, which waits for a renewal that is under
-// way. A load that takes less than a third of the lease costs a timer.
+// renew keeps a lease until stop is called.
 func (s *Store[T]) renew(ctx context.Context, key string, lease uint64) (stop func()) {
+	return s.keepUp(func() error { return s.leaser.Renew(ctx, key, lease, s.opts.Lease) })
+}
+
+// keepUp calls renew three times in the length of a lease until stop is called, which
+// waits for a renewal that is under way, or until the lease is lost. A load that takes
+// less than a third of the lease costs a timer.
+func (s *Store[T]) keepUp(renew func() error) (stop func()) {
 	var mu sync.Mutex
 	stopped := false
 	var t *time.Timer
@@ -177,7 +183,7 @@ func (s *Store[T]) renew(ctx context.Context, key string, lease uint64) (stop fu
 		if stopped {
 			return
 		}
-		if err := s.leaser.Renew(ctx, key, lease, s.opts.Lease); errors.Is(err, store.ErrLeaseLost) {
+		if errors.Is(renew(), store.ErrLeaseLost) {
 			return // the load goes on for those who wait for it
 		}
 		t.Reset(s.opts.Lease / 3)

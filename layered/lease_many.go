@@ -35,6 +35,7 @@ func (s *Store[T]) batchLeased(ctx context.Context, values context.Context, b *b
 		stop()
 		if err == nil && len(b.open) > 0 {
 			err = s.behindMany(values, b)
+			s.serveStale(values, b, load)
 		}
 		switch {
 		case len(b.open) == 0:

@@ -20,7 +20,7 @@ func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T], strict 
 		if old, l2err = s.behind(ctx, c.Key(), strict); ended(l2err) {
 			return f, false, nil
 		}
-		return answer(old, l2err, load)
+		return s.answer(ctx, c.Key(), &old, l2err, load, strict)
 	}) {
 		go s.leadOn(c, load, strict, old, l2err)
 	}
@@ -32,7 +32,7 @@ func (s *Store[T]) leadOn(c *call[T], load Loader[T], strict bool, old Found[T],
 		if ended(l2err) { // for the leader, not for those who have joined
 			old, l2err = s.behind(c.Values(), c.Key(), strict) // L2 bounds its operations itself
 		}
-		if f, all, err := answer(old, l2err, load); all {
+		if f, all, err := s.answer(ctx, c.Key(), &old, l2err, load, strict); all {
 			return f, err
 		}
 		if s.leaser != nil && l2err == nil {
@@ -43,11 +43,11 @@ func (s *Store[T]) leadOn(c *call[T], load Loader[T], strict bool, old Found[T],
 }
 
 // answer answers with what was found behind L1, if that is all there is to do.
-func answer[T any](old Found[T], l2err error, load Loader[T]) (f Found[T], all bool, err error) {
-	if load != nil && !old.fresh() {
+func (s *Store[T]) answer(ctx context.Context, key string, old *Found[T], l2err error, load Loader[T], strict bool) (f Found[T], all bool, err error) {
+	if load != nil && !s.serves(ctx, key, old, load, strict) {
 		return f, false, nil
 	}
-	f, err = withoutLoader(old, l2err)
+	f, err = withoutLoader(*old, l2err)
 	return f, true, err
 }
 

@@ -23,6 +23,9 @@ type l2 struct {
 	set  func() error // before a set
 	del  func() error // before a delete
 
+	replace func() error // before a replace
+	claimed func()       // before a claim that was granted returns
+
 	afterSet  func() // before a set returns
 	unwatched bool   // another write always comes right after a fill
 }
@@ -59,6 +62,24 @@ func (s *l2) Fill(ctx context.Context, key string, e store.Entry[int]) (store.En
 		}
 	}
 	e, watched, err := s.Store.Fill(ctx, key, e)
+	return e, watched && !s.unwatched, err
+}
+
+func (s *l2) Claim(ctx context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
+	g, err := s.Store.Claim(ctx, key, version, d)
+	if s.claimed != nil && g.State == store.Granted {
+		s.claimed()
+	}
+	return g, err
+}
+
+func (s *l2) Replace(ctx context.Context, key string, version uint64, e store.Entry[int]) (store.Entry[int], bool, error) {
+	if s.replace != nil {
+		if err := s.replace(); err != nil {
+			return store.Entry[int]{}, false, err
+		}
+	}
+	e, watched, err := s.Store.Replace(ctx, key, version, e)
 	return e, watched && !s.unwatched, err
 }
 

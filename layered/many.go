@@ -127,6 +127,12 @@ func (s *Store[T]) readManyKept(ctx context.Context, ks []string) (found map[str
 func (s *Store[T]) GetManyOrLoad(ctx context.Context, keys []string, load ManyLoader[T]) (map[string]store.Entry[T], error) {
 	found := make(map[string]store.Entry[T], len(keys))
 	missing := s.localMany(ctx, keys, found)
+	if s.opts.RefreshAhead > 0 {
+		s.inBackground(ctx, s.dueAmong(found), load)
+	}
+	if s.opts.StaleWhileRevalidate {
+		missing = s.staleMany(ctx, missing, found, load)
+	}
 	if len(missing) == 0 {
 		return found, nil
 	}
@@ -242,6 +248,7 @@ func (s *Store[T]) batch(ctx context.Context, led []*call[T], load ManyLoader[T]
 		return nil
 	}
 	l2err := s.behindMany(values, b)
+	s.serveStale(values, b, load)
 	if len(b.open) == 0 {
 		return nil
 	}
@@ -255,6 +262,7 @@ func (s *Store[T]) batch(ctx context.Context, led []*call[T], load ManyLoader[T]
 type batch[T any] struct {
 	open  map[string]*call[T] // not yet finished
 	stale map[string]Found[T] // what L2 has for them that is past its soft expiry
+	due   []due               // what is to be loaded anew in the background
 }
 
 func (b *batch[T]) keys() []string { return slices.Collect(maps.Keys(b.open)) }
@@ -311,6 +319,9 @@ func (s *Store[T]) behindMany(ctx context.Context, b *batch[T]) error {
 			continue
 		}
 		s.count.l2Hits.Add(1)
+		if s.dueInL2(&e) {
+			b.due = append(b.due, dueOf(key, &e))
+		}
 		b.finish(key, f, e.MissError())
 	}
 	s.count.misses.Add(uint64(len(b.open)))
@@ -323,7 +334,7 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 	ctx, cancel := s.loadContext(ctx)
 	defer cancel()
 	s.count.loads.Add(1)
-	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Keys: len(ks)})
+	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: first(ks), Keys: len(ks)})
 	began, stamp := store.Now(), s.opts.Tags.now()
 	got, err := load(ctx, ks)
 	if err != nil {

@@ -32,6 +32,22 @@ type Options[T any] struct {
 	// together. It only ever shortens a life. 0: 0.1. Negative: none.
 	Jitter float64
 
+	// RefreshAhead is the share of a value's fresh life, in 0..1, after which
+	// the first read has it loaded anew in the background, by one process in
+	// the fleet, while all go on reading it; less a part by Jitter, so that a
+	// value that is read all the time is never waited for. 0: no value is.
+	RefreshAhead float64
+
+	// RefreshLimit is how many loads may be under way in the background at the
+	// same time. What would be one more is left to a later read. 0: 8.
+	RefreshLimit int
+
+	// StaleWhileRevalidate has a value that is past its soft expiry answered at
+	// once, flagged as stale, while it is loaded in the background by one
+	// process in the fleet. What was deleted or set is never among that; what
+	// was made stale by MarkStale is. Without it the readers wait for the load.
+	StaleWhileRevalidate bool
+
 	// LoadTimeout bounds a load, whatever deadlines its callers have.
 	// 0: 30 seconds. Negative: no bound.
 	LoadTimeout time.Duration
@@ -42,8 +58,8 @@ type Options[T any] struct {
 	Lease time.Duration
 
 	// RetryAfter is how long a source that failed is left alone, by all
-	// processes, where there is a stale value to serve. 0: 5 seconds.
-	// Negative: the next read tries again.
+	// processes, where there is a stale value to serve, or one to load anew.
+	// 0: 5 seconds. Negative: the next read tries again.
 	RetryAfter time.Duration
 
 	// MaxUnheard bounds the life in L1 of what was loaded while L2 could not
@@ -88,6 +104,12 @@ func (o *Options[T]) normalize() (errs []error) {
 	if o.Lease < 0 {
 		errs = append(errs, fmt.Errorf("lease of %v is negative", o.Lease))
 	}
+	if o.RefreshLimit < 0 {
+		errs = append(errs, fmt.Errorf("RefreshLimit %d is negative", o.RefreshLimit))
+	}
+	if !(o.RefreshAhead >= 0 && o.RefreshAhead < 1) {
+		errs = append(errs, fmt.Errorf("RefreshAhead %v is no share of a life", o.RefreshAhead))
+	}
 	if o.Jitter > 1 {
 		errs = append(errs, fmt.Errorf("jitter %v is more than the whole life", o.Jitter))
 	}
@@ -102,6 +124,9 @@ func (o *Options[T]) normalize() (errs []error) {
 	o.MaxUnheard = orDefault(o.MaxUnheard, 2*time.Second)
 	o.JournalFor = orDefault(o.JournalFor, time.Minute)
 	o.SampleEvery = orDefault(o.SampleEvery, time.Second)
+	if o.RefreshLimit == 0 {
+		o.RefreshLimit = 8
+	}
 	if o.Jitter == 0 {
 		o.Jitter = 0.1
 	}

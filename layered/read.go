@@ -38,8 +38,8 @@ func (t Tier) String() string {
 type Found[T any] struct {
 	store.Entry[T]
 	Tier  Tier
-	Stale bool  // past its soft expiry: the source could not answer
-	Cause error // why a stale entry was served; else nil
+	Stale bool  // past its soft expiry: the source could not answer, or is being asked
+	Cause error // why a stale entry was served; nil if it is being loaded anew
 
 	// Who joins a call that is under way takes its result only if it was true
 	// after he had joined.
@@ -57,12 +57,14 @@ func (f *Found[T]) fresh() bool { return f.Tier != Source && !f.Stale }
 // that the source has none, which is remembered for Options.AbsentFor.
 //
 // Its context has the values of the first caller's, a deadline of its own, and
-// is cancelled when no caller waits any more.
+// is cancelled when no caller waits any more. In the background, where
+// Options.RefreshAhead and StaleWhileRevalidate have it called, also after those
+// calls have returned, it is cancelled by Close.
 type Loader[T any] func(ctx context.Context, key string) (store.Entry[T], error)
 
 // Local returns the entry that L1 can answer with now: one that is there and
 // fresh. It does no I/O. An absent entry is an answer too. The entry is shared
-// and must not be changed.
+// and must not be changed. Who has a loader asks whether it is [Store.Due].
 func (s *Store[T]) Local(ctx context.Context, key string) (*store.Entry[T], bool) {
 	e, err := s.view(ctx, key)
 	if err != nil {
@@ -181,6 +183,9 @@ func (s *Store[T]) readKept(ctx context.Context, key string, strict bool) (Found
 // GetOrLoad is then Get, but that callers share one read of L2.
 func (s *Store[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (store.Entry[T], error) {
 	if e, ok := s.Local(ctx, key); ok {
+		if s.Due(e) {
+			s.RefreshSoon(ctx, key, e, load)
+		}
 		return *e, e.MissError()
 	}
 	f, err := s.beyond(ctx, key, load)
@@ -190,20 +195,28 @@ func (s *Store[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (s
 // Find is GetOrLoad that also says where the entry came from.
 func (s *Store[T]) Find(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
 	if e, ok := s.Local(ctx, key); ok {
+		if s.Due(e) {
+			s.RefreshSoon(ctx, key, e, load)
+		}
 		return Found[T]{Entry: *e, Tier: L1}, e.MissError()
 	}
 	return s.beyond(ctx, key, load)
 }
 
 // FindFresh is Find that does not answer from L1: it returns nothing that was
-// changed, anywhere, before it was called. It asks L2 in one exchange, which moves
-// no value if that in L1 is still the one.
+// changed, anywhere, before it was called, and nothing stale unless the source fails.
+// It asks L2 in one exchange, which moves no value if that in L1 is still the one.
 func (s *Store[T]) FindFresh(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
 	return s.join(ctx, key, load, true)
 }
 
-// beyond gets key from behind L1.
+// beyond gets key from behind L1, or what L1 has that is stale, if that may be served.
 func (s *Store[T]) beyond(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
+	if s.opts.StaleWhileRevalidate && load != nil {
+		if f, ok := s.staleSoon(ctx, key, load); ok {
+			return f, f.MissError()
+		}
+	}
 	return s.join(ctx, key, load, false)
 }
 
@@ -227,7 +240,8 @@ func (s *Store[T]) join(ctx context.Context, key string, load Loader[T], strict 
 		if lead {
 			return f, err
 		}
-		if s.holds(&f, began) {
+		revalidated := f.Stale && f.Cause == nil
+		if s.holds(&f, began) && !(strict && revalidated) {
 			return f, err
 		}
 		if strict {

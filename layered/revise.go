@@ -25,7 +25,7 @@ func (s *Store[T]) SetNewer(ctx context.Context, key string, e store.Entry[T]) (
 // setNewerL1 does it where there is no L2. Nobody else writes to L1 meanwhile: all
 // do under the guard.
 func (s *Store[T]) setNewerL1(ctx context.Context, key string, e store.Entry[T]) (kept bool, err error) {
-	e.Stamp = s.opts.Tags.now()
+	e.Stamp, e.RefreshAt = s.opts.Tags.now(), s.refreshAt(&e)
 	s.guard.move(key, func() {
 		old, miss := s.l1.Get(ctx, key)
 		found := (miss == nil || old.Absent) && s.current(&old)

@@ -16,6 +16,7 @@ type counters struct {
 	loads, loadErrors, shared                 atomic.Uint64
 	staleServed, invalidations, lost, refused atomic.Uint64
 	waits, rechecked, replayed                atomic.Uint64
+	refreshes, refreshErrors                  atomic.Uint64
 }
 
 // Counts are what a Store did since it was made.
@@ -27,7 +28,10 @@ type Counts struct {
 	LoadErrors  uint64 // of which failed; "not found" is no failure
 	Shared      uint64 // callers who got the result of another's load or L2 read
 	Waits       uint64 // times that another process's load was waited for
-	StaleServed uint64 // stale answers because the source failed
+	StaleServed uint64 // stale answers because the source failed, or was still being asked
+
+	Refreshes     uint64 // values that began to be loaded anew while they stood; their loads count above, too
+	RefreshErrors uint64 // of which failed; those that were overtaken by a change are among Refused
 
 	L2Errors      uint64 // operations of L2 that failed while reading
 	Invalidations uint64 // changes made elsewhere that were told
@@ -64,6 +68,8 @@ func (s *Store[T]) Counts() Counts {
 		Refused:       s.count.refused.Load(),
 		Rechecked:     s.count.rechecked.Load(),
 		Waits:         s.count.waits.Load(),
+		Refreshes:     s.count.refreshes.Load(),
+		RefreshErrors: s.count.refreshErrors.Load(),
 	}
 	c.Pending, c.PendingFor = s.pending.counts()
 	c.Retried = s.pending.retried.Load()

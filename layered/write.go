@@ -127,6 +127,7 @@ func wait(ctx context.Context, keeping []<-chan struct{}) error {
 
 // setL1 puts e into L1 as the one that stands there, when there is no L2.
 func (s *Store[T]) setL1(ctx context.Context, key string, e store.Entry[T]) error {
+	e.RefreshAt = s.refreshAt(&e)
 	var err error
 	e.Stamp = s.opts.Tags.now()
 	s.guard.move(key, func() { err = s.l1.Set(ctx, key, e) })

@@ -19,18 +19,20 @@ var ErrChanged = errors.New("the entry has changed")
 type Refresher[T any] interface {
 	// Claim asks for the right to load the entry of this version under key anew,
 	// for d. It is Granted, and Grant.Lease names it, unless somebody else has
-	// it: then it is Taken, for what Grant.Left says. It is kept beside the
-	// entry, which it does not change: readers do not notice, watchers are not
-	// told, and whether there is such an entry is not looked at. When the entry
-	// has been replaced the claim is of no use, and need not be given back.
+	// it: then it is Taken, for what Grant.Left says. Grant.Stamp is as from
+	// [Leaser].Lease. The claim is kept beside the entry, which it does not
+	// change: readers do not notice, watchers are not told, and whether there is
+	// such an entry is not looked at. When the entry has been replaced the claim
+	// is of no use, and need not be given back.
 	Claim(ctx context.Context, key string, version uint64, d time.Duration) (Grant, error)
 
 	// EndClaim makes a claim end d from now, sooner or later than it would, and at
 	// once if d is not positive. ErrLeaseLost if it has ended.
 	EndClaim(ctx context.Context, key string, version, claim uint64, d time.Duration) error
 
-	// Replace keeps e under key if the entry there is of this version; else it
-	// returns ErrChanged. Otherwise it is [Filler].Fill. An entry that is over
-	// removes what is under the key.
+	// Replace keeps e under key if the entry there is of this version, and none of
+	// the tags of e was invalidated since e.Stamp; else it returns ErrChanged.
+	// Otherwise it is [Filler].Fill. An entry that is over removes what is under
+	// the key.
 	Replace(ctx context.Context, key string, version uint64, e Entry[T]) (kept Entry[T], watched bool, err error)
 }

@@ -56,3 +56,30 @@ func TestAlloc_hitWithTags(t *testing.T) {
 		t.Errorf("%v allocations, %d misses", n, misses)
 	}
 }
+
+// Neither does one that is due, while it is being loaded anew.
+func TestAlloc_hitInL1WhileItIsRefreshed(t *testing.T) {
+	for _, name := range []string{"otterstore", "ristrettostore"} {
+		t.Run(name, func(t *testing.T) {
+			s := tiers(t, l1s[int]()[name](t), nil, &layered.Options[int]{RefreshAhead: 1e-9, Jitter: -1})
+			ctx := t.Context()
+			s.GetOrLoad(ctx, "k", now(1))
+			load := func(ctx context.Context, _ string) (store.Entry[int], error) {
+				<-ctx.Done() // until the end of the test
+				return store.Entry[int]{}, ctx.Err()
+			}
+			redistest.WaitFor(t, "the refresh to begin", func() bool {
+				s.GetOrLoad(ctx, "k", load)
+				return s.Counts().Refreshes == 1
+			})
+			for what, f := range map[string]func(){
+				"GetOrLoad": func() { s.GetOrLoad(ctx, "k", load) },
+				"Find":      func() { s.Find(ctx, "k", load) },
+			} {
+				if n := testing.AllocsPerRun(1000, f); n != 0 {
+					t.Errorf("%s of a hit in L1: %v allocations, want 0", what, n)
+				}
+			}
+		})
+	}
+}

@@ -33,7 +33,7 @@ var layers = []layer{
 
 // inModel are the runs of internal/model that lack the same fence.
 var inModel = map[string]string{
-	"NoGuard": "M3", "NoEpoch": "M12", "NoDial": "M9", "NoPulse": "M11", "LatePulse": "M10", "NoToken": "M1", "OneToken": "M2",
+	"NoGuard": "M3", "NoEpoch": "M12", "NoDial": "M9", "NoPulse": "M11", "LatePulse": "M10", "NoToken": "M1", "OneToken": "M2", "NoCompare": "M13",
 	"OldJoin": "M5", "LateJoin": "M6", "NoRearm": "M4", "NoCap": "C4", "LateFill": "C5", "DropHold": "C7", "LeaseHold": "C9", "AlwaysAlone": "C2",
 	"SetsShared": "C1", "EndsAll": "C6", "OneLink": "M7", "NoPostStep": "M8", "NoReplay": "D1", "LateStamp": "T1", "OldTag": "T2",
 }

@@ -29,6 +29,10 @@ var (
 	// OneToken gives all leases of a process the same token.
 	OneToken atomic.Bool
 
+	// NoCompare makes L2 keep what was loaded anew though the entry that it was
+	// to replace has changed.
+	NoCompare atomic.Bool
+
 	// OldJoin makes those who join a load take its result even if it may be
 	// older than their call.
 	OldJoin atomic.Bool
@@ -66,7 +70,7 @@ var (
 // Switches are all of them, by name.
 var Switches = map[string]*atomic.Bool{
 	"NoGuard": &NoGuard, "NoEpoch": &NoEpoch, "NoDial": &NoDial, "NoPulse": &NoPulse, "LatePulse": &LatePulse,
-	"NoToken": &NoToken, "OneToken": &OneToken, "OldJoin": &OldJoin, "LateJoin": &LateJoin,
+	"NoToken": &NoToken, "OneToken": &OneToken, "NoCompare": &NoCompare, "OldJoin": &OldJoin, "LateJoin": &LateJoin,
 	"OneLink": &OneLink, "NoPostStep": &NoPostStep, "NoPending": &NoPending,
 	"NoReplay": &NoReplay, "NoMoves": &NoMoves,
 	"NoTagCheck": &NoTagCheck, "LateStamp": &LateStamp, "OldTag": &OldTag,

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -11,22 +12,25 @@ import (
 )
 
 // refreshKey is the Redis key of the claim to load this version of the entry under
-// key anew. No key of an entry is like it, unless the prefix is empty.
-func (s *Store[T]) refreshKey(key string, version uint64) string {
-	return "!" + s.prefix + "r:" + key + ":" + strconv.FormatUint(version, 16)
+// the Redis key full anew.
+func (s *Store[T]) refreshKey(full string, version uint64) string {
+	return s.tags.prefix + "r:" + full + ":" + strconv.FormatUint(version, 16)
 }
 
 // Claim asks for the right to load an entry anew, as [store.Refresher] describes it,
-// with one exchange. The claim is a key of its own, which nobody reads over T, so
-// that nobody is pushed it.
+// with one exchange, and another one for the clock of the tags if that has changed.
+// The claim is a key of its own, which nobody reads over T, so that nobody is pushed it.
 func (s *Store[T]) Claim(ctx context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
 	g := store.Grant{State: store.Granted, Lease: newID(), Left: d, Version: version}
-	err := s.script(ctx, "claim", key, func(call context.Context, l *links, _ string) error {
-		claim, b := s.refreshKey(key, version), l.w.B()
+	err := s.script(ctx, "claim", key, func(call context.Context, l *links, full string) (err error) {
+		if g.Stamp, err = s.stamp(call, l, nil); err != nil {
+			return err
+		}
+		claim, b := s.refreshKey(full, version), l.w.B()
 		r := l.w.DoMulti(call,
 			b.Set().Key(claim).Value(bytes8(g.Lease)).Nx().PxMilliseconds(leaseMs(d)).Build(),
 			b.Pttl().Key(claim).Build())
-		err := r[0].Error()
+		err = r[0].Error()
 		if !rueidis.IsRedisNil(err) {
 			return err
 		}
@@ -42,12 +46,12 @@ func (s *Store[T]) Claim(ctx context.Context, key string, version uint64, d time
 
 // EndClaim ends a claim, as [store.Refresher] describes it.
 func (s *Store[T]) EndClaim(ctx context.Context, key string, version, claim uint64, d time.Duration) error {
-	return s.script(ctx, "end claim", key, func(call context.Context, l *links, _ string) error {
+	return s.script(ctx, "end claim", key, func(call context.Context, l *links, full string) error {
 		var ms int64
 		if d > 0 {
 			ms = leaseMs(d)
 		}
-		return stands(endClaimScript.run(call, l.w, s.refreshKey(key, version), bytes8(claim), decimal(ms)))
+		return stands(endClaimScript.run(call, l.w, s.refreshKey(full, version), bytes8(claim), decimal(ms)))
 	})
 }
 
@@ -55,8 +59,25 @@ func (s *Store[T]) EndClaim(ctx context.Context, key string, version, claim uint
 // describes it, with one exchange. See FillLeased.
 func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	err = s.script(ctx, "replace", key, func(call context.Context, l *links, full string) (err error) {
+		if e.Stamp == 0 {
+			if e.Stamp, err = s.stamp(call, l, e.Tags); err != nil {
+				return err
+			}
+		}
+		// A record with tags that were invalidated may be under a lease, which is
+		// not to be broken for nothing.
+		if ok, err := s.current(call, l, e.Tags, e.Stamp); err != nil || !ok {
+			return cmp.Or(err, store.ErrChanged)
+		}
 		kept, watched, err = s.fillIf(call, l, full, "C", version, &e)
 		if errors.Is(err, store.ErrLeaseLost) {
+			err = store.ErrChanged
+		}
+		if err != nil || kept.Expired(store.Now()) {
+			return err
+		}
+		ok, err := s.current(call, l, e.Tags, e.Stamp)
+		if err == nil && !ok {
 			err = store.ErrChanged
 		}
 		return err

@@ -28,7 +28,8 @@ func theScripts() scriptSet {
 	return scriptSet{
 		"lease": leaseScript, "fill": fillScript, "renew": renewScript, "release": releaseScript, "expire": expireScript,
 		"set": setScript, "delete": deleteScript, "stale": staleScript, "begin": beginScript, "done": doneScript,
-		"tick": tickScript, "tagmax": tagmaxScript, "tagget": taggetScript, "tagdone": tagdoneScript,
+		"endclaim": endClaimScript,
+		"tick":     tickScript, "tagmax": tagmaxScript, "tagget": taggetScript, "tagdone": tagdoneScript,
 	}
 }
 

@@ -37,6 +37,12 @@ var brokenScripts = []brokenScript{
 	{"renew-not", "renew", "p64(t+lms))", "string.sub(h,21,28))"},
 	{"release-anybodys", "release", "if not h or not mine(h,ARGV[1]) then", "if not h then"},
 
+	// Claims.
+	{"claim-anybodys", "endclaim", "if redis.pcall('GET',KEYS[1])~=ARGV[1] then", "if redis.call('EXISTS',KEYS[1])==0 then"},
+	{"claim-stays", "endclaim", "redis.call('DEL',KEYS[1])", ""},
+	{"claim-not-moved", "endclaim", "redis.call('PEXPIRE',KEYS[1],ARGV[2])", ""},
+	{"claim-garbage", "endclaim", "redis.pcall('GET'", "redis.call('GET'"},
+
 	// Holds.
 	{"fill-late", "fill", "if left<0 then", "if false then"},
 	{"fill-late-keeps-lease", "fill", "if ARGV[1]=='T' and not isvalue(h) then", "if false then"},

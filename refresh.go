@@ -1,0 +1,32 @@
+package strata
+
+import (
+	"context"
+
+	"github.com/lokroom/strata/store"
+)
+
+// Refresh loads the value of id now, whatever is there, and makes it the value for
+// every process. Until it is loaded all go on reading what they have, and if the load
+// fails, they keep it. A Set or Delete of id that comes while it loads, in any process,
+// wins over what the load has seen, which is then loaded once more.
+//
+// It is for a source that changes without telling, and for values that should be there
+// before somebody asks. After a change of one's own call Delete: what was loaded before
+// it is not served from then on. Without a loader it is an error that is
+// errors.ErrUnsupported.
+func (c *Cache[K, V]) Refresh(ctx context.Context, id K) (V, error) {
+	key, err := c.key(id)
+	if err != nil {
+		var zero V
+		return zero, c.failed("refresh", err)
+	}
+	f, err := c.tiers.Refresh(ctx, key, c.loader(id))
+	return f.Value, err
+}
+
+// refreshSoon has e, which L1 has answered with, loaded in the background. It is not
+// part of Get so that other hits need not pay for the closure.
+func (c *Cache[K, V]) refreshSoon(ctx context.Context, key string, id K, e *store.Entry[V]) {
+	c.tiers.RefreshSoon(ctx, key, e, c.loader(id))
+}
