@@ -10,17 +10,23 @@
 // What is promised, for a key and a Get of it:
 //
 //   - G1. A Get that was answered by L2 or by the source returns nothing older
-//     than a write (Delete or Set, after its commit) that had returned before the
-//     Get was called, wherever that write was made.
+//     than a write (Delete, Set, Expire, Done or DoneSet, after its commit) that had
+//     returned before the Get was called, wherever that write was made.
 //   - G2. Any Get in the process that made the write, L1 or not, does not either.
 //   - G3. Any Get anywhere does not either once MaxUnheard has passed since the
 //     write returned.
+//   - G6. A commit in a bracket counts as a write that returned when the hold of the
+//     bracket was over, whether anybody told the cache of it or not.
 //   - Nothing is returned before its commit began.
+//
+// A Hold is a write that returned when its hold was over, because the source may be
+// read from replicas until then.
 //
 // A write that failed promises nothing: its commit may be seen, or not. A Set
 // whose outcome is not known may even take effect later, so that what it wrote may
-// be read at any time from then on; such answers are counted. Answers flagged as
-// stale promise only to have been true once.
+// be read at any time from then on; such answers are counted. So are those that miss
+// what a failover lost: see [Rules.Failovers]. Answers flagged as stale promise only
+// to have been true once.
 //
 // The check takes the time to sort the operations, and is linear otherwise but for
 // a binary search a Get. That is possible because versions of a key are ordered:

@@ -35,7 +35,7 @@ func Create(path string) (*Log, error) {
 func (l *Log) Add(o Op) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := append(l.line[:0], byte(o.Kind), byte(o.Tier), flag(o.Stale), ' ')
+	b := append(l.line[:0], byte(o.Kind), byte(o.Tier), flags(o), ' ')
 	b = append(append(b, o.Key...), ' ')
 	for _, n := range []int64{int64(o.Process), int64(o.Goroutine), int64(o.Call), int64(o.Return), o.Version} {
 		b = append(strconv.AppendInt(b, n, 10), ' ')
@@ -47,9 +47,14 @@ func (l *Log) Add(o Op) {
 	}
 }
 
-func flag(on bool) byte {
-	if on {
+// flags returns the mark of what is true of o. A Get is never Held, and nothing else
+// is Stale.
+func flags(o Op) byte {
+	switch {
+	case o.Stale:
 		return '!'
+	case o.Held:
+		return 'h'
 	}
 	return '.'
 }
@@ -101,7 +106,7 @@ func parse(line string) (o Op, err error) {
 		}
 	}
 	o = Op{
-		Kind: Kind(f[0][0]), Tier: Tier(f[0][1]), Stale: f[0][2] == '!', Key: f[1],
+		Kind: Kind(f[0][0]), Tier: Tier(f[0][1]), Stale: f[0][2] == '!', Held: f[0][2] == 'h', Key: f[1],
 		Process: int(n[0]), Goroutine: int(n[1]), Call: time.Duration(n[2]), Return: time.Duration(n[3]), Version: n[4],
 	}
 	o.Err, err = strconv.Unquote(f[7])

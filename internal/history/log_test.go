@@ -31,7 +31,7 @@ func TestLog(t *testing.T) {
 	ops := []history.Op{
 		{Kind: history.Get, Tier: history.L1, Key: "k", Process: 1, Goroutine: 2, Call: 3, Return: 4, Version: 5, Stale: true},
 		{Kind: history.Set, Tier: history.Any, Key: "", Version: -1, Err: "two\nlines and \"quotes\" \xff"},
-		{Kind: history.Commit, Tier: history.Source, Key: "k2", Call: 1 << 60},
+		{Kind: history.Commit, Tier: history.Source, Key: "k2", Call: 1 << 60, Held: true},
 	}
 	write(t, path, ops[:2]...)
 	write(t, path, ops[2]) // goes on

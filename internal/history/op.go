@@ -8,28 +8,41 @@ import (
 // A Kind says what an operation did.
 type Kind byte
 
-// The kinds.
+// The kinds. Those between Delete and DoneSet are the writes: each comes after the
+// commit of Version.
 const (
-	Get    Kind = 'g' // read Version
-	Delete Kind = 'd' // made the fleet forget what was before Version, which is committed
-	Set    Kind = 's' // made Version, which is committed, the value of the cache
-	Commit Kind = 'c' // made Version at the source; it never fails
+	Get     Kind = 'g' // read Version
+	Delete  Kind = 'd' // made the fleet forget what was before Version
+	Set     Kind = 's' // made Version the value of the cache
+	Expire  Kind = 'x' // made what was before Version stale
+	Hold    Kind = 'h' // Delete for a source that is read from a replica
+	Done    Kind = 'e' // closed the bracket in which Version was committed
+	DoneSet Kind = 'E' // the same, and offered Version as the value of the cache
+	Begin   Kind = 'b' // opened the bracket in which Version is committed
+	Load    Kind = 'l' // read Version from the source, for the cache
+	Commit  Kind = 'c' // made Version at the source; it never fails
 )
+
+var kindNames = map[Kind]string{
+	Get: "get", Delete: "delete", Set: "set", Expire: "expire", Hold: "hold", Done: "done", DoneSet: "doneset",
+	Begin: "begin", Load: "load", Commit: "commit",
+}
 
 // String returns the name of the kind.
 func (k Kind) String() string {
-	switch k {
-	case Get:
-		return "get"
-	case Delete:
-		return "delete"
-	case Set:
-		return "set"
-	case Commit:
-		return "commit"
-	default:
-		return fmt.Sprintf("Kind(%d)", byte(k))
+	if name, ok := kindNames[k]; ok {
+		return name
 	}
+	return fmt.Sprintf("Kind(%d)", byte(k))
+}
+
+// writes reports whether k tells the cache of a commit.
+func (k Kind) writes() bool {
+	switch k {
+	case Delete, Set, Expire, Hold, Done, DoneSet:
+		return true
+	}
+	return false
 }
 
 // A Tier says who answered a Get.
@@ -70,17 +83,21 @@ type Op struct {
 	Version   int64 // that was read, or made before
 	Tier      Tier  // of a Get
 	Stale     bool  // a Get that was flagged
+	Held      bool  // a Commit in a bracket
 	Err       string
 }
 
 // String describes the operation in one line, for people.
 func (o Op) String() string {
-	s := fmt.Sprintf("%12.3f..%12.3f ms  p%d.%-2d %-6s %s = v%d", ms(o.Call), ms(o.Return), o.Process, o.Goroutine, o.Kind, o.Key, o.Version)
+	s := fmt.Sprintf("%12.3f..%12.3f ms  p%d.%-2d %-7s %s = v%d", ms(o.Call), ms(o.Return), o.Process, o.Goroutine, o.Kind, o.Key, o.Version)
 	if o.Kind == Get {
 		s += " from " + o.Tier.String()
 	}
 	if o.Stale {
 		s += " (stale)"
+	}
+	if o.Held {
+		s += " (in a bracket)"
 	}
 	if o.Err != "" {
 		s += " failed: " + o.Err

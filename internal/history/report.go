@@ -8,7 +8,7 @@ import (
 )
 
 // Guarantees are the names of what can be violated, in the order of reports.
-var Guarantees = []string{"G1", "G2", "G3", "future"}
+var Guarantees = []string{"G1", "G2", "G3", "G6", "future"}
 
 // Violated returns how many answers broke a promise.
 func (r *Report) Violated() (n int) {
@@ -37,20 +37,22 @@ func (r *Report) Older() int {
 // String is the report in a few lines.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d operations: %d gets (%d L1, %d L2, %d source, %d of any tier; %d stale), %d commits and writes, %d failed, %d excused\n",
-		r.Ops, r.Gets, r.ByTier[L1], r.ByTier[L2], r.ByTier[Source], r.ByTier[Any], r.Stale, r.Writes, r.Failed, r.Excused)
+	fmt.Fprintf(&b, "%d operations: %d gets (%d L1, %d L2, %d source, %d of any tier; %d stale), %d commits and writes, %d loads (%d doubled), %d failed\n",
+		r.Ops, r.Gets, r.ByTier[L1], r.ByTier[L2], r.ByTier[Source], r.ByTier[Any], r.Stale, r.Writes, r.Loads, r.Doubled, r.Failed)
 	fmt.Fprintf(&b, "violations:")
 	for _, g := range Guarantees {
 		fmt.Fprintf(&b, " %s %d", g, r.Violations[g])
 	}
+	fmt.Fprintf(&b, "; excused: %d after a failover (the last after %v), %d after a late set; %d where a bracket was missing\n",
+		r.Lost, r.LostFor.Round(time.Millisecond), r.Excused, r.Unguarded)
 	round := func(p float64) time.Duration { return r.Age(p).Round(time.Microsecond) }
-	fmt.Fprintf(&b, "; L1 answers older than a write: %d, age p50 %v p99 %v max %v", r.Older(), round(0.5), round(0.99), round(1))
+	fmt.Fprintf(&b, "L1 answers older than a write: %d, age p50 %v p99 %v max %v", r.Older(), round(0.5), round(0.99), round(1))
 	fmt.Fprintf(&b, "; slowest: %s of p%d, %v", r.Slowest.Kind, r.Slowest.Process, (r.Slowest.Return - r.Slowest.Call).Round(time.Millisecond))
 	return b.String()
 }
 
 // Story returns what led to v, in ops: the commits and writes of the key from the
-// answer's own version on, and who read that version when, up to the answer, in
+// answer's own version on, who loaded or read that version when, up to the answer, in
 // the order of their calls. Of many reads of a kind it has the first and the last.
 func (v *Violation) Story(ops []Op) string {
 	var own []Op
@@ -58,7 +60,7 @@ func (v *Violation) Story(ops []Op) string {
 		if o.Key != v.Get.Key || o.Call > v.Get.Return || o.Version < v.Get.Version {
 			continue
 		}
-		if o.Kind != Get || o.Version == v.Get.Version {
+		if o.Kind != Get && o.Kind != Load || o.Version == v.Get.Version {
 			own = append(own, o)
 		}
 	}

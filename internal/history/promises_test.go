@@ -1,0 +1,133 @@
+package history_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/history"
+)
+
+func held(o history.Op) history.Op { o.Held = true; return o }
+
+func kind(k history.Kind, o history.Op) history.Op { o.Kind = k; return o }
+
+// What is promised of a commit in a bracket is promised whether anybody tells the
+// cache of it or not; of another one, nothing is.
+func TestCheck_crashes(t *testing.T) {
+	rules := history.Rules{MaxUnheard: maxUnheard, Hold: 50 * time.Millisecond}
+	// Committed at 20, so the hold is over at 70.
+	for _, c := range []struct {
+		name      string
+		get       history.Op
+		want      string // with a bracket
+		unguarded bool   // without one
+	}{
+		{"old from L2 under the hold", get(2, 70, 99, 0, history.L2), "", false},
+		{"old from L2 after it", get(2, 71, 99, 0, history.L2), "G6", true},
+		{"old from the source after it", get(2, 71, 99, 0, history.Source), "G6", true},
+		{"new from L2 after it", get(2, 71, 99, 1, history.L2), "", false},
+		{"old from L1 in time", get(1, 170, 199, 0, history.L1), "", false},
+		{"old from L1 too late", get(1, 171, 199, 0, history.L1), "G6", true},
+		{"stale", stale(get(1, 171, 199, 0, history.L1)), "", false},
+	} {
+		for _, bracket := range []bool{true, false} {
+			w := commit(1, 10, 20, 1)
+			w.Held = bracket
+			r := history.Check([]history.Op{w, c.get}, rules)
+			want, unguarded := c.want, 0
+			if !bracket {
+				want = ""
+				if c.unguarded {
+					unguarded = 1
+				}
+			}
+			if got := violated(r); got != want || r.Unguarded != unguarded {
+				t.Errorf("%s, bracket %v: violated %q, want %q; %d unguarded, want %d", c.name, bracket, got, want, r.Unguarded, unguarded)
+			}
+		}
+	}
+	lost := history.Check([]history.Op{held(commit(1, 10, 20, 1)), get(2, 900, 901, 0, history.L2)}, history.Rules{MaxUnheard: maxUnheard})
+	if lost.Violated() > 0 {
+		t.Errorf("where holds may be lost: %v", lost)
+	}
+}
+
+// Each kind of write makes its promise when it has returned; a Hold, when it is over.
+func TestCheck_kinds(t *testing.T) {
+	rules := history.Rules{MaxUnheard: maxUnheard, Hold: 50 * time.Millisecond}
+	for k, from := range map[history.Kind]time.Duration{
+		history.Delete: 30, history.Set: 30, history.Expire: 30, history.Done: 30, history.DoneSet: 30, history.Hold: 80,
+	} {
+		for call, want := range map[time.Duration]string{from: "", from + 1: "G1"} {
+			ops := []history.Op{commit(1, 10, 20, 1), kind(k, deleted(1, 20, 30, 1)), get(2, call, 900, 0, history.L2)}
+			if got := violated(history.Check(ops, rules)); got != want {
+				t.Errorf("%v, read at %d: violated %q, want %q", k, call, got, want)
+			}
+		}
+	}
+	for _, k := range []history.Kind{history.Begin, history.Load} {
+		ops := []history.Op{commit(1, 10, 20, 1), kind(k, deleted(1, 20, 30, 1)), get(2, 900, 901, 0, history.L2)}
+		if r := history.Check(ops, rules); r.Violated() > 0 || r.Unguarded != 1 {
+			t.Errorf("%v promises something: %v", k, r)
+		}
+	}
+}
+
+// What a failover may lose is excused until it has been written again.
+func TestCheck_failovers(t *testing.T) {
+	v2 := append(v1[:2:2], commit(1, 40, 50, 2), deleted(1, 50, 60, 2)) // v1 returned at 30
+	window := history.Window{From: 60, To: 80, Until: 200}
+	for _, c := range []struct {
+		name   string
+		get    history.Op
+		window history.Window
+		want   string
+		lost   int
+	}{
+		{"lost", get(2, 100, 101, 1, history.L2), window, "", 1},
+		{"lost, in the process that wrote it", get(1, 100, 101, 1, history.L1), window, "", 1},
+		{"lost until it is written again", get(2, 199, 300, 1, history.L2), window, "", 1},
+		{"written again", get(2, 200, 300, 1, history.L2), window, "G1", 0},
+		{"written again, as L1 may know", get(2, 299, 301, 1, history.L1), window, "", 1},
+		{"written again, as L1 must know", get(2, 300, 301, 1, history.L1), window, "G3", 0},
+		{"written before", get(2, 100, 101, 0, history.L2), window, "G1", 0},
+		{"written before, to the last moment", get(2, 100, 101, 1, history.L2), history.Window{From: 61, To: 80, Until: 200}, "G1", 0},
+		{"written on the new primary", get(2, 100, 101, 1, history.L2), history.Window{From: 20, To: 59, Until: 200}, "G1", 0},
+		{"and what it says of older ones", get(2, 100, 101, 0, history.L2), history.Window{From: 20, To: 59, Until: 200}, "G1", 0},
+		{"both lost", get(2, 100, 101, 0, history.L2), history.Window{From: 20, To: 60, Until: 200}, "", 1},
+		{"nothing missed", get(2, 100, 101, 2, history.L2), window, "", 0},
+	} {
+		w := history.Window{From: c.window.From * time.Millisecond, To: c.window.To * time.Millisecond, Until: c.window.Until * time.Millisecond}
+		r := history.Check(append(v2[:4:4], c.get), history.Rules{MaxUnheard: maxUnheard, Failovers: []history.Window{w}})
+		if got := violated(r); got != c.want || r.Lost != c.lost {
+			t.Errorf("%s: violated %q, want %q; %d lost, want %d", c.name, got, c.want, r.Lost, c.lost)
+		}
+		if c.lost > 0 && r.LostFor != c.get.Call-w.To {
+			t.Errorf("%s: lost for %v after %v", c.name, r.LostFor, w.To)
+		}
+	}
+}
+
+// A load counts as doubled if another process was loading and nothing had changed.
+func TestCheck_loads(t *testing.T) {
+	load := func(process int, call, ret time.Duration) history.Op { return op(history.Load, process, call, ret, 0) }
+	for name, c := range map[string]struct {
+		ops  []history.Op
+		want int
+	}{
+		"one after the other":     {[]history.Op{load(1, 100, 200), load(2, 200, 300)}, 0},
+		"at once":                 {[]history.Op{load(1, 100, 200), load(2, 199, 300)}, 1},
+		"three at once":           {[]history.Op{load(1, 100, 400), load(2, 150, 160), load(3, 399, 400)}, 2},
+		"in one process":          {[]history.Op{load(1, 100, 200), load(1, 150, 300)}, 0},
+		"of two keys":             {[]history.Op{load(1, 100, 200), other(load(2, 150, 300))}, 0},
+		"after a write":           {[]history.Op{load(1, 100, 200), deleted(3, 120, 130, 1), load(2, 150, 300)}, 0},
+		"after one that failed":   {[]history.Op{load(1, 100, 200), failed(deleted(3, 120, 130, 1)), load(2, 150, 300)}, 0},
+		"after a bracket's begin": {[]history.Op{load(1, 100, 200), kind(history.Begin, deleted(3, 120, 130, 1)), load(2, 150, 300)}, 0},
+		"before a write":          {[]history.Op{load(1, 100, 200), deleted(3, 150, 160, 1), load(2, 150, 300)}, 1},
+		"long after a write":      {[]history.Op{deleted(3, 10, 20, 1), load(1, 100, 200), load(2, 150, 300)}, 1},
+	} {
+		if r := history.Check(c.ops, history.Rules{}); r.Doubled != c.want {
+			t.Errorf("%s: %d doubled of %d, want %d", name, r.Doubled, r.Loads, c.want)
+		}
+	}
+}

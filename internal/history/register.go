@@ -1,0 +1,140 @@
+package history
+
+import (
+	"slices"
+	"time"
+)
+
+// A register is what happened to one key.
+type register struct {
+	all     writes                  // what was promised when a write returned
+	own     map[int]*writes         // the same by process
+	held    writes                  // what was promised when a bracket was opened
+	plain   writes                  // what would have been promised, had there been a bracket
+	late    map[int64]time.Duration // versions of Sets of unknown outcome, and when they were called
+	commits []Op                    // by call; versions ascend
+	loads   []Op
+	changes []Op // whatever ends leases
+}
+
+func newRegister() *register {
+	return &register{own: map[int]*writes{}, late: map[int64]time.Duration{}}
+}
+
+func (k *register) add(o Op, rules *Rules) {
+	switch {
+	case o.Kind == Commit:
+		k.commits = append(k.commits, o)
+		w := written{o, o.Return + rules.Hold}
+		if o.Held {
+			k.held.add(w)
+		} else {
+			k.plain.add(w)
+		}
+	case o.Kind == Load:
+		k.loads = append(k.loads, o)
+	case o.Kind == Begin:
+		k.changes = append(k.changes, o)
+	case o.Kind.writes():
+		k.changes = append(k.changes, o)
+		k.write(o, rules)
+	}
+}
+
+func (k *register) write(o Op, rules *Rules) {
+	switch {
+	case o.Err == "":
+		w := written{o, o.Return}
+		if o.Kind == Hold {
+			w.at += rules.Hold
+		}
+		if k.own[o.Process] == nil {
+			k.own[o.Process] = &writes{}
+		}
+		k.all.add(w)
+		k.own[o.Process].add(w)
+	case o.Kind == Set:
+		k.late[o.Version] = o.Call
+	}
+}
+
+func (k *register) sort() {
+	for _, w := range k.own {
+		w.sort()
+	}
+	k.all.sort()
+	k.held.sort()
+	k.plain.sort()
+	slices.SortFunc(k.commits, func(a, b Op) int { return int(a.Call - b.Call) })
+	for i := 1; i < len(k.commits); i++ { // they ascend already, if the source is one
+		k.commits[i].Version = max(k.commits[i].Version, k.commits[i-1].Version)
+	}
+}
+
+// newest returns the newest version whose commit had begun at t; before any that
+// is 0, the version of what was always there.
+func (k *register) newest(t time.Duration) int64 {
+	n, _ := slices.BinarySearchFunc(k.commits, t, func(c Op, t time.Duration) int {
+		if c.Call <= t {
+			return -1
+		}
+		return 1
+	})
+	if n == 0 {
+		return 0
+	}
+	return k.commits[n-1].Version
+}
+
+// Something written, and the time from which on nothing older may be read.
+type written struct {
+	Op
+	at time.Duration
+}
+
+// writes are promises.
+type writes struct {
+	all    []written // by at
+	newest []written // those that were, at their time, the newest: versions ascend, too
+}
+
+func (w *writes) add(x written) { w.all = append(w.all, x) }
+
+func (w *writes) sort() {
+	slices.SortFunc(w.all, func(a, b written) int { return int(a.at - b.at) })
+	for _, x := range w.all {
+		if n := len(w.newest); n == 0 || x.Version > w.newest[n-1].Version {
+			w.newest = append(w.newest, x)
+		}
+	}
+}
+
+// missed returns the first write of something newer than version, if it was
+// promised before t; else nil.
+func (w *writes) missed(version int64, t time.Duration) *written {
+	if w == nil {
+		return nil
+	}
+	n, _ := slices.BinarySearchFunc(w.newest, version, func(x written, version int64) int {
+		if x.Version <= version {
+			return -1
+		}
+		return 1
+	})
+	if n == len(w.newest) || w.newest[n].at >= t {
+		return nil
+	}
+	return &w.newest[n]
+}
+
+// missedOnly reports whether of all that was promised before t, from first on, g
+// missed only what it may.
+func (w *writes) missedOnly(g *Op, first *written, t time.Duration, may func(*written) bool) bool {
+	n, _ := slices.BinarySearchFunc(w.all, first.at, func(x written, at time.Duration) int { return int(x.at - at) })
+	for i := n; i < len(w.all) && w.all[i].at < t; i++ {
+		if w.all[i].Version > g.Version && !may(&w.all[i]) {
+			return false
+		}
+	}
+	return true
+}
