@@ -1,20 +1,24 @@
 package redistest
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // slots is how many hash slots a cluster has.
 const slots = 16384
 
-// A Cluster is a set of primaries that share the hash slots evenly, in order.
+// A Cluster is a set of primaries that share the hash slots evenly, in order, until
+// they are moved.
 type Cluster struct {
 	Nodes    []*Server
-	Replicas []*Server // of the node of the same index; or none
+	Replicas []*Server // of the node of the same index; or none, or of the first
+
+	mu    sync.Mutex
+	moved map[int]*Server // slots
 }
 
 // StartCluster starts a cluster of primaries that ends with the test.
@@ -40,14 +44,27 @@ func StartReplicatedCluster(t testing.TB, primaries int) *Cluster {
 // all nodes know them.
 func (c *Cluster) AddReplicas(t testing.TB) {
 	t.Helper()
+	c.replicate(t, len(c.Nodes))
+}
+
+// AddReplica gives the first primary a replica that ends with the test.
+func (c *Cluster) AddReplica(t testing.TB) *Server {
+	t.Helper()
+	c.replicate(t, 1)
+	return c.Replicas[0]
+}
+
+func (c *Cluster) replicate(t testing.TB, n int) {
+	t.Helper()
 	t.Cleanup(func() { finish(t, c.Replicas...) })
-	if err := c.addReplicas(); err != nil {
+	if err := c.addReplicas(n); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (c *Cluster) addReplicas() error {
-	for range c.Nodes {
+// addReplicas gives the first n primaries a replica each.
+func (c *Cluster) addReplicas(n int) error {
+	for range n {
 		s, err := New(&Options{Config: clusterConfig})
 		if err != nil {
 			return err
@@ -146,19 +163,34 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
-// Owner returns the node that serves key.
+// Owner returns the node that serves key, unless a replica has taken its place.
 func (c *Cluster) Owner(key string) (*Server, error) {
-	reply, err := c.Nodes[0].Do("CLUSTER", "KEYSLOT", key)
+	slot, err := c.Slot(key)
 	if err != nil {
 		return nil, err
 	}
+	return c.owner(slot), nil
+}
+
+// Slot returns the hash slot of key.
+func (c *Cluster) Slot(key string) (int, error) {
+	reply, err := c.Nodes[0].Do("CLUSTER", "KEYSLOT", key)
 	slot, _ := reply.(int64)
+	return int(slot), err
+}
+
+func (c *Cluster) owner(slot int) *Server {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.moved[slot]; s != nil {
+		return s
+	}
 	for i, s := range c.Nodes {
-		if int(slot) < (i+1)*slots/len(c.Nodes) {
-			return s, nil
+		if slot < (i+1)*slots/len(c.Nodes) {
+			return s
 		}
 	}
-	return nil, errors.New("redistest: no node")
+	return nil // there is no such slot
 }
 
 // Do runs a command on the node that serves its first argument as a key.

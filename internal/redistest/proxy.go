@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,9 @@ type Proxy struct {
 	wg       sync.WaitGroup
 	closed   chan struct{}
 	delay    atomic.Int64 // of each packet, in nanoseconds
+	jitter   atomic.Int64 // the most that is added to it
+	rate     atomic.Int64 // bytes a second; 0: no limit
+	held     atomic.Int64 // packets before a gate that is shut
 	sent     atomic.Int64
 	received atomic.Int64
 	accepted atomic.Int64
@@ -78,6 +82,16 @@ func (p *Proxy) Redirect(addr string) {
 	p.target = addr
 }
 
+// End ends all connections in order, as both sides do when they close them. New
+// ones are accepted.
+func (p *Proxy) End() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.end()
+	}
+}
+
 // Refuse makes the proxy reset new connections at once, until it is called with
 // false. Those that are open stay.
 func (p *Proxy) Refuse(on bool) {
@@ -103,6 +117,17 @@ func (p *Proxy) HoleReplies(on bool) {
 	setGate(&p.down, on)
 }
 
+// HoleRequests is Hole for the direction to the server only: pushes come, requests
+// do not arrive, and take effect later.
+func (p *Proxy) HoleRequests(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	setGate(&p.up, on)
+}
+
+// Held returns how many packets a hole holds back now.
+func (p *Proxy) Held() int { return int(p.held.Load()) }
+
 // setGate shuts or opens a gate. A gate that is a closed channel is open.
 func setGate(gate *chan struct{}, shut bool) {
 	select {
@@ -119,6 +144,13 @@ func setGate(gate *chan struct{}, shut bool) {
 
 // Delay makes every packet, in either direction, wait for d.
 func (p *Proxy) Delay(d time.Duration) { p.delay.Store(int64(d)) }
+
+// Jitter makes every packet wait for a random time of up to d more.
+func (p *Proxy) Jitter(d time.Duration) { p.jitter.Store(int64(d)) }
+
+// Throttle lets no more than n bytes a second pass, in each direction of each
+// connection. 0: no limit.
+func (p *Proxy) Throttle(n int) { p.rate.Store(int64(n)) }
 
 // Traffic returns how many bytes were forwarded to the server and from it, and
 // how many connections were accepted.
@@ -189,7 +221,7 @@ func (p *Proxy) forward(l *link, dst, src net.Conn, gate *chan struct{}, count *
 	for {
 		n, err := src.Read(buf)
 		if n > 0 {
-			if !p.pass(l, gate) {
+			if !p.pass(l, gate, n) {
 				return
 			}
 			if _, err := dst.Write(buf[:n]); err != nil {
@@ -198,24 +230,27 @@ func (p *Proxy) forward(l *link, dst, src net.Conn, gate *chan struct{}, count *
 			count.Add(int64(n))
 		}
 		if err != nil {
-			p.pass(l, gate) // the end of a connection is a packet too
+			p.pass(l, gate, 0) // the end of a connection is a packet too
 			return
 		}
 	}
 }
 
-// pass waits until the gate is open, and for the delay. It returns false if the
-// link has ended meanwhile.
-func (p *Proxy) pass(l *link, gate *chan struct{}) bool {
+// pass waits until the gate is open, and for what a packet of n bytes takes. It
+// returns false if the link has ended meanwhile.
+func (p *Proxy) pass(l *link, gate *chan struct{}, n int) bool {
 	p.mu.Lock()
 	g := *gate
 	p.mu.Unlock()
+	p.held.Add(1)
 	select {
 	case <-g:
+		p.held.Add(-1)
 	case <-l.cut:
+		p.held.Add(-1)
 		return false
 	}
-	d := time.Duration(p.delay.Load())
+	d := p.takes(n)
 	if d == 0 {
 		return true
 	}
@@ -226,6 +261,27 @@ func (p *Proxy) pass(l *link, gate *chan struct{}) bool {
 		return true
 	case <-l.cut:
 		return false
+	}
+}
+
+// takes returns how long a packet of n bytes is on its way.
+func (p *Proxy) takes(n int) time.Duration {
+	d := time.Duration(p.delay.Load())
+	if j := p.jitter.Load(); j > 0 {
+		d += time.Duration(rand.Int64N(j))
+	}
+	if rate := p.rate.Load(); rate > 0 {
+		d += time.Duration(n) * time.Second / time.Duration(rate)
+	}
+	return d
+}
+
+// end ends both directions with what is on its way.
+func (l *link) end() {
+	for _, c := range []net.Conn{l.client, l.server} {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			tcp.CloseWrite()
+		}
 	}
 }
 

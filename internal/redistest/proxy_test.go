@@ -2,6 +2,7 @@ package redistest_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -104,5 +105,51 @@ func TestProxy_Redirect(t *testing.T) {
 	a.Kill()
 	if !ask(t, dial(t, p.Addr()), long) {
 		t.Error("a new connection does not lead to the other server")
+	}
+}
+
+func TestProxy_requests(t *testing.T) {
+	s := redistest.Start(t, nil)
+	p := redistest.StartProxy(t, s.Addr())
+	nc := dial(t, p.Addr())
+	if !ask(t, nc, long) || p.Held() != 0 {
+		t.Fatalf("no answer through the proxy, or it holds back %d", p.Held())
+	}
+	p.HoleRequests(true)
+	fmt.Fprint(nc, "INCR n\r\n")
+	redistest.WaitFor(t, "the request to be held back", func() bool { return p.Held() == 1 })
+	if got, err := s.Do("GET", "n"); got != nil || err != nil {
+		t.Fatalf("a request that is held back took effect: %v, %v", got, err)
+	}
+	p.HoleRequests(false)
+	redistest.WaitFor(t, "the request to take effect", func() bool {
+		got, err := s.Do("GET", "n")
+		return err == nil && got == "1"
+	})
+}
+
+func TestProxy_shapes(t *testing.T) {
+	s := redistest.Start(t, nil)
+	p := redistest.StartProxy(t, s.Addr())
+	nc := dial(t, p.Addr())
+	p.Throttle(100) // 6 bytes there and 7 back take 130 ms
+	start := time.Now()
+	if !ask(t, nc, long) || time.Since(start) < 130*time.Millisecond {
+		t.Errorf("with 100 bytes a second an answer came after %v", time.Since(start))
+	}
+	p.Throttle(0)
+	p.Jitter(short)
+	if !ask(t, nc, long) {
+		t.Error("no answer with jitter")
+	}
+	p.Jitter(0)
+
+	p.End()
+	nc.SetReadDeadline(time.Now().Add(long))
+	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("a link that ended in order: %v, want EOF", err)
+	}
+	if !ask(t, dial(t, p.Addr()), long) {
+		t.Error("no new connection after End")
 	}
 }

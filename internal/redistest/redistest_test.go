@@ -150,6 +150,55 @@ func TestStartCluster(t *testing.T) {
 	}
 }
 
+func TestCluster_changes(t *testing.T) {
+	c := redistest.StartCluster(t, 3)
+	for i := range 10 {
+		if got, err := c.Do("SET", fmt.Sprintf("{tag}%d", i), i); got != "OK" || err != nil {
+			t.Fatalf("SET = %v, %v", got, err)
+		}
+	}
+	from, err := c.Owner("{tag}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := c.Nodes[0] // the slot is in the middle
+	slot, err := c.Slot("{tag}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := 0
+	if err := c.Move(slot, to, func() { steps++ }); err != nil || steps != 14 {
+		t.Fatalf("moved in %d steps, %v", steps, err)
+	}
+	if err := c.Move(slot, to, func() { steps++ }); err != nil || steps != 14 {
+		t.Fatalf("moved to where it is in %d steps, %v", steps, err)
+	}
+	if got, err := to.Do("GET", "{tag}7"); got != "7" || err != nil {
+		t.Fatalf("GET on the new node = %v, %v", got, err)
+	}
+	if _, err := from.Do("GET", "{tag}7"); err == nil || !strings.HasPrefix(err.Error(), "MOVED") {
+		t.Fatalf("GET on the old node: %v", err)
+	}
+
+	replica := c.AddReplica(t)
+	if err := replica.Failover(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := replica.Do("GET", "{tag}7"); got != "7" || err != nil {
+		t.Fatalf("GET on the replica that took over = %v, %v", got, err)
+	}
+	if err := to.Follows(); err != nil {
+		t.Fatal(err)
+	}
+	replica.Kill()
+	if err := to.TakeOver(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := to.Do("GET", "{tag}7"); got != "7" || err != nil {
+		t.Fatalf("GET after it has taken over again = %v, %v", got, err)
+	}
+}
+
 func TestStartSentinel(t *testing.T) {
 	set := redistest.StartSentinel(t)
 	if s, err := set.Current(); err != nil || s != set.Primary {
