@@ -28,7 +28,7 @@ var scriptEdits = map[string][]edit{
 	"DropHold":    {{&deleteScript, "if hu>t then", "if false then"}},
 	"LeaseHold":   {{&leaseScript, "hold=string.sub(h,29,52)", ""}},
 	"AlwaysAlone": {{&beginScript, "ht=F8", ""}},
-	"SetsShared":  {{&doneScript, "if not sole then return 0 end", ""}},
+	"SetsShared":  {{&doneScript, "elseif not sole then reply=0", ""}},
 	"EndsAll":     {{&doneScript, "if not sole and hu>till then till=hu end", ""}},
 }
 

@@ -77,8 +77,8 @@ var brokenScripts = []brokenScript{
 	{"begin-always-alone", "begin", "ht=F8", ""},
 	{"set-leaves-alone", "set", "held(blob,hard,shared(h),left)", "held(blob,hard,string.sub(h,29,52),left)"},
 	{"stale-leaves-alone", "stale", "drop(h and shared(h),holds(h))", "drop(h and string.sub(h,29,52),holds(h))"},
-	{"done-shared", "done", "if not sole then return 0 end", ""},
-	{"done-late", "done", "if hu<=t then return -1 end", ""},
+	{"done-shared", "done", "elseif not sole then reply=0", ""},
+	{"done-late", "done", "if hu<=t then reply=-1", "if false then reply=-1"},
 	{"done-drops-hold", "done", "if not sole and hu>till then till=hu end", ""},
 	{"done-keeps-hold", "done", "if not sole and hu>till then", "if hu>till then"},
 	{"set-any-version", "set", "then return {0} end", "then end"},
@@ -110,7 +110,7 @@ var brokenScripts = []brokenScript{
 	{"full-fill-keeps", "fill", "  drop(hold,left)\n  return {-1}", "  return {-1}"},
 	{"full-set-drops-hold", "set", "drop(h and shared(h),left)", "drop('',0)"},
 	{"full-fill-drops-hold", "fill", "  drop(hold,left)\n  return {-1}", "  drop('',0) return {-1}"},
-	{"full-no-delete", "prelude", "local n=redis.call('DEL',k)", "local n=left>0 and 1 or redis.call('DEL',k)"},
+	{"full-no-delete", "prelude", "    redis.call('DEL',k)\n    noval(Z8,0,hold,left)", "    noval(Z8,0,hold,left)"},
 	{"full-stale", "stale", "redis.pcall('SETRANGE'", "redis.call('SETRANGE'"},
 
 	// The clock and the tags.

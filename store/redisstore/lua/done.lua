@@ -4,11 +4,17 @@ local h=head()
 local t,gm=now(),tonumber(ARGV[2])
 local hu=h and u64(h,29) or 0
 local sole=hu>t and string.sub(h,37,44)==ARGV[1]
-local till=t+gm
+local till,reply=t+gm,1
 if not sole and hu>till then till=hu end
+if hu<=t then reply=-1
+elseif not sole then reply=0
+elseif gm==0 and ARGV[3]~='' then
+  local r=put(ARGV[3],tonumber(ARGV[4]))
+  if failed(r) and full(r) then
+    redis.call('DEL',k) -- see drop
+    r=put(ARGV[3],tonumber(ARGV[4]))
+  end
+  if not failed(r) then return 2 end -- else it is removed, which is right as well
+end
 drop(p64(till)..F8..Z8,till-t)
-if hu<=t then return -1 end
-if not sole then return 0 end
-if gm>0 or ARGV[3]=='' then return 1 end
-if failed(put(ARGV[3],tonumber(ARGV[4]))) then return 1 end -- it is removed, which is right as well
-return 2
+return reply

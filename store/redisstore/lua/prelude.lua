@@ -39,20 +39,24 @@ local function holds(h)
 end
 -- The hold once others than its bracket have written.
 local function shared(h) return string.sub(h,29,36)..F8..string.sub(h,45,52) end
--- Writes a record without a value.
-local function noval(tok,lu,hold,px)
-  redis.call('SET',k,'N\1\0\0'..Z8..tok..p64(lu)..hold..string.rep('\0',36),'PX',px)
-end
--- Removes what is there; a hold stays for left ms. DEL comes first: it needs no
--- memory, and after it Redis lets the SET pass when it is full.
-local function drop(hold,left)
-  local n=redis.call('DEL',k)
-  if left>0 then noval(Z8,0,hold,left) end
-  return n
-end
+-- A record without a value.
+local function novalue(tok,lu,hold) return 'N\1\0\0'..Z8..tok..p64(lu)..hold..string.rep('\0',36) end
+local function noval(tok,lu,hold,px) redis.call('SET',k,novalue(tok,lu,hold),'PX',px) end
 -- What a write failed with, if it did; full says that Redis has no room.
 local function failed(r) if type(r)=='table' and r.err then return r end end
 local function full(r) return string.find(r.err,'OOM',1,true) end
+-- Removes what is there; a hold stays for left ms. Only if Redis is full DEL comes
+-- first: it needs no memory, and after it Redis lets the SET pass. Else there is none:
+-- in a slot that is moving to another node nothing can be written that is not there.
+local function drop(hold,left)
+  if left<=0 then return redis.call('DEL',k) end
+  local n=redis.call('EXISTS',k)
+  if failed(redis.pcall('SET',k,novalue(Z8,0,hold),'PX',left)) then
+    redis.call('DEL',k)
+    noval(Z8,0,hold,left)
+  end
+  return n
+end
 -- Notes in the record when its key ends, so that who reads it need not ask; unless
 -- that is after 2106.
 local function ends(ms)
