@@ -41,7 +41,8 @@ type Leaser[T any] interface {
 
 	// Release ends the lease without a value, or returns ErrLeaseLost. A stale
 	// entry stays. For the time backOff nobody is given another one: who asks
-	// is answered with why, which must not be longer than a line.
+	// is answered with why, which must not be longer than a line. If it is
+	// empty, that holds only while a stale entry is there.
 	Release(ctx context.Context, key string, lease uint64, backOff time.Duration, why string) error
 }
 

@@ -201,6 +201,9 @@ func checkRelease(l *lab) {
 	l.run("lease", a8, minute, none).is("lease", 1, minute, "", "")
 	l.run("release", a8, 0, "").is("release", 1)
 	l.gone("released")
+	l.run("lease", a8, minute, none).is("lease", 1, minute, "", "")
+	l.run("release", a8, hour, "").is("a back-off with nothing to answer", 1)
+	l.gone("released")
 
 	l.run("begin", w8, 10*minute).is("begin", 1, 10*minute)
 	l.run("lease", a8, minute, none).is("lease", 1, minute, "", "")
