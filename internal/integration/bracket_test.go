@@ -108,6 +108,7 @@ func TestBracket_done(t *testing.T) {
 		"another bracket": func() error { return open(b).DoneSet(ctx, two) },
 		"an open bracket": func() error { open(b); return nil },
 		"a Delete":        func() error { return b.Delete(ctx, "k") },
+		"a MarkStale":     func() error { seen(t, b, 5); return b.MarkStale(ctx, "k") },
 		"a Set":           func() error { return b.Set(ctx, "k", store.Entry[int]{Value: 5, ExpiresAt: store.In(time.Hour)}) },
 	} {
 		server.Do("FLUSHALL")
