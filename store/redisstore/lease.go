@@ -15,12 +15,16 @@ import (
 // has changed. The lease is kept in the record itself, by the
 // clock of the server, and is different each time it is given.
 func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not uint64) (store.Grant, error) {
-	lease := newID()
-	if mutant.OneToken.Load() {
-		lease = oneToken
-	}
+	var lease uint64
 	var g store.Grant
 	err := s.script(ctx, "lease", key, func(call context.Context, l *links, full string) error {
+		if lease != 0 { // it may have been given, and nobody would end it
+			_ = releaseScript.run(call, l.t, full, bytes8(lease), "0", "").Error()
+		}
+		lease = newID()
+		if mutant.OneToken.Load() {
+			lease = oneToken
+		}
 		stamp, err := s.stamp(call, l, nil)
 		if err != nil {
 			return err
@@ -169,7 +173,8 @@ func stands(r rueidis.RedisResult) error {
 	return err
 }
 
-// script does what all scripts of a lease need around them. That a lease was lost, or
+// script does what all scripts of a lease need around them. f may be called again
+// after a connection broke: what it did then is found done. That a lease was lost, or
 // an entry has changed, is an answer, and no failure.
 func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Context, *links, string) error) error {
 	full, err := s.redisKey(key)
@@ -179,9 +184,14 @@ func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Co
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op, Key: key, Keys: 1})
 	call, cancel := s.deadlines.begin(ctx)
 	defer cancel()
-	l, err := s.heard(call)
-	if err == nil {
-		err = f(call, l, full)
+	for try := 1; ; try++ {
+		var l *links
+		if l, err = s.heard(call); err == nil {
+			err = f(call, l, full)
+		}
+		if try == maxTries || !isBroken(call, err) {
+			break
+		}
 	}
 	switch {
 	case errors.Is(err, store.ErrLeaseLost), errors.Is(err, store.ErrChanged):

@@ -1,0 +1,64 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/layered"
+)
+
+// A connection that breaks takes no lease with it: nobody waits for one who never
+// heard that he has it, nor for one who could not say that he is done.
+func TestLease_connectionBreaks(t *testing.T) {
+	server := redistest.Start(t, nil)
+	for name, cut := range map[string]func(*redistest.Proxy, *source){
+		"as it is given": func(link *redistest.Proxy, row *source) {
+			redistest.WaitFor(t, "the lease to be given", func() bool {
+				token, err := server.Do("GETRANGE", "h:k", 12, 19)
+				return err == nil && token != "" && token != strings.Repeat("\x00", 8)
+			})
+			link.Cut() // the answer is on its way
+			link.Delay(0)
+			close(row.done)
+		},
+		"as it ends": func(link *redistest.Proxy, row *source) {
+			link.Delay(0)
+			<-row.read
+			link.Hole(true)
+			close(row.done)
+			redistest.WaitFor(t, "the fill to be on its way", func() bool { return link.Held() > 0 })
+			link.Cut()
+			link.Hole(false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server.Do("FLUSHALL")
+			o := &layered.Options[int]{Lease: time.Hour}
+			a, b := build(t, server, o), build(t, server, o)
+			want(t, a, now(0), 0, layered.Source)
+			if err := b.Delete(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			row := &source{v: 1, read: make(chan struct{}, 9), done: make(chan struct{})}
+			answer := make(chan string, 1)
+			a.link.Delay(50 * time.Millisecond)
+			go func() {
+				f, err := a.FindFresh(t.Context(), "k", row.load)
+				answer <- fmt.Sprint(f.Value, f.Tier, err)
+			}()
+			cut(a.link, row)
+			if got := <-answer; got != "1 source <nil>" {
+				t.Errorf("got %s", got)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if f, err := b.Find(ctx, "k", now(1)); err != nil || f.Value != 1 {
+				t.Errorf("the other got %d from %v, %v", f.Value, f.Tier, err)
+			}
+		})
+	}
+}
