@@ -48,6 +48,8 @@ type pulse struct {
 	key     string // that is written
 	slots   []node // of a cluster, as far as known
 
+	evictions map[string]int64 // by the key that is written, what its server had evicted
+
 	work sync.WaitGroup // goroutines of it
 }
 
@@ -400,7 +402,7 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (a vit
 	if err != nil || len(t) != 2 {
 		return a, errors.Join(err, errBadReply)
 	}
-	if perKey && crowded(r[3], r[4]) {
+	if perKey && (crowded(r[3], r[4]) || p.evicted(key, r[3])) {
 		p.client.watchers.tellAll()
 	}
 	return vitals{ms: t[0]*1000 + t[1]/1000, ids: []string{id}}, nil
@@ -426,13 +428,7 @@ func crowded(info, conf rueidis.RedisResult) bool {
 			most = n
 		}
 	}
-	for line := range strings.Lines(text) {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "tracking_total_keys:"); ok {
-			n, err := strconv.ParseInt(v, 10, 64)
-			return err == nil && most > 0 && n >= most/2
-		}
-	}
-	return false
+	return most > 0 && statOf(text, "tracking_total_keys") >= most/2
 }
 
 // A node is a primary of a cluster and a key of its own.
