@@ -17,9 +17,10 @@ type Violation struct {
 type Report struct {
 	Ops, Gets, Writes int
 	ByTier            map[Tier]int
-	Stale             int // answers flagged as stale
-	Failed            int // operations that returned an error
-	Excused           int // answers with what a Set of unknown outcome wrote
+	Stale             int            // answers flagged as stale
+	Failed            int            // operations that returned an error
+	Errors            map[string]int // those, by what is common to such errors
+	Excused           int            // answers with what a Set of unknown outcome wrote
 	Violations        map[string]int
 	Examples          []Violation // the first few of each guarantee
 
@@ -50,7 +51,7 @@ const examples = 3
 
 // Check judges a history. The order of ops does not matter.
 func Check(ops []Op, rules Rules) *Report {
-	r := &Report{Ops: len(ops), ByTier: map[Tier]int{}, Violations: map[string]int{}}
+	r := &Report{Ops: len(ops), ByTier: map[Tier]int{}, Errors: map[string]int{}, Violations: map[string]int{}}
 	keys := map[string]*register{}
 	var gets []Op
 	for _, o := range ops {
@@ -70,6 +71,7 @@ func Check(ops []Op, rules Rules) *Report {
 		}
 		if o.Err != "" && o.Kind != Load {
 			r.Failed++
+			r.Errors[common(o.Err)]++
 		}
 		k.add(o, &rules)
 	}

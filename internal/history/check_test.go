@@ -184,6 +184,9 @@ func TestReport(t *testing.T) {
 	if r.Age(0.5) != 0 || r.Age(0.8) != 5*milli || r.Age(0.81) != 20*milli || r.Age(1) != 20*milli || len(r.Ages) != 5 {
 		t.Errorf("ages %v", r.Ages)
 	}
+	if r.Errors["unavailable"] != 1 || len(r.Errors) != 1 {
+		t.Errorf("errors %v", r.Errors)
+	}
 	if r.Slowest.Tier != history.L2 || r.ByTier[history.L1] != 6 {
 		t.Errorf("slowest %v, tiers %v", r.Slowest, r.ByTier)
 	}

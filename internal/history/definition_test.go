@@ -23,7 +23,7 @@ func TestCheck_definition(t *testing.T) {
 		ops := randomHistory(r)
 		rules := history.Rules{MaxUnheard: 20 * time.Millisecond}
 		if n%2 == 1 {
-			rules.Hold = 15 * time.Millisecond
+			rules.Hold, rules.Lag = 15*time.Millisecond, 5*time.Millisecond
 		}
 		if n%3 == 2 {
 			from := ms(r.IntN(100))
@@ -92,6 +92,9 @@ func slow(ops []history.Op, g history.Op, rules *history.Rules) string {
 		at := o.Return
 		if o.Kind == history.Commit || o.Kind == history.Hold {
 			at += rules.Hold
+		}
+		if o.Kind == history.Hold || o.Kind == history.Commit && !o.Held {
+			at += rules.Lag
 		}
 		var names []string
 		told := o.Kind != history.Commit

@@ -19,8 +19,8 @@
 //     bracket was over, whether anybody told the cache of it or not.
 //   - Nothing is returned before its commit began.
 //
-// A Hold is a write that returned when its hold was over, because the source may be
-// read from replicas until then.
+// A Hold is a write that returned when its hold was over, and that of any later write
+// that a load from a replica may have come under: after [Rules.Lag] and Hold.
 //
 // A write that failed promises nothing: its commit may be seen, or not. A Set
 // whose outcome is not known may even take effect later, so that what it wrote may

@@ -54,9 +54,9 @@ func TestCheck_crashes(t *testing.T) {
 
 // Each kind of write makes its promise when it has returned; a Hold, when it is over.
 func TestCheck_kinds(t *testing.T) {
-	rules := history.Rules{MaxUnheard: maxUnheard, Hold: 50 * time.Millisecond}
+	rules := history.Rules{MaxUnheard: maxUnheard, Hold: 50 * time.Millisecond, Lag: 20 * time.Millisecond}
 	for k, from := range map[history.Kind]time.Duration{
-		history.Delete: 30, history.Set: 30, history.Expire: 30, history.Done: 30, history.DoneSet: 30, history.Hold: 80,
+		history.Delete: 30, history.Set: 30, history.Expire: 30, history.Done: 30, history.DoneSet: 30, history.Hold: 100,
 	} {
 		for call, want := range map[time.Duration]string{from: "", from + 1: "G1"} {
 			ops := []history.Op{commit(1, 10, 20, 1), kind(k, deleted(1, 20, 30, 1)), get(2, call, 900, 0, history.L2)}

@@ -29,6 +29,7 @@ func (k *register) add(o Op, rules *Rules) {
 		if o.Held {
 			k.held.add(w)
 		} else {
+			w.at += rules.Lag
 			k.plain.add(w)
 		}
 	case o.Kind == Load:
@@ -46,7 +47,7 @@ func (k *register) write(o Op, rules *Rules) {
 	case o.Err == "":
 		w := written{o, o.Return}
 		if o.Kind == Hold {
-			w.at += rules.Hold
+			w.at += rules.Lag + rules.Hold // what was loaded last may be kept for the hold of a later write
 		}
 		if k.own[o.Process] == nil {
 			k.own[o.Process] = &writes{}

@@ -34,6 +34,16 @@ func (r *Report) Older() int {
 	return len(r.Ages) - i
 }
 
+// common returns the last part of an error, without keys, numbers and addresses.
+func common(err string) string {
+	err, _, _ = strings.Cut(err, "\n") // the first of several
+	err = err[strings.LastIndex(err, ": ")+1:]
+	if i := strings.IndexAny(err, "0123456789\""); i >= 0 {
+		err = err[:i]
+	}
+	return strings.TrimSpace(err)
+}
+
 // String is the report in a few lines.
 func (r *Report) String() string {
 	var b strings.Builder
@@ -45,6 +55,9 @@ func (r *Report) String() string {
 	}
 	fmt.Fprintf(&b, "; excused: %d after a failover (the last after %v), %d after a late set; %d where a bracket was missing\n",
 		r.Lost, r.LostFor.Round(time.Millisecond), r.Excused, r.Unguarded)
+	if r.Failed > 0 {
+		fmt.Fprintf(&b, "errors: %v\n", r.Errors)
+	}
 	round := func(p float64) time.Duration { return r.Age(p).Round(time.Microsecond) }
 	fmt.Fprintf(&b, "L1 answers older than a write: %d, age p50 %v p99 %v max %v", r.Older(), round(0.5), round(0.99), round(1))
 	fmt.Fprintf(&b, "; slowest: %s of p%d, %v", r.Slowest.Kind, r.Slowest.Process, (r.Slowest.Return - r.Slowest.Call).Round(time.Millisecond))
@@ -52,8 +65,9 @@ func (r *Report) String() string {
 }
 
 // Story returns what led to v, in ops: the commits and writes of the key from the
-// answer's own version on, who loaded or read that version when, up to the answer, in
-// the order of their calls. Of many reads of a kind it has the first and the last.
+// answer's own version on, and who loaded or read that version when, up to the
+// answer, in the order of their calls. Of many it has the first and the last; of the
+// answers of L1 few.
 func (v *Violation) Story(ops []Op) string {
 	var own []Op
 	for _, o := range ops {
@@ -65,16 +79,30 @@ func (v *Violation) Story(ops []Op) string {
 		}
 	}
 	slices.SortStableFunc(own, func(a, b Op) int { return int(a.Call - b.Call) })
-	const most = 20
+	own = ends(own, 2, func(o Op) bool { return o.Kind == Get && !o.strict() })
+	own = ends(own, 30, func(Op) bool { return true })
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %v, though this had returned %v before:\n    %v", v.Guarantee, v.Get, v.Age, v.Write)
-	for i, o := range own {
-		if len(own) > 2*most && i == most {
-			fmt.Fprintf(&b, "\n    ... %d more", len(own)-2*most)
-		}
-		if i < most || i >= len(own)-most {
-			fmt.Fprintf(&b, "\n    %v", o)
-		}
+	for _, o := range own {
+		fmt.Fprintf(&b, "\n    %v", o)
 	}
 	return b.String()
+}
+
+// ends leaves out those of ops that are many, but for the first n and the last n.
+func ends(ops []Op, n int, many func(Op) bool) []Op {
+	total := 0
+	for _, o := range ops {
+		if many(o) {
+			total++
+		}
+	}
+	seen := 0
+	return slices.DeleteFunc(ops, func(o Op) bool {
+		if !many(o) {
+			return false
+		}
+		seen++
+		return seen > n && seen <= total-n
+	})
 }

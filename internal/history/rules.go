@@ -12,9 +12,11 @@ type Rules struct {
 	Slack time.Duration
 
 	// Hold is the length of all holds, those of brackets and those of Hold.
-	// 0: Redis may lose holds, so that nothing rests on them, and the source is
-	// not read from replicas.
+	// 0: Redis may lose holds, so that nothing rests on them.
 	Hold time.Duration
+
+	// Lag is how far behind the replicas are that the source is read from.
+	Lag time.Duration
 
 	// Failovers are the times in which Redis may lose what it had confirmed.
 	Failovers []Window

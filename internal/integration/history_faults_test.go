@@ -2,12 +2,7 @@ package integration_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,44 +13,95 @@ import (
 // A historyFault is a way in which things fail.
 type historyFault struct {
 	name     string
-	told     bool // of all changes, instead of those of what was read
-	redis    redistest.Options
-	keys     int                           // 0: few
+	where    historyPlace
+	told     bool                          // of all changes, instead of those of what was read
+	redis    redistest.Options             // of the one server
+	keys     int                           // of each class; 0: few
+	pad      int                           // how many bytes more each value has
+	least    int64                         // how many there are; 0: one
+	ttl      time.Duration                 // 0: short
 	proxied  bool                          // the victim's link
+	orphans  bool                          // leases are left behind: who waits for one turns to other keys soon
+	forgets  bool                          // Redis may lose holds, so that nothing may rest on them
+	sweeps   bool                          // all keys are read in the end
 	inject   func(context.Context, *fleet) // until the context ends; leaves everything in order
 	happened func(*testing.T, *fleet, *history.Report, []history.Op)
 }
 
-// A connection that is killed, and a process, may take with them a lease, so that
-// others wait for it to end: these faults have more keys, or everybody waits.
+// A historyPlace is what Redis there is.
+type historyPlace byte
+
+const (
+	inServer historyPlace = iota
+	inCluster
+)
+
 var historyFaults = []historyFault{
-	{name: "nothing"},
-	{name: "all connections are killed", keys: 64, inject: killConnections(false), happened: lost},
-	{name: "tracking connections are killed", keys: 64, inject: killConnections(true), happened: lost},
-	{name: "Redis is killed and starts empty", inject: killRedis, happened: lost},
+	{name: "nothing", sweeps: true, happened: thrifty},
+
+	{name: "all connections are killed", keys: 9, inject: killConnections("tN"), happened: lost},
+	{name: "tracking connections are killed", keys: 9, inject: killConnections("t"), happened: lost},
+	{name: "other connections are killed", keys: 9, inject: killConnections("N"), happened: unlost},
+	{name: "replies are too large", keys: 9, pad: 20_000, inject: limitOutput, happened: lost},
+	{name: "Redis is killed and starts empty", forgets: true, inject: killRedis, happened: lost},
 	{name: "Redis stalls", inject: stallRedis, happened: stalled},
-	{name: "FLUSHALL", inject: flushAll, happened: lost},
+	{name: "FLUSHALL", forgets: true, inject: flushAll, happened: lost},
+	{name: "SCRIPT FLUSH", inject: flushScripts, happened: unlost},
+
 	{name: "half-open link", proxied: true, inject: hole((*redistest.Proxy).Hole), happened: older},
 	{name: "replies are held", proxied: true, inject: hole((*redistest.Proxy).HoleReplies), happened: older},
+	{name: "requests are held", proxied: true, inject: hole((*redistest.Proxy).HoleRequests), happened: stalled},
+	{name: "broadcast, half-open link", told: true, proxied: true, inject: hole((*redistest.Proxy).Hole), happened: older},
 	{name: "slow link", proxied: true, inject: slowLink, happened: older},
-	{name: "link is cut", proxied: true, inject: cutLink, happened: lost},
+	{name: "uneven link", proxied: true, inject: unevenLink, happened: older},
+	{name: "narrow link", proxied: true, inject: narrowLink, happened: older},
+	{name: "link is cut", keys: 9, proxied: true, inject: often((*redistest.Proxy).Cut), happened: lost},
+	{name: "link ends", keys: 9, proxied: true, inject: often((*redistest.Proxy).End), happened: lost},
+
 	{
-		name: "eviction", redis: redistest.Options{MaxMemory: "4mb", MaxMemoryPolicy: "allkeys-lru"},
+		name: "eviction", redis: redistest.Options{MaxMemory: "4mb", MaxMemoryPolicy: "allkeys-lru"}, forgets: true,
 		inject: fillMemory, happened: evicted,
 	},
 	{
-		name: "tracking table overflows", redis: redistest.Options{Config: []string{"tracking-table-max-keys 100"}}, keys: 400,
+		name: "eviction of what has an end", redis: redistest.Options{MaxMemoryPolicy: "volatile-lru"}, forgets: true,
+		inject: shrinkMemory, happened: evicted,
+	},
+	{name: "memory is full", inject: shrinkMemory, happened: full},
+	{
+		name: "tracking table overflows", redis: redistest.Options{Config: []string{"tracking-table-max-keys 100"}}, keys: 60,
 		inject: watchTable,
 	},
-	{name: "a process stalls", keys: 64, inject: stallProcess, happened: silent},
-	{name: "a process is killed while it loads", keys: 64, inject: killProcess, happened: waited},
-	{name: "broadcast, half-open link", told: true, proxied: true, inject: hole((*redistest.Proxy).Hole), happened: older},
+
+	{name: "a process stalls", keys: 9, orphans: true, inject: stallProcess, happened: silent},
+	{name: "a process stalls while it loads", keys: 9, inject: stallLoad, happened: overtaken},
+	{name: "a process is killed while it loads", keys: 9, orphans: true, inject: killLoad, happened: waited},
+	{
+		name: "a process is killed while it writes", keys: 9, least: int64(len(writeSteps)), orphans: true, ttl: time.Minute, proxied: true, sweeps: true,
+		inject: killWrite, happened: unguarded,
+	},
+
+	{name: "slots move", where: inCluster, sweeps: true, inject: moveSlots, happened: redirected},
+	{name: "primary and replica change places", where: inCluster, orphans: true, inject: changePlaces, happened: redirected},
+}
+
+// thrifty checks that nobody loads what somebody else is loading.
+func thrifty(t *testing.T, f *fleet, r *history.Report, _ []history.Op) {
+	if r.Doubled > 0 {
+		t.Errorf("of %d loads %d were of what another process was loading", r.Loads, r.Doubled)
+	}
 }
 
 // lost checks that processes lost sight of Redis.
 func lost(t *testing.T, f *fleet, _ *history.Report, _ []history.Op) {
-	if n := f.sum().Lost; n < uint64(f.faults) {
-		t.Errorf("%d faults, but connections were lost %d times", f.faults, n)
+	if n := f.sum().Lost; n < uint64(f.faults.Load()) {
+		t.Errorf("%d faults, but connections were lost %d times", f.faults.Load(), n)
+	}
+}
+
+// unlost checks that processes did not lose sight of Redis.
+func unlost(t *testing.T, f *fleet, _ *history.Report, _ []history.Op) {
+	if n := f.sum().Lost; n > 0 {
+		t.Errorf("tracking connections were lost %d times", n)
 	}
 }
 
@@ -95,171 +141,4 @@ func waited(t *testing.T, f *fleet, _ *history.Report, _ []history.Op) {
 	if f.sum().Waits == 0 {
 		t.Error("nobody waited for the one that was killed")
 	}
-}
-
-// errNoFault says that nothing came of it this time.
-var errNoFault = errors.New("no fault")
-
-// times does something again and again.
-func (f *fleet) times(ctx context.Context, least, most time.Duration, do func() error) {
-	for f.pause(ctx, least, most) {
-		switch err := do(); err {
-		case nil:
-			f.faults++
-		case errNoFault:
-		default:
-			f.t.Errorf("fault %d: %v", f.faults+1, err)
-			return
-		}
-	}
-}
-
-func killConnections(tracking bool) func(context.Context, *fleet) {
-	return func(ctx context.Context, f *fleet) {
-		f.times(ctx, 200*time.Millisecond, 500*time.Millisecond, func() error {
-			if !tracking {
-				n, err := f.server.Do("CLIENT", "KILL", "TYPE", "normal")
-				if n == int64(0) { // all had been killed and were not back yet
-					return errNoFault
-				}
-				return err
-			}
-			list, err := f.server.Do("CLIENT", "LIST")
-			if err != nil {
-				return err
-			}
-			done := errNoFault
-			for line := range strings.Lines(list.(string)) {
-				if id, ok := trackingID(line); ok {
-					if _, err := f.server.Do("CLIENT", "KILL", "ID", id); err == nil {
-						done = nil
-					}
-				}
-			}
-			return done
-		})
-	}
-}
-
-// trackingID returns the ID of a connection in CLIENT LIST that is told of changes.
-func trackingID(line string) (id string, ok bool) {
-	for field := range strings.FieldsSeq(line) {
-		name, value, _ := strings.Cut(field, "=")
-		switch name {
-		case "id":
-			id = value
-		case "flags":
-			ok = strings.Contains(value, "t")
-		}
-	}
-	return id, ok
-}
-
-func killRedis(ctx context.Context, f *fleet) {
-	f.times(ctx, 300*time.Millisecond, 700*time.Millisecond, func() error {
-		f.server.Kill()
-		f.pause(ctx, 0, 300*time.Millisecond)
-		return f.server.Restart()
-	})
-}
-
-func stallRedis(ctx context.Context, f *fleet) {
-	f.times(ctx, 200*time.Millisecond, 500*time.Millisecond, func() error {
-		if err := f.server.Pause(); err != nil {
-			return err
-		}
-		f.pause(ctx, 100*time.Millisecond, time.Second)
-		return f.server.Resume()
-	})
-}
-
-func flushAll(ctx context.Context, f *fleet) {
-	f.times(ctx, 50*time.Millisecond, 200*time.Millisecond, func() error {
-		_, err := f.server.Do("FLUSHALL")
-		return err
-	})
-}
-
-// hole makes the victim's link fall silent for longer than it may.
-func hole(set func(*redistest.Proxy, bool)) func(context.Context, *fleet) {
-	return func(ctx context.Context, f *fleet) {
-		f.times(ctx, 200*time.Millisecond, 600*time.Millisecond, func() error {
-			set(f.proxy, true)
-			f.pause(ctx, historyUnheard/2, 2*historyUnheard)
-			set(f.proxy, false)
-			return nil
-		})
-	}
-}
-
-func slowLink(ctx context.Context, f *fleet) {
-	defer f.proxy.Delay(0)
-	f.times(ctx, 50*time.Millisecond, 300*time.Millisecond, func() error {
-		f.proxy.Delay(time.Duration(f.rand.IntN(100)) * time.Millisecond)
-		return nil
-	})
-}
-
-func cutLink(ctx context.Context, f *fleet) {
-	f.times(ctx, 50*time.Millisecond, 300*time.Millisecond, func() error {
-		f.proxy.Cut()
-		return nil
-	})
-}
-
-// fillMemory writes so much that Redis has to evict.
-func fillMemory(ctx context.Context, f *fleet) {
-	junk := strings.Repeat("x", 20_000)
-	f.times(ctx, 0, 4*time.Millisecond, func() error {
-		_, err := f.server.Do("SET", fmt.Sprint("junk", f.faults), junk)
-		return err
-	})
-}
-
-func evicted(t *testing.T, f *fleet, _ *history.Report, _ []history.Op) {
-	info, err := f.server.Info("stats")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// More than the junk itself.
-	if n, _ := strconv.Atoi(info["evicted_keys"]); n < 100 {
-		t.Errorf("%d keys were evicted", n)
-	}
-}
-
-// watchTable counts how often Redis had as many keys in its table as it may.
-func watchTable(ctx context.Context, f *fleet) {
-	f.times(ctx, 10*time.Millisecond, 20*time.Millisecond, func() error {
-		info, err := f.server.Info("stats")
-		if n, _ := strconv.Atoi(info["tracking_total_keys"]); err == nil && n < 99 {
-			return errNoFault
-		}
-		return err
-	})
-}
-
-func stallProcess(ctx context.Context, f *fleet) {
-	f.times(ctx, 200*time.Millisecond, 500*time.Millisecond, func() error {
-		p := f.victim().cmd.Process
-		if err := p.Signal(syscall.SIGSTOP); err != nil {
-			return err
-		}
-		f.pause(ctx, time.Second, 2*time.Second)
-		f.woken = append(f.woken, history.Now())
-		return p.Signal(syscall.SIGCONT)
-	})
-}
-
-// killProcess kills the victim while it loads, and starts another one.
-func killProcess(ctx context.Context, f *fleet) {
-	f.times(ctx, 200*time.Millisecond, 500*time.Millisecond, func() error {
-		select {
-		case <-f.source.holdLoad(f.victim().number):
-		case <-ctx.Done():
-			return errNoFault
-		}
-		f.victim().kill()
-		f.start(f.server.Addr())
-		return nil
-	})
 }

@@ -97,6 +97,14 @@ func (s *Server) Follows() error {
 	return waitFor("the replica to follow", func() bool { return s.hasRole("slave") })
 }
 
+// Demoted waits until the server is no primary any more.
+func (s *Server) Demoted() error {
+	return waitFor("the primary to become a replica", func() bool {
+		info, err := s.Info("replication")
+		return err == nil && info["role"] == "slave"
+	})
+}
+
 func (s *Server) hasRole(role string) bool {
 	info, err := s.Info("replication")
 	return err == nil && info["role"] == role && (role == "master" || info["master_link_status"] == "up")

@@ -1,0 +1,257 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/lokroom/strata/internal/history"
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+)
+
+// A historyOp is something that the goroutines of a process do, on one of the keys
+// that it is for.
+type historyOp struct {
+	name   string
+	weight int            // how often, among all
+	on     []historyClass // none: all keys
+	do     func(*historyHand, string)
+}
+
+// Of ten thousand, a few hundred are writes.
+var historyOps = []historyOp{
+	{name: "get", weight: 9010, do: (*historyHand).get},
+	{name: "fresh", weight: 400, do: (*historyHand).fresh},
+	{name: "many", weight: 200, do: (*historyHand).many},
+	{name: "delete", weight: 100, on: []historyClass{histPlain, histShared}, do: (*historyHand).delete},
+	{name: "expire", weight: 30, on: []historyClass{histPlain, histShared}, do: (*historyHand).expire},
+	{name: "set", weight: 60, on: []historyClass{histSet}, do: (*historyHand).set},
+	{name: "bracket", weight: 100, on: []historyClass{histBracket, histShared}, do: (*historyHand).bracket},
+	{name: "hold", weight: 40, on: []historyClass{histLagging, histShared}, do: (*historyHand).hold},
+	{name: "own delete", weight: 30, on: []historyClass{histOwnPlain}, do: (*historyHand).delete},
+	{name: "own bracket", weight: 30, on: []historyClass{histOwnBracket}, do: (*historyHand).bracket},
+}
+
+// A historyHand is a goroutine of a process.
+type historyHand struct {
+	*historyWorker
+	number int
+	rand   *rand.Rand
+	keys   [][]string // of each of historyOps
+	total  int        // of the weights of those that have keys
+}
+
+func (w *historyWorker) hand(g int) *historyHand {
+	h := &historyHand{historyWorker: w, number: g, rand: rand.New(rand.NewPCG(w.job.Seed, uint64(w.job.Process)<<32|uint64(g+1)))}
+	for _, op := range historyOps {
+		var keys []string
+		switch {
+		case op.name == "set" && (!w.job.Sets || g > 0): // the only one is somewhere else
+		case len(op.on) == 1 && (op.on[0] == histOwnPlain || op.on[0] == histOwnBracket):
+			keys = []string{op.on[0].key(w.job.Process % w.job.Keys)}
+		default:
+			keys = historyKeys(w.job.Keys, op.on...)
+		}
+		if h.keys = append(h.keys, keys); len(keys) > 0 {
+			h.total += op.weight
+		}
+	}
+	return h
+}
+
+func (h *historyHand) work() {
+	for !h.stopped.Load() {
+		n := h.rand.IntN(h.total)
+		for i, op := range historyOps {
+			if len(h.keys[i]) == 0 {
+				continue
+			}
+			if n -= op.weight; n < 0 {
+				op.do(h, h.pick(h.keys[i]))
+				break
+			}
+		}
+		if h.rand.IntN(4) == 0 {
+			time.Sleep(time.Duration(h.rand.IntN(1000)) * time.Microsecond)
+		}
+	}
+}
+
+// pick draws some keys much more often than others.
+func (h *historyHand) pick(keys []string) string {
+	return keys[min(h.rand.IntN(len(keys)), h.rand.IntN(len(keys)))]
+}
+
+func (h *historyHand) begin(kind history.Kind, key string) history.Op {
+	return history.Op{Kind: kind, Tier: history.Any, Key: key, Process: h.job.Process, Goroutine: h.number, Call: history.Now()}
+}
+
+func (h *historyHand) end(o history.Op, err error) {
+	o.Return = history.Now()
+	if err != nil {
+		o.Err = err.Error()
+	}
+	h.log.Add(o)
+}
+
+// got ends a Get. A value that belongs to another key is a version that nobody made.
+func (h *historyHand) got(o history.Op, row Row, err error) {
+	o.Version = row.Version
+	if err == nil && row.Key != o.Key {
+		o.Version = 1 << 60
+	}
+	h.end(o, err)
+}
+
+// reading is the context of a read, writing that of a write.
+func (w *historyWorker) reading() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), w.job.Patience)
+}
+
+func writing() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), historyPatience)
+}
+
+var historyTiers = map[layered.Tier]history.Tier{layered.L1: history.L1, layered.L2: history.L2, layered.Source: history.Source}
+
+func (h *historyHand) get(key string) {
+	ctx, cancel := h.reading()
+	defer cancel()
+	o := h.begin(history.Get, key)
+	e, err := h.cache.GetEntry(ctx, key)
+	o.Tier, o.Stale = historyTiers[e.Tier], e.Stale
+	h.got(o, e.Value, err)
+}
+
+// local looks at L1 alone, which never waits.
+func (h *historyHand) local(key string) {
+	o := h.begin(history.Get, key)
+	if e, ok := h.cache.Tiers().Local(context.Background(), key); ok {
+		o.Tier = history.L1
+		h.got(o, e.Value, nil)
+	}
+}
+
+// fresh is a Get that does not take what L1 has for granted.
+func (h *historyHand) fresh(key string) { h.findFresh(key) }
+
+func (h *historyHand) findFresh(key string) error {
+	ctx, cancel := h.reading()
+	defer cancel()
+	o := h.begin(history.Get, key)
+	f, err := h.cache.Tiers().FindFresh(ctx, key, h.entry)
+	o.Tier, o.Stale = history.Source, f.Stale // it has to be as good, whatever it says
+	h.got(o, f.Value, err)
+	return err
+}
+
+// entry is load for those who talk to the tiers.
+func (w *historyWorker) entry(ctx context.Context, key string) (store.Entry[Row], error) {
+	row, err := w.load(ctx, key)
+	return w.cache.Tiers().NewEntry(row, 0), err
+}
+
+func (w *historyWorker) entries(ctx context.Context, keys []string) (map[string]store.Entry[Row], error) {
+	entries := map[string]store.Entry[Row]{}
+	for _, key := range keys {
+		e, err := w.entry(ctx, key)
+		if err != nil {
+			return entries, err
+		}
+		entries[key] = e
+	}
+	return entries, nil
+}
+
+// many reads several keys at once, and is not told from where.
+func (h *historyHand) many(key string) {
+	ctx, cancel := h.reading()
+	defer cancel()
+	all := historyKeys(h.job.Keys)
+	keys := []string{key, all[h.rand.IntN(len(all))], all[h.rand.IntN(len(all))]}
+	o := h.begin(history.Get, "")
+	entries, err := h.cache.Tiers().GetManyOrLoad(ctx, keys, h.entries)
+	for _, key := range keys {
+		o.Key, o.Stale = key, false
+		if e, ok := entries[key]; ok {
+			o.Stale = e.Stale(store.Now())
+			h.got(o, e.Value, nil)
+		} else {
+			h.end(o, errors.Join(err, errors.New("no answer")))
+		}
+	}
+}
+
+// commit makes a version at the source, in a bracket that was begun at a certain
+// time, or in none.
+func (h *historyHand) commit(key string, begun time.Duration) (row Row, err error) {
+	call := RowCall{Key: key, Process: h.job.Process, Goroutine: h.number}
+	if begun > 0 {
+		call.Held, call.Until = true, begun+historyHold
+	}
+	err = h.source.Call("Source.Commit", call, &row)
+	return h.padded(row), err
+}
+
+// write commits a version and then tells the fleet.
+func (h *historyHand) write(kind history.Kind, key string, tell func(context.Context, Row) error) {
+	ctx, cancel := writing()
+	defer cancel()
+	row, err := h.commit(key, 0)
+	if err != nil {
+		return // the source is being closed
+	}
+	o := h.begin(kind, key)
+	o.Version = row.Version
+	h.end(o, tell(ctx, row))
+}
+
+func (h *historyHand) delete(key string) {
+	h.write(history.Delete, key, func(ctx context.Context, _ Row) error { return h.cache.Delete(ctx, key) })
+}
+
+func (h *historyHand) set(key string) {
+	h.write(history.Set, key, func(ctx context.Context, row Row) error { return h.cache.Set(ctx, key, row) })
+}
+
+func (h *historyHand) expire(key string) {
+	h.write(history.Expire, key, func(ctx context.Context, _ Row) error { return h.cache.Expire(ctx, key) })
+}
+
+func (h *historyHand) hold(key string) {
+	h.write(history.Hold, key, func(ctx context.Context, _ Row) error { return h.cache.DeleteHolding(ctx, historyHold, key) })
+}
+
+// bracket commits a version in a bracket.
+func (h *historyHand) bracket(key string) {
+	ctx, cancel := writing()
+	defer cancel()
+	o := h.begin(history.Begin, key)
+	w, err := h.cache.BeginWrite(ctx, historyHold, key)
+	if err != nil { // the change is given up
+		h.end(o, err)
+		return
+	}
+	o.Return = history.Now()
+	if h.rand.IntN(3) == 0 {
+		time.Sleep(time.Duration(h.rand.IntN(10)) * time.Millisecond)
+	}
+	row, err := h.commit(key, o.Call)
+	if err != nil {
+		_ = w.Done(ctx)
+		return
+	}
+	o.Version = row.Version
+	h.log.Add(o)
+	if h.rand.IntN(2) == 0 {
+		o = h.begin(history.Done, key)
+		err = w.Done(ctx)
+	} else {
+		o = h.begin(history.DoneSet, key)
+		err = w.DoneSet(ctx, map[string]Row{key: row})
+	}
+	o.Version = row.Version
+	h.end(o, err)
+}
