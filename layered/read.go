@@ -48,9 +48,6 @@ type Found[T any] struct {
 	kept   bool   // it is in L1 now, so that it answers like L1
 }
 
-// fresh reports whether f is an answer that needs no load.
-func (f *Found[T]) fresh() bool { return f.Tier != Source && !f.Stale }
-
 // A Loader gets the value under key from the source. An entry without an expiry
 // gets the life that the options give; one that has expired is answered but not
 // kept. An error that is store.ErrNotFound, or an entry that is Absent, says
