@@ -1,6 +1,9 @@
 package integration_test
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A historyClass is keys that are written in one way.
 type historyClass string
@@ -11,13 +14,22 @@ const (
 	histBracket    historyClass = "bracket"    // brackets alone
 	histShared     historyClass = "shared"     // all of these but Set
 	histLagging    historyClass = "lagging"    // DeleteHolding: it is read from a replica that lags
+	histTagged     historyClass = "tagged"     // InvalidateTags and Clear
 	histOwnPlain   historyClass = "ownplain"   // Delete, by one process
 	histOwnBracket historyClass = "ownbracket" // brackets, by one process
 )
 
-var historyClasses = []historyClass{histPlain, histSet, histBracket, histShared, histLagging, histOwnPlain, histOwnBracket}
+var historyClasses = []historyClass{histPlain, histSet, histBracket, histShared, histLagging, histTagged, histOwnPlain, histOwnBracket}
 
 func (c historyClass) key(i int) string { return fmt.Sprint(c, i) }
+
+// historyTags returns the tags of a key: one of its own, and one of its kind.
+func historyTags(key string) []string {
+	if !strings.HasPrefix(key, string(histTagged)) {
+		return nil
+	}
+	return []string{"t:" + key, string(histTagged)}
+}
 
 // historyKeys returns the keys of classes, of which there are n each; none stands
 // for all. The first are used most.

@@ -30,6 +30,8 @@ var historyOps = []historyOp{
 	{name: "set", weight: 60, on: []historyClass{histSet}, do: (*historyHand).set},
 	{name: "bracket", weight: 100, on: []historyClass{histBracket, histShared}, do: (*historyHand).bracket},
 	{name: "hold", weight: 40, on: []historyClass{histLagging, histShared}, do: (*historyHand).hold},
+	{name: "tag", weight: 60, on: []historyClass{histTagged}, do: (*historyHand).tag},
+	{name: "clear", weight: 3, on: []historyClass{histTagged}, do: (*historyHand).clear},
 	{name: "own delete", weight: 30, on: []historyClass{histOwnPlain}, do: (*historyHand).delete},
 	{name: "own bracket", weight: 30, on: []historyClass{histOwnBracket}, do: (*historyHand).bracket},
 }
@@ -150,7 +152,9 @@ func (h *historyHand) findFresh(key string) error {
 // entry is load for those who talk to the tiers.
 func (w *historyWorker) entry(ctx context.Context, key string) (store.Entry[Row], error) {
 	row, err := w.load(ctx, key)
-	return w.cache.Tiers().NewEntry(row, 0), err
+	e := w.cache.Tiers().NewEntry(row, 0)
+	e.Tags = historyTags(key)
+	return e, err
 }
 
 func (w *historyWorker) entries(ctx context.Context, keys []string) (map[string]store.Entry[Row], error) {
@@ -210,6 +214,18 @@ func (h *historyHand) write(kind history.Kind, key string, tell func(context.Con
 
 func (h *historyHand) delete(key string) {
 	h.write(history.Delete, key, func(ctx context.Context, _ Row) error { return h.cache.Delete(ctx, key) })
+}
+
+// tag takes back one key by its tag, and now and then all of its kind.
+func (h *historyHand) tag(key string) {
+	tags := historyTags(key)
+	h.write(history.Delete, key, func(ctx context.Context, _ Row) error {
+		return h.cache.Tiers().InvalidateTags(ctx, tags[1-min(h.rand.IntN(8), 1)])
+	})
+}
+
+func (h *historyHand) clear(key string) {
+	h.write(history.Delete, key, func(ctx context.Context, _ Row) error { return h.cache.Clear(ctx) })
 }
 
 func (h *historyHand) set(key string) {

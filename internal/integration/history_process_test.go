@@ -117,7 +117,8 @@ func (w *historyWorker) open() (b *strata.Backend, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w.cache, err = strata.New(b, "rows", w.load, &strata.Options[string, Row]{TTL: w.job.TTL, StaleFor: time.Second})
+	w.cache, err = strata.New(b, "rows", w.load, &strata.Options[string, Row]{TTL: w.job.TTL, StaleFor: time.Second,
+		Tags: func(key string, _ Row) []string { return historyTags(key) }})
 	return b, err
 }
 
