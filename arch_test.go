@@ -21,7 +21,7 @@ import (
 // imports packages of the floors below its own, never of its own or above.
 // "x/..." is x and everything under it; the packages in it may import each other.
 var floors = [][]string{
-	{"store", "internal/redistest", "internal/model", "internal/history"},
+	{"store", "internal/meter", "internal/redistest", "internal/model", "internal/history"},
 	{"keys", "codec", "ratelimit", "internal/flight", "internal/clock", "internal/size", "internal/view", "internal/mutant"},
 	{"store/memstore", "store/ristrettostore", "store/otterstore", "store/redisstore", "store/storetest"},
 	{"layered", "invalidate", "ratelimit/redislimit"},

@@ -1,0 +1,115 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/lokroom/strata/internal/meter"
+	"github.com/lokroom/strata/store"
+)
+
+// Options configure a [Local]. The zero Options is what [New] uses.
+type Options struct {
+	// MaxKeys is how many keys are remembered at most; those whose allowance is
+	// whole again are forgotten anyway. Where there are more, one of them, which
+	// of a few has the least to lose, gets its whole allowance back. Zero:
+	// DefaultMaxKeys. The memory in use is some 150 bytes a key and policy, and
+	// for StrictWindow and Concurrency up to 48 bytes more for each bucket or slot.
+	MaxKeys int
+}
+
+// DefaultMaxKeys is how many keys are remembered where nothing else is said.
+const DefaultMaxKeys = 1 << 20
+
+// A Local is a limiter of this process. Its decisions take no longer than a lock and
+// some arithmetic: contexts are not looked at, except by Wait. It needs no Close.
+type Local struct {
+	policies []Policy
+	table    *table
+	ids      ids
+}
+
+var _ Limiter = (*Local)(nil)
+
+// New returns a limiter for p, and for all of more at the same time: what it admits
+// is charged to each of them. It is (&Options{}).New(p, more...).
+func New(p Policy, more ...Policy) (*Local, error) { return (&Options{}).New(p, more...) }
+
+// New returns a limiter with these options. The error joins all that is wrong with the
+// policies and the options.
+func (o *Options) New(p Policy, more ...Policy) (*Local, error) {
+	policies, err := Validate(p, more...)
+	if err == nil && o.MaxKeys < 0 {
+		err = fmt.Errorf("MaxKeys %d: want 0 or more", o.MaxKeys)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ratelimit: %w", err)
+	}
+	most := o.MaxKeys
+	if most == 0 {
+		most = DefaultMaxKeys
+	}
+	rules := make([]meter.Rule, len(policies))
+	for i, p := range policies {
+		rules[i], _ = p.rule() // Validate has seen that it works
+	}
+	return &Local{policies: policies, table: newTable(rules, most)}, nil
+}
+
+// Policies returns the policies, with their defaults filled in.
+func (l *Local) Policies() []Policy { return slices.Clone(l.policies) }
+
+// Len returns how many keys are remembered.
+func (l *Local) Len() int { return l.table.len() }
+
+func (l *Local) Allow(_ context.Context, key string) (Result, error) {
+	return l.decide(key, 1, meter.All), nil
+}
+
+func (l *Local) AllowN(_ context.Context, key string, n int) (Result, error) {
+	switch {
+	case n < 0:
+		return Result{}, failed("allow", key, ErrCost)
+	case n == 0:
+		return l.decide(key, 1, meter.Peek), nil
+	}
+	return l.decide(key, n, meter.All), nil
+}
+
+func (l *Local) Take(_ context.Context, key string, n int) (taken int, r Result, err error) {
+	if n < 1 {
+		return 0, Result{}, failed("take", key, ErrCost)
+	}
+	d := l.table.decide(key, clampCost(n), meter.Some, 0)
+	return int(d.Passed), l.result(&d), nil
+}
+
+func (l *Local) Peek(_ context.Context, key string) (Result, error) {
+	return l.decide(key, 1, meter.Peek), nil
+}
+
+// Reset also ends the leases of the key: they are [ErrLeaseLost].
+func (l *Local) Reset(_ context.Context, key string) error {
+	l.table.reset(key)
+	return nil
+}
+
+func (l *Local) Wait(ctx context.Context, key string, n int) error { return Wait(ctx, l, key, n) }
+
+func (l *Local) decide(key string, n int, mode meter.Mode) Result {
+	d := l.table.decide(key, clampCost(n), mode, 0)
+	return l.result(&d)
+}
+
+func (l *Local) result(d *meter.Decision) Result {
+	return result(l.policies, d, l.table.rules[d.Rule].Capacity)
+}
+
+// clampCost keeps a cost that is far too high from being so high that sums overflow.
+func clampCost(n int) int64 { return min(int64(n), meter.MaxLimit+1) }
+
+// failed returns the error of a call.
+func failed(op, key string, cause error) error {
+	return &store.Error{Store: "ratelimit", Op: op, Key: key, Err: cause}
+}

@@ -1,0 +1,211 @@
+package ratelimit
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lokroom/strata/internal/meter"
+)
+
+// A table has what each key has used. It is in shards, each with a lock. Keys whose
+// allowance is whole again are forgotten, because that makes no difference.
+type table struct {
+	rules  []meter.Rule
+	seed   maphash.Seed
+	shards []shard
+	start  time.Time // of the limiter
+	epoch  int64     // the same in microseconds since 1970
+}
+
+// A shard keeps slots, found by index. The cells of slot i begin at i*len(rules).
+type shard struct {
+	mu      sync.Mutex
+	index   map[string]int32
+	slots   []slot
+	cells   []meter.Cell
+	free    []int32
+	scratch []meter.Cell // of a key that is not there yet; zero between calls
+	most    int          // how many keys there may be
+	hand    int          // the slot that is looked at next
+	swept   int64        // when time made it move, last
+	_       [40]byte
+}
+
+// A slot is a key.
+type slot struct {
+	key  string
+	last int64 // when its cells were true
+	idle int64 // when they are as if never used; 0: the slot is free
+}
+
+const (
+	mostShards = 64
+	perShard   = 64  // keys at least, so that a few that fall together find room
+	sweepEvery = 1e6 // microseconds
+	sweepSlots = 64  // that are looked at then
+	linger     = 1e6 // microseconds that an idle key is kept, since busy ones are idle now and then
+	crowd      = 16  // slots among which a full shard looks for one to give up
+)
+
+func newTable(rules []meter.Rule, most int) *table {
+	n := 1
+	for n < mostShards && 2*n*perShard <= most {
+		n *= 2
+	}
+	start := time.Now()
+	t := &table{rules: rules, seed: maphash.MakeSeed(), shards: make([]shard, n), start: start, epoch: start.UnixMicro()}
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.index, sh.scratch, sh.most = make(map[string]int32), make([]meter.Cell, len(rules)), most/n
+	}
+	return t
+}
+
+// now returns the microseconds since 1970, of a clock that nobody sets.
+func (t *table) now() int64 { return t.epoch + time.Since(t.start).Microseconds() }
+
+func (t *table) shard(key string) *shard {
+	return &t.shards[maphash.String(t.seed, key)&uint64(len(t.shards)-1)]
+}
+
+// decide is [meter.Decide] for a key.
+func (t *table) decide(key string, n int64, mode meter.Mode, id uint64) meter.Decision {
+	now := t.now()
+	sh := t.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if now-sh.swept > sweepEvery {
+		sh.swept = now
+		sh.sweep(t, now, sweepSlots)
+	}
+	i, known := sh.index[key]
+	if !known {
+		d := meter.Decide(t.rules, sh.scratch, now, now, n, mode, id)
+		if d.Passed > 0 {
+			sh.insert(t, key, now, now+d.Idle)
+		}
+		clear(sh.scratch)
+		return d
+	}
+	s := &sh.slots[i]
+	now = max(now, s.last) // others may have been faster
+	d := meter.Decide(t.rules, sh.of(t, i), s.last, now, n, mode, id)
+	s.last = now
+	if d.Passed > 0 {
+		s.idle = now + d.Idle
+	}
+	return d
+}
+
+// slots calls f with each cell of a key that has slots to give back, as of now, and
+// reports whether f returned true for all. A key that is not there has none.
+func (t *table) eachSlots(key string, f func(r *meter.Rule, c *meter.Cell, now int64) bool) bool {
+	now := t.now()
+	sh := t.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i, known := sh.index[key]
+	if !known {
+		return false
+	}
+	s := &sh.slots[i]
+	now = max(now, s.last)
+	ok := true
+	for j, c := 0, sh.of(t, i); j < len(c); j++ {
+		r := &t.rules[j]
+		r.Advance(&c[j], s.last, now)
+		if r.Kind == meter.Slots {
+			ok = f(r, &c[j], now) && ok
+			s.idle = max(s.idle, now+r.Reset(&c[j], now))
+		}
+	}
+	s.last = now
+	return ok
+}
+
+// of returns the cells of slot i.
+func (sh *shard) of(t *table, i int32) []meter.Cell {
+	n := len(t.rules)
+	return sh.cells[int(i)*n : int(i)*n+n]
+}
+
+// insert keeps what is in scratch.
+func (sh *shard) insert(t *table, key string, now, idle int64) {
+	if sh.sweep(t, now, 2); len(sh.index) >= sh.most {
+		sh.giveUp(t, now)
+	}
+	var i int32
+	if last := len(sh.free) - 1; last >= 0 {
+		i, sh.free = sh.free[last], sh.free[:last]
+	} else {
+		i = int32(len(sh.slots))
+		sh.slots = append(sh.slots, slot{})
+		sh.cells = append(sh.cells, sh.scratch...)
+	}
+	key = strings.Clone(key) // which may be a part of something large
+	sh.slots[i] = slot{key: key, last: now, idle: idle}
+	sh.index[key] = i
+	copy(sh.of(t, i), sh.scratch)
+}
+
+// sweep looks at the next n slots and forgets what has been idle for a while.
+func (sh *shard) sweep(t *table, now int64, n int) {
+	for range min(n, len(sh.slots)) {
+		sh.hand = (sh.hand + 1) % len(sh.slots)
+		if s := &sh.slots[sh.hand]; s.idle != 0 && s.idle+linger <= now {
+			sh.forget(t, int32(sh.hand))
+		}
+	}
+	if len(sh.index) == 0 && len(sh.slots) > 0 {
+		sh.index = make(map[string]int32)
+		sh.slots, sh.cells, sh.free, sh.hand = nil, nil, nil, 0
+	}
+}
+
+// giveUp makes room for one more: of the next few slots it forgets the one that has
+// the least to lose.
+func (sh *shard) giveUp(t *table, now int64) {
+	sh.sweep(t, now, crowd)
+	if len(sh.index) < sh.most {
+		return
+	}
+	best := -1
+	for n := range min(crowd, len(sh.slots)) {
+		i := (sh.hand + n) % len(sh.slots)
+		if s := sh.slots[i]; s.idle != 0 && (best < 0 || s.idle < sh.slots[best].idle) {
+			best = i
+		}
+	}
+	sh.hand = (sh.hand + crowd) % len(sh.slots)
+	sh.forget(t, int32(best))
+}
+
+func (sh *shard) forget(t *table, i int32) {
+	delete(sh.index, sh.slots[i].key)
+	sh.slots[i] = slot{}
+	clear(sh.of(t, i))
+	sh.free = append(sh.free, i)
+}
+
+// reset forgets a key.
+func (t *table) reset(key string) {
+	sh := t.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if i, known := sh.index[key]; known {
+		sh.forget(t, i)
+	}
+}
+
+// len returns how many keys there are.
+func (t *table) len() (n int) {
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		n += len(sh.index)
+		sh.mu.Unlock()
+	}
+	return n
+}
