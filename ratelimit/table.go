@@ -19,25 +19,26 @@ type table struct {
 	epoch  int64     // the same in microseconds since 1970
 }
 
-// A shard keeps slots, found by index. The cells of slot i begin at i*len(rules).
+// A shard keeps slots, found by the hash of their key.
 type shard struct {
 	mu      sync.Mutex
-	index   map[string]int32
+	index   map[uint64]int32
 	slots   []slot
-	cells   []meter.Cell
+	cells   []meter.Cell // with several rules: those of slot i begin at i*len(rules)
 	free    []int32
 	scratch []meter.Cell // of a key that is not there yet; zero between calls
 	most    int          // how many keys there may be
 	hand    int          // the slot that is looked at next
 	swept   int64        // when time made it move, last
-	_       [40]byte
+	_       [48]byte     // shards share no cache line
 }
 
-// A slot is a key.
+// A slot is a key. It is as large as a cache line.
 type slot struct {
 	key  string
 	last int64 // when its cells were true
 	idle int64 // when they are as if never used; 0: the slot is free
+	one  [1]meter.Cell
 }
 
 const (
@@ -58,7 +59,7 @@ func newTable(rules []meter.Rule, most int) *table {
 	t := &table{rules: rules, seed: maphash.MakeSeed(), shards: make([]shard, n), start: start, epoch: start.UnixMicro()}
 	for i := range t.shards {
 		sh := &t.shards[i]
-		sh.index, sh.scratch, sh.most = make(map[string]int32), make([]meter.Cell, len(rules)), most/n
+		sh.index, sh.scratch, sh.most = make(map[uint64]int32), make([]meter.Cell, len(rules)), most/n
 	}
 	return t
 }
@@ -66,25 +67,35 @@ func newTable(rules []meter.Rule, most int) *table {
 // now returns the microseconds since 1970, of a clock that nobody sets.
 func (t *table) now() int64 { return t.epoch + time.Since(t.start).Microseconds() }
 
-func (t *table) shard(key string) *shard {
-	return &t.shards[maphash.String(t.seed, key)&uint64(len(t.shards)-1)]
+// lock returns the shard of a key, locked, and the hash of the key.
+func (t *table) lock(key string) (*shard, uint64) {
+	h := maphash.String(t.seed, key)
+	sh := &t.shards[h>>32&uint64(len(t.shards)-1)]
+	sh.mu.Lock()
+	return sh, h
+}
+
+// find returns the slot of a key. Where another key has the same hash of 64 bits,
+// which nobody will see, the later one makes the table forget the other.
+func (sh *shard) find(key string, h uint64) (i int32, known bool) {
+	i, known = sh.index[h]
+	return i, known && sh.slots[i].key == key
 }
 
 // decide is [meter.Decide] for a key.
 func (t *table) decide(key string, n int64, mode meter.Mode, id uint64) meter.Decision {
 	now := t.now()
-	sh := t.shard(key)
-	sh.mu.Lock()
+	sh, h := t.lock(key)
 	defer sh.mu.Unlock()
 	if now-sh.swept > sweepEvery {
 		sh.swept = now
 		sh.sweep(t, now, sweepSlots)
 	}
-	i, known := sh.index[key]
+	i, known := sh.find(key, h)
 	if !known {
 		d := meter.Decide(t.rules, sh.scratch, now, now, n, mode, id)
 		if d.Passed > 0 {
-			sh.insert(t, key, now, now+d.Idle)
+			sh.insert(t, key, h, now, now+d.Idle)
 		}
 		clear(sh.scratch)
 		return d
@@ -99,14 +110,13 @@ func (t *table) decide(key string, n int64, mode meter.Mode, id uint64) meter.De
 	return d
 }
 
-// slots calls f with each cell of a key that has slots to give back, as of now, and
+// eachSlots calls f with each cell of a key that has slots to give back, as of now, and
 // reports whether f returned true for all. A key that is not there has none.
 func (t *table) eachSlots(key string, f func(r *meter.Rule, c *meter.Cell, now int64) bool) bool {
 	now := t.now()
-	sh := t.shard(key)
-	sh.mu.Lock()
+	sh, h := t.lock(key)
 	defer sh.mu.Unlock()
-	i, known := sh.index[key]
+	i, known := sh.find(key, h)
 	if !known {
 		return false
 	}
@@ -128,11 +138,17 @@ func (t *table) eachSlots(key string, f func(r *meter.Rule, c *meter.Cell, now i
 // of returns the cells of slot i.
 func (sh *shard) of(t *table, i int32) []meter.Cell {
 	n := len(t.rules)
+	if n == 1 {
+		return sh.slots[i].one[:]
+	}
 	return sh.cells[int(i)*n : int(i)*n+n]
 }
 
 // insert keeps what is in scratch.
-func (sh *shard) insert(t *table, key string, now, idle int64) {
+func (sh *shard) insert(t *table, key string, h uint64, now, idle int64) {
+	if i, taken := sh.index[h]; taken {
+		sh.forget(t, i)
+	}
 	if sh.sweep(t, now, 2); len(sh.index) >= sh.most {
 		sh.giveUp(t, now)
 	}
@@ -142,11 +158,13 @@ func (sh *shard) insert(t *table, key string, now, idle int64) {
 	} else {
 		i = int32(len(sh.slots))
 		sh.slots = append(sh.slots, slot{})
-		sh.cells = append(sh.cells, sh.scratch...)
+		if len(t.rules) > 1 {
+			sh.cells = append(sh.cells, sh.scratch...)
+		}
 	}
 	key = strings.Clone(key) // which may be a part of something large
 	sh.slots[i] = slot{key: key, last: now, idle: idle}
-	sh.index[key] = i
+	sh.index[h] = i
 	copy(sh.of(t, i), sh.scratch)
 }
 
@@ -159,7 +177,7 @@ func (sh *shard) sweep(t *table, now int64, n int) {
 		}
 	}
 	if len(sh.index) == 0 && len(sh.slots) > 0 {
-		sh.index = make(map[string]int32)
+		sh.index = make(map[uint64]int32)
 		sh.slots, sh.cells, sh.free, sh.hand = nil, nil, nil, 0
 	}
 }
@@ -183,18 +201,17 @@ func (sh *shard) giveUp(t *table, now int64) {
 }
 
 func (sh *shard) forget(t *table, i int32) {
-	delete(sh.index, sh.slots[i].key)
-	sh.slots[i] = slot{}
+	delete(sh.index, maphash.String(t.seed, sh.slots[i].key))
 	clear(sh.of(t, i))
+	sh.slots[i] = slot{}
 	sh.free = append(sh.free, i)
 }
 
 // reset forgets a key.
 func (t *table) reset(key string) {
-	sh := t.shard(key)
-	sh.mu.Lock()
+	sh, h := t.lock(key)
 	defer sh.mu.Unlock()
-	if i, known := sh.index[key]; known {
+	if i, known := sh.find(key, h); known {
 		sh.forget(t, i)
 	}
 }

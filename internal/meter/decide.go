@@ -54,7 +54,7 @@ func Decide(rules []Rule, cells []Cell, last, now, n int64, mode Mode, id uint64
 		d.Reset = r.Reset(c, now)
 	}
 	if d.Left < r.Capacity {
-		d.Next = r.Wait(c, now, d.Left+1)
+		d.Next = r.until(c, now, d.Left+1)
 	}
 	return d
 }

@@ -9,8 +9,8 @@ func newGCRA(r Rule, limit, burst int64) (Rule, error) {
 	err := r.coarsen(func(ticks int64) bool {
 		g := gcd(limit, ticks)
 		r.Drain, r.Unit = limit/g, ticks/g
-		// Twice: debt, and what a call would add to it.
-		return r.Drain < exact/2 && r.Unit <= exact/2/burst-1
+		// With room for the debt that a call would add, and for rounding up.
+		return r.Drain < exact/4 && r.Unit <= exact/4/burst-1
 	})
 	if err == nil {
 		r.Full = ceil(burst*r.Unit, r.Drain)

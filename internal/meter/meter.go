@@ -122,6 +122,11 @@ func (r *Rule) Wait(c *Cell, now, n int64) int64 {
 	case n <= r.Left(c, now):
 		return 0
 	}
+	return r.until(c, now, n)
+}
+
+// until is Wait for an n that may not pass now, but can.
+func (r *Rule) until(c *Cell, now, n int64) int64 {
 	switch r.Kind {
 	case GCRA:
 		return r.after(now, ceil(c.A+n*r.Unit-r.Capacity*r.Unit, r.Drain))

@@ -6,7 +6,7 @@ package meter
 // lies within a Window of now.
 
 func newCounter(r Rule) (Rule, error) {
-	err := r.coarsen(func(ticks int64) bool { return ticks <= exact/2/r.Capacity })
+	err := r.coarsen(func(ticks int64) bool { return ticks <= exact/4/r.Capacity })
 	return r, err
 }
 

@@ -118,7 +118,7 @@ func (s *Store[T]) each(ctx context.Context, op string, keys []string, call func
 
 func (s *Store[T]) runChunk(ctx context.Context, calls []scriptCall, full []string) []error {
 	failed := make([]error, len(calls))
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {

@@ -78,7 +78,7 @@ func (c *Client) turn(ctx context.Context) error {
 	if len(c.broadcast) == 0 {
 		return nil
 	}
-	call, cancel := c.deadlines.begin(ctx)
+	call, cancel := c.deadlines.Begin(ctx)
 	defer cancel()
 	_, err := c.pulse.ask(call, false)
 	return err

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -20,7 +21,7 @@ const storeName = "redis"
 type Client struct {
 	opt       rueidis.ClientOption
 	broadcast broadcast
-	deadlines deadlines
+	deadlines deadline.Pool
 	watchers  watchers
 	tracked   tracked
 	pulse     pulse
@@ -64,7 +65,7 @@ func (c *Client) Close() {
 		l.close()
 	}
 	c.commits.stop()
-	c.deadlines.stop()
+	c.deadlines.Stop()
 }
 
 func (l *links) close() {
@@ -75,7 +76,7 @@ func (l *links) close() {
 // Ping returns nil if Redis answers on both connections and, if it is a cluster,
 // finds itself able to serve.
 func (c *Client) Ping(ctx context.Context) error {
-	call, cancel := c.deadlines.begin(ctx)
+	call, cancel := c.deadlines.Begin(ctx)
 	defer cancel()
 	if err := c.ping(call); err != nil {
 		return &store.Error{Store: storeName, Op: "ping", Err: c.cause(ctx, err)}

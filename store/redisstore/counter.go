@@ -42,7 +42,7 @@ func (s *Store[T]) Add(ctx context.Context, key string, delta int64, ttl time.Du
 }
 
 func (s *Store[T]) add(ctx context.Context, full string, delta int64, ttl time.Duration) (int64, error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
@@ -121,7 +122,7 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 		timeout = DefaultTimeout
 	}
 	setDefaults(&opt, timeout)
-	c := &Client{deadlines: deadlines{timeout: timeout}, opt: opt, broadcast: told}
+	c := &Client{deadlines: deadline.Pool{Timeout: timeout}, opt: opt, broadcast: told}
 	c.pulse.client, c.pulse.most, c.pulse.key = c, d.MaxUnheard, "!pulse"
 	if d.MaxUnheard == 0 {
 		c.pulse.most = DefaultMaxUnheard

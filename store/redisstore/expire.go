@@ -38,7 +38,7 @@ func (s *Store[T]) look(ctx context.Context, op, key string) (k look, err error)
 }
 
 func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) er
 }
 
 func (s *Store[T]) expire(ctx context.Context, full string, ttl time.Duration) (found bool, err error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {

@@ -182,7 +182,7 @@ func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Co
 		return s.fail(ctx, op, key, err)
 	}
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op, Key: key, Keys: 1})
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
 		var l *links

@@ -51,7 +51,7 @@ func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store
 // getChunk adds to found what is there. It returns the first error, after having
 // looked at all replies.
 func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map[string]store.Entry[T]) (first error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
 		moves := s.client.pulse.moves.Load()
@@ -256,7 +256,7 @@ func (s *Store[T]) stampMany(ctx context.Context, entries map[string]store.Entry
 	if none {
 		return 0, nil
 	}
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {
@@ -270,7 +270,7 @@ func (s *Store[T]) stampMany(ctx context.Context, entries map[string]store.Entry
 // what went wrong with each.
 func (s *Store[T]) setChunk(ctx context.Context, writes []write) []error {
 	failed := make([]error, len(writes))
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {

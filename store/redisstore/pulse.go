@@ -184,7 +184,7 @@ const touchEvery = time.Minute
 // touch uses the keys on which much depends. That it fails does no harm: if they
 // are evicted, they are made anew.
 func (c *Client) touch(ctx context.Context) {
-	call, cancel := c.deadlines.begin(ctx)
+	call, cancel := c.deadlines.Begin(ctx)
 	defer cancel()
 	for _, t := range c.tags.list() {
 		if t.touch(call) != nil {
@@ -219,7 +219,7 @@ func (p *pulse) ensure(ctx context.Context) error {
 // was answered to its writer, anywhere, before the call. It asks each primary once,
 // together with all who call it at the same time.
 func (c *Client) Sync(ctx context.Context) error {
-	call, cancel := c.deadlines.begin(ctx)
+	call, cancel := c.deadlines.Begin(ctx)
 	defer cancel()
 	if err := c.pulse.sync(call); err != nil {
 		return &store.Error{Store: storeName, Op: "sync", Err: c.cause(ctx, err)}

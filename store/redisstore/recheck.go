@@ -30,7 +30,7 @@ func (s *Store[T]) Recheck(ctx context.Context, key string, e store.Entry[T]) (s
 
 // recheck renews the times of e if the record is still of its version.
 func (s *Store[T]) recheck(ctx context.Context, full string, e *store.Entry[T]) (same bool, err error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
 		same, err = s.recheckOnce(call, full, e)

@@ -141,7 +141,7 @@ func (c *committer) serve(l *links, addr string) {
 }
 
 func (c *committer) send(l *links, addr string, b *batch) {
-	ctx, cancel := c.client.deadlines.begin(context.Background())
+	ctx, cancel := c.client.deadlines.Begin(context.Background())
 	defer cancel()
 	node := l.w
 	if addr != onlyPrimary {

@@ -53,7 +53,7 @@ func (s *Store[T]) setNewer(ctx context.Context, full string, e *store.Entry[T])
 
 // replace keeps e if what is there is still the record with this id.
 func (s *Store[T]) replace(ctx context.Context, full string, id uint64, e *store.Entry[T]) (kept bool, err error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {

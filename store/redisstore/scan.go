@@ -35,7 +35,7 @@ func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int,
 // scanPrimaries removes what matches from every primary. It goes on with the
 // next after a failure.
 func (s *Store[T]) scanPrimaries(ctx context.Context, pattern string) (removed int, err error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *Store[T]) scan(ctx context.Context, node rueidis.Client, pattern string
 }
 
 func (s *Store[T]) scanPage(ctx context.Context, node rueidis.Client, cursor uint64, pattern string) (rueidis.ScanEntry, error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	return node.Do(call, node.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
 }

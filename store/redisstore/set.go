@@ -39,7 +39,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 
 // set makes one write in a mode of [write.call].
 func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T], mode string) (kept bool, err error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {
@@ -228,7 +228,7 @@ func (s *Store[T]) Fill(ctx context.Context, key string, e store.Entry[T]) (kept
 }
 
 func (s *Store[T]) fill(ctx context.Context, full string, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err == nil {
@@ -325,7 +325,7 @@ func (s *Store[T]) unlink(ctx context.Context, full []string, write writer) (rem
 }
 
 func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []error, write writer) (removed int) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -76,7 +77,7 @@ type Store[T any] struct {
 	maxValue   int
 	clientSide bool
 	observer   store.Observer
-	deadlines  *deadlines
+	deadlines  *deadline.Pool
 	blind      error // not nil: changes are not told
 	stats      counters
 }
@@ -131,7 +132,7 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 		s.maxValue = DefaultMaxValueSize
 	}
 	if o.Timeout > 0 {
-		s.deadlines = &deadlines{timeout: o.Timeout}
+		s.deadlines = &deadline.Pool{Timeout: o.Timeout}
 	}
 	if o.ClientSide {
 		c.clientSide.Store(true)
@@ -177,7 +178,7 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 // false.
 func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (found bool, err error) {
 	now := time.Now() // read once: it costs as much as the rest of begin
-	call, cancel := s.deadlines.beginAt(ctx, now)
+	call, cancel := s.deadlines.BeginAt(ctx, now)
 	defer cancel()
 	for try := 1; ; try++ {
 		moves := s.client.pulse.moves.Load()
@@ -311,7 +312,7 @@ func (s *Store[T]) decode(full string, blob []byte, expires, sent store.Time, e 
 			expires, r.keepMs = expires-store.Time(r.keepMs), 0
 		}
 		now := sent
-		if expires-sent <= store.Time(2*s.deadlines.timeout.Milliseconds()) { // it may have ended since
+		if expires-sent <= store.Time(2*s.deadlines.Timeout.Milliseconds()) { // it may have ended since
 			now = store.Now()
 		}
 		if expires <= now {

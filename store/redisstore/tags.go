@@ -151,7 +151,7 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 
 // raise gives the tags, or markers of Clear, under keys a new reading of the clock.
 func (t *Tags) raise(ctx context.Context, life time.Duration, keys ...string) error {
-	call, cancel := t.client.deadlines.begin(ctx)
+	call, cancel := t.client.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := t.client.connected(call)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 // Stamp returns a reading of the clock of the tags, as [store.Stamper] describes it.
 func (s *Store[T]) Stamp(ctx context.Context) (uint64, error) {
-	call, cancel := s.deadlines.begin(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.heard(call)
 	var stamp uint64

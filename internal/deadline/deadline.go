@@ -1,4 +1,6 @@
-package redisstore
+// Package deadline bounds how long operations take, at less than it costs to make a
+// context for each.
+package deadline
 
 import (
 	"context"
@@ -8,13 +10,15 @@ import (
 	"time"
 )
 
-// deadlines gives every operation a deadline of its own. Making a context with a
+// A Pool gives every operation a deadline of its own. Making a context with a
 // timeout costs more than half a microsecond, so operations that begin within an
 // eighth of the timeout share one, which ends a timeout after the last of them
 // could begin.
-type deadlines struct {
-	timeout time.Duration
-	slots   [16]slot // several, because all who wait for one context take its lock
+type Pool struct {
+	// Timeout is how long an operation may take; it must be above zero.
+	Timeout time.Duration
+
+	slots [16]slot // several, because all who wait for one context take its lock
 }
 
 // A slot is one of the contexts in use.
@@ -30,21 +34,21 @@ type shared struct {
 	start  time.Time
 }
 
-// begin returns a context that is done when ctx is, or when the timeout is over.
+// Begin returns a context that is done when ctx is, or when the timeout is over.
 // cancel must be called after the operation.
-func (d *deadlines) begin(ctx context.Context) (call context.Context, cancel context.CancelFunc) {
-	return d.beginAt(ctx, time.Now())
+func (p *Pool) Begin(ctx context.Context) (call context.Context, cancel context.CancelFunc) {
+	return p.BeginAt(ctx, time.Now())
 }
 
-// beginAt is begin for who knows the time.
-func (d *deadlines) beginAt(ctx context.Context, now time.Time) (call context.Context, cancel context.CancelFunc) {
+// BeginAt is Begin for who knows the time.
+func (p *Pool) BeginAt(ctx context.Context, now time.Time) (call context.Context, cancel context.CancelFunc) {
 	if ctx.Done() == nil {
-		return d.slots[rand.IntN(len(d.slots))].share(now, d.timeout), nothing
+		return p.slots[rand.IntN(len(p.slots))].share(now, p.Timeout), nothing
 	}
-	if at, ok := ctx.Deadline(); ok && at.Sub(now) <= d.timeout {
+	if at, ok := ctx.Deadline(); ok && at.Sub(now) <= p.Timeout {
 		return ctx, nothing
 	}
-	return context.WithTimeout(ctx, d.timeout)
+	return context.WithTimeout(ctx, p.Timeout)
 }
 
 func nothing() {}
@@ -66,10 +70,10 @@ func (sl *slot) share(now time.Time, timeout time.Duration) context.Context {
 	return s.ctx
 }
 
-// stop ends the current contexts.
-func (d *deadlines) stop() {
-	for i := range d.slots {
-		sl := &d.slots[i]
+// Stop ends the current contexts.
+func (p *Pool) Stop() {
+	for i := range p.slots {
+		sl := &p.slots[i]
 		sl.mu.Lock()
 		if s := sl.current.Swap(nil); s != nil {
 			s.cancel()

@@ -1,0 +1,138 @@
+package redislimit
+
+import (
+	"context"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"math"
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"github.com/lokroom/strata/internal/meter"
+	"github.com/lokroom/strata/ratelimit"
+)
+
+var (
+	//go:embed lua/prelude.lua
+	preludeLua string
+	//go:embed lua/gcra.lua
+	gcraLua string
+	//go:embed lua/window.lua
+	windowLua string
+	//go:embed lua/log.lua
+	logLua string
+	//go:embed lua/state.lua
+	stateLua string
+	//go:embed lua/decide.lua
+	decideLua string
+	//go:embed lua/slots.lua
+	slotsLua string
+)
+
+// text returns a script that ends with main and knows the algorithms of the rules, and
+// no others: what is not needed takes time as well. So there are seven of each, at most.
+func text(rules []meter.Rule, main string) string {
+	var used [meter.Kinds]bool
+	for _, r := range rules {
+		used[r.Kind] = true
+	}
+	parts := []string{preludeLua}
+	if used[meter.GCRA] {
+		parts = append(parts, gcraLua)
+	}
+	if used[meter.Fixed] || used[meter.Counter] {
+		parts = append(parts, windowLua)
+	}
+	if used[meter.Strict] || used[meter.Slots] {
+		parts = append(parts, logLua)
+	}
+	return strings.Join(append(parts, stateLua, main), "")
+}
+
+// packed returns the rules as the scripts read them.
+func packed(rules []meter.Rule) string {
+	var horizon int64
+	for _, r := range rules {
+		horizon = max(horizon, 2*r.Window, r.Full*r.Tick)
+	}
+	b := number(nil, horizon)
+	for _, r := range rules {
+		for _, n := range []int64{int64(r.Kind), r.Capacity, r.Window, r.Tick, r.Unit, r.Drain, r.Full, r.Grain} {
+			b = number(b, n)
+		}
+	}
+	return string(b)
+}
+
+func number(b []byte, n int64) []byte {
+	return binary.LittleEndian.AppendUint64(b, math.Float64bits(float64(n)))
+}
+
+// suffix returns what ends the keys of a limiter: what its cells mean.
+func suffix(ps []ratelimit.Policy) string {
+	var b strings.Builder
+	for i, p := range ps {
+		b.WriteString([]string{"}:", ","}[min(i, 1)])
+		b.WriteString(p.Name + "=" + p.Algorithm.String())
+	}
+	return b.String()
+}
+
+// redisKey returns the key in Redis. The braces are those of a hash tag, which ends at
+// the first one that closes: there is none in it.
+func (l *Limiter) redisKey(key string) string {
+	if strings.ContainsAny(key, "%}") {
+		key = escape.Replace(key)
+	}
+	return l.before + key + l.after
+}
+
+var escape = strings.NewReplacer("%", "%25", "}", "%7D")
+
+// errReply is the cause where the script answers something else than it does.
+var errReply = errors.New("unexpected reply")
+
+// answer is the reply of the script that decides.
+type answer struct {
+	meter.Decision
+	now int64 // of the server
+}
+
+// ask lets Redis decide.
+func (l *Limiter) ask(ctx context.Context, key string, n int64, mode meter.Mode, id string) (answer, error) {
+	reply, err := l.decideScript.Exec(ctx, l.client, []string{l.redisKey(key)}, []string{l.packed, decimal(n), modes[mode], id}).ToArray()
+	if err != nil {
+		return answer{}, err
+	}
+	return parse(reply, len(l.rules))
+}
+
+// parse reads the reply of the script that decides by so many rules.
+func parse(reply []rueidis.RedisMessage, rules int) (a answer, err error) {
+	var f [8]int64
+	if len(reply) != len(f) {
+		return a, errReply
+	}
+	for i := range f {
+		if f[i], err = reply[i].AsInt64(); err != nil {
+			return a, errReply
+		}
+	}
+	a.Decision = meter.Decision{Allowed: f[0] == 1, Passed: f[1], Rule: int(f[2]) - 1, Left: f[3], Wait: f[4], Reset: f[5], Next: f[6]}
+	a.now = f[7]
+	if a.Rule < 0 || a.Rule >= rules {
+		return a, errReply
+	}
+	return a, nil
+}
+
+var modes = [...]string{meter.All: "0", meter.Some: "1", meter.Peek: "2"}
+
+// newScripts makes the scripts of a limiter. The server keeps them, by checksum.
+func (l *Limiter) newScripts() {
+	l.decideScript = rueidis.NewLuaScript(text(l.rules, decideLua))
+	l.slotsScript = rueidis.NewLuaScript(text(l.rules, slotsLua))
+	l.packed = packed(l.rules)
+}
