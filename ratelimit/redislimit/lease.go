@@ -2,6 +2,7 @@ package redislimit
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -31,7 +32,7 @@ func (l *Limiter) Acquire(ctx context.Context, key string) (*Lease, ratelimit.Re
 	if !slices.ContainsFunc(l.policies, func(p ratelimit.Policy) bool { return p.Algorithm == ratelimit.Concurrency }) {
 		return nil, ratelimit.Result{}, failed(op, key, errNoSlots)
 	}
-	id := string(number(nil, rand.Int64()))
+	id := string(binary.LittleEndian.AppendUint64(nil, rand.Uint64()|1)) // not noID
 	var a answer
 	err := l.exchange(ctx, op, key, func(ctx context.Context) (err error) {
 		a, err = l.ask(ctx, key, 1, meter.All, id)

@@ -132,7 +132,7 @@ func (l *Limiter) decide(ctx context.Context, op, key string, n int, mode meter.
 	var a answer
 	start := time.Now()
 	err := l.exchange(ctx, op, key, func(ctx context.Context) (err error) {
-		a, err = l.ask(ctx, key, cost, mode, "")
+		a, err = l.ask(ctx, key, cost, mode, noID)
 		return err
 	})
 	if err != nil {

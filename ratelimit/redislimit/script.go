@@ -100,7 +100,10 @@ type answer struct {
 	now int64 // of the server
 }
 
-// ask lets Redis decide.
+// noID is the id of what nobody gives back.
+const noID = "\x00\x00\x00\x00\x00\x00\x00\x00"
+
+// ask lets Redis decide. The id has 8 bytes.
 func (l *Limiter) ask(ctx context.Context, key string, n int64, mode meter.Mode, id string) (answer, error) {
 	reply, err := l.decideScript.Exec(ctx, l.client, []string{l.redisKey(key)}, []string{l.packed, decimal(n), modes[mode], id}).ToArray()
 	if err != nil {

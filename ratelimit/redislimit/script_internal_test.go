@@ -61,10 +61,10 @@ func TestScript_isMeter(t *testing.T) {
 
 // A schedule is a series of calls on one key.
 type schedule struct {
-	rules  []meter.Rule
-	key    string
-	now    int64
-	text   string
+	rules []meter.Rule
+	key   string
+	now   int64
+	text  string
 }
 
 func (s *schedule) run(t *testing.T, client rueidis.Client, rnd *rand.Rand, seen *[meter.Kinds][2]int) {

@@ -43,7 +43,7 @@ local function log(width)
         local before, m = last(c)
         if before == at then n, keep = n + m, keep - width end
       end
-      c.marks = sub(c.marks, c.from, keep) .. pack('<dd', at, n) .. (width == 24 and id or '')
+      c.marks = sub(c.marks, c.from, keep) .. pack('<dd', at, n) .. sub(id, 1, width - 16)
       c.from, c.to = 1, #c.marks + 1
     end,
     -- Takes out the mark with an id. Reply: how many it was, 0 if there is none.
