@@ -1,0 +1,80 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// A Checker is for those who have the limit at hand where they ask: no policies, no
+// limiters, one call. A Limiter says more, and is quicker.
+type Checker struct {
+	open func(Policy) (Limiter, error)
+
+	mu       sync.RWMutex
+	limiters map[Policy]Limiter
+}
+
+// maxCheckerPolicies bounds the different limits and windows that are asked for: they
+// are written in the code, not made up by clients.
+const maxCheckerPolicies = 1000
+
+// NewChecker returns a Checker whose limiters open makes, one for each limit and window,
+// such as
+//
+//	func(p ratelimit.Policy) (ratelimit.Limiter, error) { return redislimit.New(client, nil, p) }
+//
+// With nil they are of this process.
+func NewChecker(open func(Policy) (Limiter, error)) *Checker {
+	if open == nil {
+		open = func(p Policy) (Limiter, error) { return New(p) }
+	}
+	return &Checker{open: open, limiters: make(map[Policy]Limiter)}
+}
+
+// Check asks for one call of an endpoint by an IP address, of which there may be limit
+// in each window since 1970. It returns how many are left, and when all are there again.
+// err says that the limit or the window is wrong, or is that of the limiter.
+func (c *Checker) Check(ctx context.Context, ip, endpoint string, limit int, window time.Duration) (allowed bool, remaining int, reset time.Time, err error) {
+	return c.check(ctx, ip, endpoint, Policy{Algorithm: FixedWindow, Limit: limit, Window: window})
+}
+
+// CheckSliding is Check for at most limit in any window, wherever it begins.
+func (c *Checker) CheckSliding(ctx context.Context, ip, endpoint string, limit int, window time.Duration) (allowed bool, remaining int, reset time.Time, err error) {
+	return c.check(ctx, ip, endpoint, Policy{Algorithm: StrictWindow, Limit: limit, Window: window})
+}
+
+func (c *Checker) check(ctx context.Context, ip, endpoint string, p Policy) (bool, int, time.Time, error) {
+	l, err := c.limiter(p)
+	if err != nil {
+		return false, 0, time.Time{}, err
+	}
+	r, err := l.Allow(ctx, join(ip, endpoint))
+	return r.Allowed, r.Remaining, time.Now().Add(r.ResetAfter), err
+}
+
+// limiter returns the limiter of a policy without a name.
+func (c *Checker) limiter(p Policy) (Limiter, error) {
+	c.mu.RLock()
+	l, ok := c.limiters[p]
+	c.mu.RUnlock()
+	if ok {
+		return l, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l, ok := c.limiters[p]; ok {
+		return l, nil
+	}
+	if len(c.limiters) >= maxCheckerPolicies {
+		return nil, fmt.Errorf("ratelimit: more than %d different limits and windows", maxCheckerPolicies)
+	}
+	named := p
+	named.Name = "check-" + p.Window.String()
+	l, err := c.open(named)
+	if err == nil {
+		c.limiters[p] = l
+	}
+	return l, err
+}
