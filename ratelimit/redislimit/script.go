@@ -27,13 +27,19 @@ var (
 	stateLua string
 	//go:embed lua/decide.lua
 	decideLua string
+	//go:embed lua/gcra1.lua
+	gcra1Lua string
 	//go:embed lua/slots.lua
 	slotsLua string
 )
 
 // text returns a script that ends with main and knows the algorithms of the rules, and
-// no others: what is not needed takes time as well. So there are seven of each, at most.
+// no others: what is not needed takes time as well. Whatever the policies, there are
+// few different ones.
 func text(rules []meter.Rule, main string) string {
+	if len(rules) == 1 && rules[0].Kind == meter.GCRA && main == decideLua {
+		return gcra1Lua
+	}
 	var used [meter.Kinds]bool
 	for _, r := range rules {
 		used[r.Kind] = true
@@ -47,6 +53,12 @@ func text(rules []meter.Rule, main string) string {
 	}
 	if used[meter.Strict] || used[meter.Slots] {
 		parts = append(parts, logLua)
+	}
+	if used[meter.Strict] {
+		parts = append(parts, "kinds[3] = log(16)\n")
+	}
+	if used[meter.Slots] {
+		parts = append(parts, "kinds[4] = log(24)\n")
 	}
 	return strings.Join(append(parts, stateLua, main), "")
 }

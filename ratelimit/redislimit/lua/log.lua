@@ -60,4 +60,3 @@ local function log(width)
     end,
   }
 end
-kinds[3], kinds[4] = log(16), log(24)

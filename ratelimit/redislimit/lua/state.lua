@@ -33,5 +33,5 @@ local function write(idle)
   if idle == 0 then return redis.call('DEL', key) end
   local parts = {pack('<d', now)}
   for i, r in ipairs(rules) do parts[i + 1] = r.k.write(r, cells[i]) end
-  redis.call('SET', key, '\1' .. table.concat(parts), 'PX', string.format('%.0f', ceil(idle + now - real, 1000)))
+  redis.call('SET', key, '\1' .. table.concat(parts), 'PX', ceil(idle + now - real, 1000))
 end
