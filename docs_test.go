@@ -20,6 +20,8 @@ import (
 	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/ratelimit"
+	"github.com/lokroom/strata/ratelimit/redislimit"
 	"github.com/lokroom/strata/store/memstore"
 	"github.com/lokroom/strata/store/otterstore"
 	"github.com/lokroom/strata/store/redisstore"
@@ -203,6 +205,10 @@ func TestDocs_fields(t *testing.T) {
 		"ristrettostore.Options": reflect.TypeFor[ristrettostore.Options[int]](),
 		"memstore.Options":       reflect.TypeFor[memstore.Options](),
 		"codec.CompressOptions":  reflect.TypeFor[codec.CompressOptions](),
+		"ratelimit.Policy":       reflect.TypeFor[ratelimit.Policy](),
+		"ratelimit.Options":      reflect.TypeFor[ratelimit.Options](),
+		"ratelimit.HTTP":         reflect.TypeFor[ratelimit.HTTP](),
+		"redislimit.Options":     reflect.TypeFor[redislimit.Options](),
 	}
 	for _, section := range strings.Split(pages(t)["docs/configuration.md"], "\n## ")[1:] {
 		title, text, _ := strings.Cut(section, "\n")

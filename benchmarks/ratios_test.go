@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/ratelimit"
 )
 
 var (
@@ -132,6 +133,10 @@ func TestRatios(t *testing.T) {
 	ratiosTo(tab, "batch of 100, L2", batchL2(t), 1)
 	ratiosTo(tab, "miss and load, L1", loadsL1(t), 1)
 	ratiosTo(tab, "miss and load, L1+L2, 64 callers", loadsL2(t), 64)
+	for algorithm := ratelimit.GCRA; algorithm <= ratelimit.StrictWindow; algorithm++ {
+		ratiosTo(tab, "rate limit in process, 10,000 keys", limitsLocal(t, algorithm), 1)
+	}
+	ratiosTo(tab, "rate limit in Redis, blocked keys, 64 callers", limitsBlocked(t), 64)
 	fill(t, flush(t))
 }
 
