@@ -72,17 +72,18 @@ func (o *Options) withDefaults() (Options, error) {
 		out = *o
 	}
 	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if strings.ContainsAny(out.Prefix, "{}") {
-		errs = append(errs, fmt.Errorf("Prefix %q: want one without braces", out.Prefix))
+		wrong("Prefix %q: want one without braces", out.Prefix)
 	}
 	if out.OnFailure > FailClosed {
-		errs = append(errs, fmt.Errorf("OnFailure %d: there is no such Failure", out.OnFailure))
+		wrong("OnFailure %d: there is no such Failure", out.OnFailure)
 	}
 	if out.Fleet < 0 {
-		errs = append(errs, fmt.Errorf("Fleet %d: want 0 or more", out.Fleet))
+		wrong("Fleet %d: want 0 or more", out.Fleet)
 	}
 	if out.Timeout < 0 {
-		errs = append(errs, fmt.Errorf("Timeout %v: want 0 or more", out.Timeout))
+		wrong("Timeout %v: want 0 or more", out.Timeout)
 	}
 	if out.Prefix == "" {
 		out.Prefix = DefaultPrefix
