@@ -5,10 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/ratelimit"
 	"github.com/lokroom/strata/ratelimit/redislimit"
-
-	"github.com/lokroom/strata/internal/redistest"
 )
 
 // A key that is blocked costs no call until it may pass, and then it passes.
@@ -83,5 +82,23 @@ func TestDenied_bounded(t *testing.T) {
 	}
 	if n := l.Denied(); n == 0 || n > 64 {
 		t.Errorf("%d denials are remembered, want up to 64", n)
+	}
+}
+
+// A slot comes back at any time: for want of one nobody is denied without asking.
+func TestDenied_slots(t *testing.T) {
+	l := open(t, server(t), redislimit.Options{}, policy(ratelimit.Concurrency, 1, long))
+	lease, _, err := l.Acquire(ctx, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := allowN(t, l, "k", 1); r.Allowed {
+		t.Fatalf("the slot is taken: %+v", r)
+	}
+	if err := lease.Release(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if r := allowN(t, l, "k", 1); !r.Allowed {
+		t.Errorf("the slot is free: %+v", r)
 	}
 }

@@ -72,11 +72,18 @@ func TestFleet_clockIsSet(t *testing.T) {
 				t.Errorf("%v, the clock is set to %v: %+v", algorithm, ahead, r)
 			}
 		}
-		if err := s.SetClock(3 * time.Hour); err != nil {
+		// The last call was denied, and yet it noted what time it is.
+		if err := s.SetClock(-997 * time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		if r := allowN(t, l, "k", 1); !r.Allowed || r.Remaining != 9 {
+		if r := allowN(t, l, "k", 1); !r.Allowed || r.Remaining != 9 || r.Source != ratelimit.SourceRedis {
 			t.Errorf("%v, three hours later: %+v", algorithm, r)
+		}
+		if err := s.SetClock(0); err != nil {
+			t.Fatal(err)
+		}
+		if r := allowN(t, l, "k", 1); !r.Allowed || r.Remaining != 9 || r.Source != ratelimit.SourceRedis {
+			t.Errorf("%v, when the clock is right again: %+v", algorithm, r)
 		}
 	}
 }

@@ -125,20 +125,22 @@ func TestLimiter_oneExchangeOneKey(t *testing.T) {
 // A policy with other numbers goes on with what was used; one with another algorithm
 // or name begins anew.
 func TestLimiter_policyChanges(t *testing.T) {
-	for algorithm := ratelimit.GCRA; algorithm <= ratelimit.Concurrency; algorithm++ {
-		o := redislimit.Options{Prefix: fmt.Sprintf("change-%v:", algorithm)}
-		allowN(t, open(t, server(t), o, policy(algorithm, 100, long)), "k", 60)
-		if r := allowN(t, open(t, server(t), o, policy(algorithm, 70, long)), "k", 0); r.Remaining != 10 {
-			t.Errorf("%v: 60 of 100, then the limit is 70: %+v", algorithm, r)
-		}
-		if r := allowN(t, open(t, server(t), o, policy(algorithm, 50, long)), "k", 0); r.Remaining != 0 || r.Allowed {
-			t.Errorf("%v: then it is 50: %+v", algorithm, r)
-		}
-		if r := allowN(t, open(t, server(t), o, policy(algorithm, 1000, long)), "k", 0); r.Remaining != 940 {
-			t.Errorf("%v: then it is 1000: %+v", algorithm, r)
-		}
-		if r := allowN(t, open(t, server(t), o, policy((algorithm+1)%5, 100, long)), "k", 0); r.Remaining != 100 {
-			t.Errorf("%v: then it is another algorithm: %+v", algorithm, r)
+	other := ratelimit.Policy{Name: "other", Limit: 100_000, Window: time.Hour}
+	for i, more := range [][]ratelimit.Policy{nil, {other}} {
+		for algorithm := ratelimit.GCRA; algorithm <= ratelimit.Concurrency; algorithm++ {
+			o := redislimit.Options{Prefix: fmt.Sprintf("change-%d-%v:", i, algorithm)}
+			limited := func(limit int) *redislimit.Limiter {
+				return open(t, server(t), o, policy(algorithm, limit, long), more...)
+			}
+			allowN(t, limited(100), "k", 60)
+			for _, c := range []struct{ limit, left int }{{70, 10}, {50, 0}, {1000, 940}} {
+				if r := allowN(t, limited(c.limit), "k", 0); r.Remaining != c.left || r.Allowed != (c.left > 0) {
+					t.Errorf("%v: 60 of 100, and now the limit is %d: %+v", algorithm, c.limit, r)
+				}
+			}
+			if r := allowN(t, open(t, server(t), o, policy((algorithm+1)%5, 100, long), more...), "k", 0); r.Remaining != 100 {
+				t.Errorf("%v: then it is another algorithm: %+v", algorithm, r)
+			}
 		}
 	}
 }

@@ -26,6 +26,10 @@ elseif mode ~= '2' then
   end
   write(idle)
 end
+if passed == 0 and moved > 0 then -- what was moved would be so for ever
+  for i, r in ipairs(rules) do idle = max(idle, r.k.reset(r, cells[i], now)) end
+  write(idle)
+end
 local r, c = rules[rule], cells[rule]
 local more = left < r.capacity and r.k.wait(r, c, now, left + 1) or 0
 return {allowed, passed, rule, left, wait, r.k.reset(r, c, now), more, now}

@@ -5,14 +5,14 @@ local horizon, _, capacity, _, tick, unit, drain = unpack('<ddddddd', ARGV[1])
 local n, mode = tonumber(ARGV[2]), ARGV[3]
 local t = redis.call('TIME')
 local real = t[1] * 1000000 + t[2]
-local now, debt = real, 0
+local now, debt, moved = real, 0, false
 local value = redis.call('GET', KEYS[1])
 if value and #value == 25 and string.byte(value) == 1 then
   local last, was
   last, debt, was = unpack('<ddd', value, 2)
   if was ~= unit then debt = math.ceil(debt / was * unit) end
   if last > now then
-    if last - now > horizon then last = now else now = last end
+    if last - now > horizon then last, moved = now, true else now = last end
   end
   if tick == 1 then debt = debt - (now - last) * drain
   else debt = debt - (floor(now / tick) - floor(last / tick)) * drain end -- exact: ticks are 1000 and 1000000
@@ -33,14 +33,19 @@ if mode == '1' then
   if n > left then n = left end
   if n < 1 then n = 1 end
 end
-local allowed, passed, wait, reset = 0, 0, 0
+local allowed, passed, wait = 0, 0, 0
 if n <= left then
   allowed = 1
   if mode ~= '2' then
     passed, left, debt = n, left - n, debt + n * unit
-    reset = after(debt)
-    redis.call('SET', KEYS[1], struct.pack('<bddd', 1, now, debt, unit), 'PX', floor((reset + now - real + 999) / 1000))
   end
 elseif n > capacity then wait = -1
 else wait = after(debt + n * unit - room) end
-return {allowed, passed, 1, left, wait, reset or after(debt), left < capacity and after(debt + (left + 1) * unit - room) or 0, now}
+local reset = after(debt)
+if passed > 0 or moved then -- what was moved would be so for ever
+  if reset == 0 then redis.call('DEL', KEYS[1])
+  else
+    redis.call('SET', KEYS[1], struct.pack('<bddd', 1, now, debt, unit), 'PX', floor((reset + now - real + 999) / 1000))
+  end
+end
+return {allowed, passed, 1, left, wait, reset, left < capacity and after(debt + (left + 1) * unit - room) or 0, now}
