@@ -110,6 +110,59 @@ func TestStore_Rewound_restart(t *testing.T) {
 	}
 }
 
+// An invalidation of tags that Redis heard of only later is made once more, too.
+func TestTags_Rewound_afterARetry(t *testing.T) {
+	srv := redistest.Start(t, nil)
+	proxy := redistest.StartProxy(t, srv.Addr())
+	opt := rueidis.ClientOption{InitAddress: []string{proxy.Addr()}}
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 2 * time.Second}, opt), "p:")
+	w := listen(t, s)
+	e := store.Entry[string]{Value: "old", Tags: []string{"tag"}, ExpiresAt: store.In(time.Hour)}
+	if err := s.Set(ctx, "k", e); err != nil {
+		t.Fatal(err)
+	}
+	get(t, s, "k", "old")
+	if _, err := srv.Do("SAVE"); err != nil {
+		t.Fatal(err)
+	}
+	tag, err := srv.Do("GET", "!p:t:tag")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.Refuse(true)
+	proxy.Cut()
+	if err := s.InvalidateTags(ctx, "tag"); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("InvalidateTags without Redis: %v", err)
+	}
+	proxy.Refuse(false)
+	redistest.WaitFor(t, "Redis to be told", func() bool {
+		now, err := srv.Do("GET", "!p:t:tag")
+		return err == nil && now != tag
+	})
+	redistest.WaitFor(t, "that to be known", func() bool { // entries with the tag are found
+		other := e
+		err := s.Set(ctx, "other", other)
+		_, miss := s.Get(ctx, "other")
+		return err == nil && miss == nil
+	})
+	if err := srv.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the restart to be noticed", func() bool {
+		if e, err := s.Get(ctx, "k"); err == nil {
+			t.Fatalf("read %q", e.Value)
+		}
+		return w.count("rewound") > 0
+	})
+	redistest.WaitFor(t, "Redis to be told again", func() bool {
+		if e, err := s.Get(ctx, "k"); err == nil {
+			t.Fatalf("read %q", e.Value)
+		}
+		now, err := srv.Do("GET", "!p:t:tag")
+		return err == nil && now != tag
+	})
+}
+
 // When an address moves to a replica that lags, nothing that it has is read before
 // that is told.
 func TestStore_Rewound_beforeAnythingIsRead(t *testing.T) {

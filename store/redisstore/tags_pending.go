@@ -86,8 +86,12 @@ func (t *Tags) retry(ctx context.Context) {
 		for tag := range tags {
 			keys = append(keys, t.tagKey(tag))
 		}
+		m := t.moment()
 		if err := t.raise(ctx, tagLife, keys...); err != nil && !errors.Is(err, store.ErrReplicas) {
 			continue
+		}
+		if known := slices.Collect(maps.Keys(tags)); !t.invalidatedAt(m, known) {
+			t.pend(known) // see Invalidate
 		}
 		if t.done(tags) {
 			return
