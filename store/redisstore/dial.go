@@ -51,8 +51,8 @@ type Dialer struct {
 
 	// WaitReplicas is how many replicas must have confirmed what a store changes
 	// before the call returns: Set, Delete, InvalidateTags and all others but what
-	// readers do (Fill, FillLeased). If fewer have within three eighths of Timeout,
-	// the error is store.ErrReplicas; the change stands on the primary. Writes
+	// readers do (Fill, FillLeased). If fewer have within a quarter of Timeout, the
+	// error is store.ErrReplicas; the change stands on the primary. Writes
 	// that come while others wait are sent together, so that it costs each the
 	// way to the replicas and back, or twice that. In a cluster, that many of each
 	// primary. Zero or less: none are waited for.

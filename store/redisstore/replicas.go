@@ -20,7 +20,7 @@ import (
 type committer struct {
 	client   *Client
 	want     int           // how many replicas
-	patience time.Duration // with them, so that those who gathered meanwhile have time left
+	patience time.Duration // with them; an operation may take two exchanges, and wait for two of others
 
 	mu     sync.Mutex
 	lines  map[string][]*batch // what waits to be sent; there is a line while an exchange is under way
@@ -55,7 +55,7 @@ func newCommitter(c *Client, want int, timeout time.Duration) *committer {
 	if want <= 0 {
 		return nil
 	}
-	return &committer{client: c, want: want, patience: timeout * 3 / 8, lines: make(map[string][]*batch)}
+	return &committer{client: c, want: want, patience: timeout / 4, lines: make(map[string][]*batch)}
 }
 
 // write runs calls on W, in one exchange with each primary, and waits for replicas if

@@ -25,6 +25,7 @@ func waiting(t *testing.T, opt rueidis.ClientOption) *redisstore.Store[string] {
 func writes(s *redisstore.Store[string], tag string) map[string]func() error {
 	k := func(n int) string { return fmt.Sprint("{", tag, "}", n) }
 	e := store.Entry[string]{Value: "v", ExpiresAt: store.In(time.Hour)}
+	newer := e
 	return map[string]func() error{
 		"Set":           func() error { return s.Set(ctx, k(1), e) },
 		"Set, over":     func() error { return s.Set(ctx, k(1), store.Entry[string]{ExpiresAt: 1}) },
@@ -39,13 +40,21 @@ func writes(s *redisstore.Store[string], tag string) map[string]func() error {
 			}
 			return err
 		},
-		"Add":        func() error { _, err := s.Add(ctx, k(9), 1, 0); return err },
-		"BeginWrite": func() error { _, err := s.BeginWrite(ctx, time.Minute, k(10)); return err },
-		"EndWrite":   func() error { return s.EndWrite(ctx, 1, map[string]store.Entry[string]{k(10): e}, k(10)) },
-		"Clear": func() error {
-			s.Set(ctx, k(11), e) // there is something to be removed
-			return s.Clear(ctx)
+		"Add":         func() error { _, err := s.Add(ctx, k(9), 1, 0); return err },
+		"BeginWrite":  func() error { _, err := s.BeginWrite(ctx, time.Minute, k(10)); return err },
+		"EndWrite":    func() error { return s.EndWrite(ctx, 1, map[string]store.Entry[string]{k(10): e}, k(10)) },
+		"DeleteOlder": func() error { return s.DeleteOlder(ctx, time.Minute, 1, k(11)) },
+		"SetNewer": func() error {
+			newer.Revision++
+			_, err := s.SetNewer(ctx, k(12), newer)
+			return err
 		},
+		"DeletePattern": func() error {
+			s.Set(ctx, k(13), e) // there is something to be removed
+			_, err := s.DeletePattern(ctx, k(13))
+			return err
+		},
+		"InvalidateTags": func() error { return s.InvalidateTags(ctx, k(14), "other") },
 	}
 }
 
@@ -115,6 +124,24 @@ func TestWaitReplicas_pattern(t *testing.T) {
 	if err := s.Clear(ctx); !errors.Is(err, store.ErrReplicas) {
 		t.Errorf("Clear without a replica: %v", err)
 	}
+}
+
+// A tag that Redis could not be told of is told once, whether replicas confirm it or not.
+func TestWaitReplicas_pendingTag(t *testing.T) {
+	primary := redistest.Start(t, nil) // without any replica
+	proxy := redistest.StartProxy(t, primary.Addr())
+	s := waiting(t, rueidis.ClientOption{InitAddress: []string{proxy.Addr()}})
+	proxy.Refuse(true)
+	proxy.Cut()
+	if err := s.InvalidateTags(ctx, "tag"); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("InvalidateTags without Redis: %v", err)
+	}
+	proxy.Refuse(false)
+	redistest.WaitFor(t, "entries with the tag to be found again", func() bool {
+		err := s.Set(ctx, "k", store.Entry[string]{Value: "v", Tags: []string{"tag"}})
+		_, miss := s.Get(ctx, "k")
+		return errors.Is(err, store.ErrReplicas) && miss == nil
+	})
 }
 
 // Many who write at the same time wait together, also where the replica is away.
