@@ -117,7 +117,7 @@ const noID = "\x00\x00\x00\x00\x00\x00\x00\x00"
 
 // ask lets Redis decide. The id has 8 bytes.
 func (l *Limiter) ask(ctx context.Context, key string, n int64, mode meter.Mode, id string) (answer, error) {
-	reply, err := l.decideScript.Exec(ctx, l.client, []string{l.redisKey(key)}, []string{l.packed, decimal(n), modes[mode], id}).ToArray()
+	reply, err := l.decideScript.Exec(ctx, l.client, []string{l.redisKey(key)}, []string{l.packed, decimal(n), modes[mode], id}).ToString()
 	if err != nil {
 		return answer{}, err
 	}
@@ -125,15 +125,13 @@ func (l *Limiter) ask(ctx context.Context, key string, n int64, mode meter.Mode,
 }
 
 // parse reads the reply of the script that decides by so many rules.
-func parse(reply []rueidis.RedisMessage, rules int) (a answer, err error) {
+func parse(reply string, rules int) (a answer, err error) {
 	var f [8]int64
-	if len(reply) != len(f) {
+	if len(reply) != 8*len(f) {
 		return a, errReply
 	}
 	for i := range f {
-		if f[i], err = reply[i].AsInt64(); err != nil {
-			return a, errReply
-		}
+		f[i] = int64(math.Float64frombits(binary.LittleEndian.Uint64([]byte(reply[8*i : 8*i+8]))))
 	}
 	a.Decision = meter.Decision{Allowed: f[0] == 1, Passed: f[1], Rule: int(f[2]) - 1, Left: f[3], Wait: f[4], Reset: f[5], Next: f[6]}
 	a.now = f[7]

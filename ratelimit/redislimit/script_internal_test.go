@@ -104,21 +104,17 @@ func (s *schedule) run(t *testing.T, client rueidis.Client, rnd *rand.Rand, seen
 			}
 			continue
 		}
-		a, err := s.parse(reply)
+		text, err := reply.ToString()
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := parse(text, len(s.rules))
 		d := want[i/2-1]
 		d.Idle = 0
 		if err != nil || a.Decision != d {
 			t.Fatalf("%+v: call %d, %s: got %+v, %v; want %+v", s.rules, i/2-1, what[i/2-1], a.Decision, err, d)
 		}
 	}
-}
-
-func (s *schedule) parse(reply rueidis.RedisResult) (answer, error) {
-	fields, err := reply.ToArray()
-	if err != nil {
-		return answer{}, err
-	}
-	return parse(fields, len(s.rules))
 }
 
 func randomRule(rnd *rand.Rand, kind meter.Kind) (meter.Rule, error) {

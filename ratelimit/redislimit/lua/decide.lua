@@ -1,5 +1,5 @@
 -- ARGV: rules n mode id8: mode 0 for n or nothing, 1 for up to n, 2 to charge nothing
--- reply {allowed,passed,rule,left,wait,reset,next,now}: meter.Decide
+-- reply allowed,passed,rule,left,wait,reset,next,now, eight bytes each: meter.Decide
 local n, mode, id = tonumber(argv[2]), argv[3], argv[4]
 local left, rule, wait, passed, idle = nil, 1, 0, 0, 0
 for i, r in ipairs(rules) do
@@ -32,4 +32,4 @@ if passed == 0 and moved > 0 then -- what was moved would be so for ever
 end
 local r, c = rules[rule], cells[rule]
 local more = left < r.capacity and r.k.wait(r, c, now, left + 1) or 0
-return {allowed, passed, rule, left, wait, r.k.reset(r, c, now), more, now}
+return pack('<dddddddd', allowed, passed, rule, left, wait, r.k.reset(r, c, now), more, now)

@@ -48,4 +48,5 @@ if passed > 0 or moved then -- what was moved would be so for ever
     redis.call('SET', KEYS[1], struct.pack('<bddd', 1, now, debt, unit), 'PX', floor((reset + now - real + 999) / 1000))
   end
 end
-return {allowed, passed, 1, left, wait, reset, left < capacity and after(debt + (left + 1) * unit - room) or 0, now}
+local more = left < capacity and after(debt + (left + 1) * unit - room) or 0
+return struct.pack('<dddddddd', allowed, passed, 1, left, wait, reset, more, now)
