@@ -3,7 +3,7 @@ package layered_test
 import (
 	"context"
 	"errors"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,40 +210,44 @@ func TestStaleWhileRevalidate_strict(t *testing.T) {
 	})
 }
 
-// The same where many do at the same time, and may join one who has yet to read.
-func TestStaleWhileRevalidate_strictAmongMany(t *testing.T) {
-	o := revalidating()
-	o.RefreshLimit = 1
-	s := open(t, nil, memstore.New[int](nil), &o)
-	ctx := t.Context()
-	held := func(ctx context.Context, _ string) (store.Entry[int], error) {
-		<-ctx.Done()
-		return store.Entry[int]{}, ctx.Err()
-	}
-	var joined int
-	for range 1000 {
+// The same if the one that he joins has read after he came: he joined one before that
+// could not be it.
+func TestStaleWhileRevalidate_strictJoinsTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := revalidating()
+		s, _, second := tiers(t, &o)
+		defer s.Close()
 		stale := store.Entry[int]{StaleAt: store.Now() - 1, ExpiresAt: store.In(time.Hour)}
-		if err := s.Set(ctx, "k", stale); err != nil {
-			t.Fatal(err)
-		}
-		shared := s.Counts().Shared
-		var wg sync.WaitGroup
-		for range 4 {
-			wg.Go(func() { s.Find(ctx, "k", held) })
-		}
-		wg.Go(func() {
-			if f, err := s.FindFresh(ctx, "k", value(1)); err != nil || f.Stale {
-				t.Errorf("got %+v, %v; want what is fresh", f, err)
+		second.Store.Set(t.Context(), "k", stale)
+		gates := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+		var gets atomic.Int64
+		second.get = func(_ string, e store.Entry[int], err error) (store.Entry[int], error) {
+			if n := gets.Add(1); n <= 2 {
+				<-gates[n-1]
 			}
-		})
-		wg.Wait()
-		if s.Counts().Shared > shared {
-			joined++
+			return e, err
 		}
-	}
-	if joined == 0 {
-		t.Error("nobody joined")
-	}
+		go staleLater(t, s)
+		synctest.Wait()
+		fresh := make(chan layered.Found[int], 1)
+		go func() {
+			f, _ := s.FindFresh(t.Context(), "k", value(1))
+			fresh <- f
+		}()
+		synctest.Wait()
+		second.Peer().Set(t.Context(), "k", stale) // nobody joins the first any more
+		go staleLater(t, s)
+		synctest.Wait()
+		close(gates[0])
+		synctest.Wait()
+		close(gates[1])
+		if f := <-fresh; f.Value != 1 || f.Stale {
+			t.Errorf("got %+v; want 1, fresh", f)
+		}
+		if n := s.Counts().Shared; n != 2 {
+			t.Errorf("he joined %d times", n)
+		}
+	})
 }
 
 func staleLater(t *testing.T, s *layered.Store[int]) {

@@ -134,7 +134,9 @@ func TestRefresh_oneInTheFleet(t *testing.T) {
 }
 
 // M13: what was loaded anew is not kept over a change that was made meanwhile.
-func TestRefresh_overtakenByAChangeElsewhere(t *testing.T) {
+func TestRefresh_overtakenByAChangeElsewhere(t *testing.T) { inBothModes(t, refreshOvertakenByAChange) }
+
+func refreshOvertakenByAChange(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	changes := map[string]struct {
 		change func(*testing.T, *house) error
@@ -192,7 +194,9 @@ func TestRefresh_overtakenByAChangeElsewhere(t *testing.T) {
 
 // What was loaded anew before it was taken back is not served after it, though the
 // record has not changed: the stamp is from before the load.
-func TestRefresh_overtakenByATakeBack(t *testing.T) {
+func TestRefresh_overtakenByATakeBack(t *testing.T) { inBothModes(t, refreshOvertakenByATakeBack) }
+
+func refreshOvertakenByATakeBack(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	for name, takeBack := range takeBacks {
 		for _, fenced := range []bool{true, false} {
@@ -258,7 +262,9 @@ func TestRefresh_takeBackAndLease(t *testing.T) {
 }
 
 // The same asked for: Refresh begins again, and then replaces what the change left.
-func TestRefresh_beginsAgain(t *testing.T) {
+func TestRefresh_beginsAgain(t *testing.T) { inBothModes(t, refreshBeginsAgain) }
+
+func refreshBeginsAgain(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	for name, change := range map[string]func(*house) error{
 		"Delete": func(h *house) error { return h.Delete(t.Context(), "k") },
@@ -291,7 +297,9 @@ func TestRefresh_beginsAgain(t *testing.T) {
 
 // A process that dies while it loads holds the others up no longer than its claim,
 // which it keeps while it lives.
-func TestRefreshAhead_refresherDies(t *testing.T) {
+func TestRefreshAhead_refresherDies(t *testing.T) { inBothModes(t, refresherDies) }
+
+func refresherDies(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, ahead()), build(t, server, ahead())
 	put(t, b, 1)
@@ -349,7 +357,9 @@ func TestStaleWhileRevalidate_leaseIsTaken(t *testing.T) {
 
 // What was made stale on purpose is served while it is loaded; what was deleted or
 // set is not.
-func TestStaleWhileRevalidate_changes(t *testing.T) {
+func TestStaleWhileRevalidate_changes(t *testing.T) { inBothModes(t, staleAndChanges) }
+
+func staleAndChanges(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	o := ahead()
 	o.StaleWhileRevalidate = true
@@ -529,7 +539,9 @@ func TestRefreshAhead_failureIsKnownToAll(t *testing.T) {
 
 // Reads, refreshes and changes by two processes at the same time leave no copy in L1
 // that is not what Redis has.
-func TestRefresh_coherence(t *testing.T) {
+func TestRefresh_coherence(t *testing.T) { inBothModes(t, refreshCoherence) }
+
+func refreshCoherence(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, ahead()), build(t, server, nil)
 	ctx := t.Context()

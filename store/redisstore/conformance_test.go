@@ -44,8 +44,11 @@ func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 	}
 	s := redisstore.New(c, &redisstore.Options[value]{Prefix: prefix, ClientSide: p.clientSide})
 	o := opened{s, c, prefix}
-	if p.clientSide {
+	switch {
+	case p.clientSide:
 		return noFiller{o, nil}
+	case p.broadcast:
+		return noReplacer{o, nil}
 	}
 	return o
 }
@@ -64,6 +67,14 @@ type noFill interface {
 	Fill()
 	Replace()
 }
+
+// noReplacer hides Replace, which is never watched with broadcasts, as FillLeased.
+type noReplacer struct {
+	opened
+	noReplace
+}
+
+type noReplace interface{ Replace() }
 
 // Get lets others run: answers from memory never wait, and readers that spin
 // would starve the connections on a machine with few processors.
@@ -96,7 +107,10 @@ func (p *place) harness() storetest.Harness {
 		},
 	}
 	if !p.clientSide {
-		h.Want = append(h.Want, storetest.Filler, storetest.Refresher)
+		h.Want = append(h.Want, storetest.Filler)
+	}
+	if !p.clientSide && !p.broadcast {
+		h.Want = append(h.Want, storetest.Refresher)
 	}
 	return h
 }

@@ -19,7 +19,8 @@ func (s *Store[T]) refreshKey(full string, version uint64) string {
 
 // Claim asks for the right to load an entry anew, as [store.Refresher] describes it,
 // with one exchange, and another one for the clock of the tags if that has changed.
-// The claim is a key of its own, which nobody reads over T, so that nobody is pushed it.
+// The claim is a key of its own, which nobody reads over T, so that nobody is pushed it
+// but by broadcast; and then it is nobody's copy that changes.
 func (s *Store[T]) Claim(ctx context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
 	g := store.Grant{State: store.Granted, Lease: newID(), Left: d, Version: version}
 	err := s.script(ctx, "claim", key, func(call context.Context, l *links, full string) (err error) {
