@@ -51,6 +51,7 @@ func (w *historyWorker) hand(g int) *historyHand {
 		var keys []string
 		switch {
 		case op.name == "set" && (!w.job.Sets || g > 0): // the only one is somewhere else
+		case op.name == "clear" && !w.job.Clears:
 		case len(op.on) == 1 && (op.on[0] == histOwnPlain || op.on[0] == histOwnBracket):
 			keys = []string{op.on[0].key(w.job.Process % w.job.Keys)}
 		default:

@@ -32,6 +32,7 @@ type historyJob struct {
 	Seed       uint64
 	Keys       int  // of each class
 	Sets       bool // it is the one that Sets
+	Clears     bool
 	TTL        time.Duration
 	Patience   time.Duration // of reads
 	Pad        int           // how many bytes more each row has

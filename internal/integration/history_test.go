@@ -105,6 +105,7 @@ func (fault *historyFault) run(t *testing.T, servers *historyServers, d time.Dur
 	f.job = historyJob{
 		Seed: historySeed, Keys: max(fault.keys, 3), TTL: max(fault.ttl, 2*time.Second), Pad: fault.pad,
 		Patience: historyPatience, MaxUnheard: historyUnheard, Without: without, Broadcast: fault.told,
+		Clears: fault.ttl == 0, // where old values are to last, nobody clears
 	}
 	if fault.orphans {
 		f.job.Patience = 300 * time.Millisecond
