@@ -88,11 +88,10 @@ func (l *layer) binary(dir string) string {
 	return filepath.Join(dir, strings.ReplaceAll(l.dir, "/", "-")+".test")
 }
 
-// kill runs the tests of the layer without a fence and returns which of them fail:
-// the first, and how many more.
+// kill runs the tests of the layer without a fence, and returns the first that fails.
 func (l *layer) kill(t *testing.T, dir, name string) string {
 	t.Helper()
-	args := []string{"-test.run", l.run, "-test.timeout", "15m", "-test.v"}
+	args := []string{"-test.run", l.run, "-test.timeout", "15m", "-test.v", "-test.failfast"}
 	if l.skip != "" {
 		args = append(args, "-test.skip", l.skip)
 	}
@@ -110,10 +109,8 @@ func (l *layer) kill(t *testing.T, dir, name string) string {
 		return ""
 	case len(failed) == 0: // it panicked, or hung
 		return "yes"
-	case len(failed) == 1:
-		return failed[0]
 	}
-	return fmt.Sprintf("%s, %d more", failed[0], len(failed)-1)
+	return failed[0]
 }
 
 var failLine = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
