@@ -297,9 +297,7 @@ func refreshBeginsAgain(t *testing.T, build builder) {
 
 // A process that dies while it loads holds the others up no longer than its claim,
 // which it keeps while it lives.
-func TestRefreshAhead_refresherDies(t *testing.T) { inBothModes(t, refresherDies) }
-
-func refresherDies(t *testing.T, build builder) {
+func TestRefreshAhead_refresherDies(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, ahead()), build(t, server, ahead())
 	put(t, b, 1)
@@ -373,8 +371,14 @@ func staleAndChanges(t *testing.T, build builder) {
 	g := newGated(2)
 	redistest.WaitFor(t, "b to hear", func() bool { _, ok := b.Local(t.Context(), "k"); return !ok })
 	for _, h := range []*house{a, b} {
-		reads(t, h, g.load, 1, layered.L2, true)
-		reads(t, h, g.load, 1, layered.L1, true)
+		// The push of one's own MarkStale may refuse the first copy.
+		redistest.WaitFor(t, "L1 to have the stale value", func() bool {
+			f, err := h.Find(t.Context(), "k", g.load)
+			if err != nil || f.Value != 1 || !f.Stale {
+				t.Fatalf("got %+v, %v; want the stale value", f, err)
+			}
+			return f.Tier == layered.L1
+		})
 	}
 	close(g.let)
 	for _, h := range []*house{a, b} {
@@ -555,7 +559,7 @@ func refreshCoherence(t *testing.T, build builder) {
 		return e, nil
 	}
 	refreshes, refused := uint64(0), uint64(0)
-	for round := range 300 {
+	for round := range 150 {
 		key := fmt.Sprint("k", round%5)
 		var wg sync.WaitGroup
 		for i := range 3 {
@@ -594,7 +598,7 @@ func refreshCoherence(t *testing.T, build builder) {
 		c := a.Counts()
 		refreshes, refused = c.Refreshes, c.Refused
 	}
-	if refreshes < 100 || refused == 0 {
+	if refreshes < 50 || refused == 0 {
 		t.Errorf("%d refreshes, %d refused: the races were not forced", refreshes, refused)
 	}
 	t.Logf("%d refreshes, %d refused", refreshes, refused)
