@@ -442,22 +442,32 @@ func (p *pulse) askCluster(ctx context.Context, l *links) (a vitals, err error) 
 	p.mu.Unlock()
 	for try := 0; ; try++ {
 		if len(nodes) > 0 {
-			a, err := p.askNodes(ctx, l, nodes)
+			first, cancel := firstPart(ctx, try)
+			a, err := p.askNodes(first, l, nodes)
+			cancel()
 			if err == nil || try == 1 {
 				return a, err
 			}
 		}
-		reply, err := l.w.Do(ctx, l.w.B().ClusterSlots().Build()).ToArray()
+		ranges, err := p.client.slotsOf(ctx, l.w)
 		if err != nil {
 			return a, err
 		}
-		if nodes, err = p.primaries(reply); err != nil {
-			return a, err
-		}
+		nodes = p.primaries(ranges)
 		p.mu.Lock()
 		p.slots = nodes
 		p.mu.Unlock()
 	}
+}
+
+// firstPart leaves half of the time of the first try for another one: a primary that
+// hangs may have been replaced.
+func firstPart(ctx context.Context, try int) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok || try > 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
 func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals, err error) {
@@ -482,16 +492,14 @@ func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals,
 	return a, errors.Join(errs...)
 }
 
-// primaries reads the reply to CLUSTER SLOTS.
-func (p *pulse) primaries(reply []rueidis.RedisMessage) ([]node, error) {
-	ranges, err := parseSlots(reply)
-	var nodes []node
+// primaries returns those that serve ranges.
+func (p *pulse) primaries(ranges []slotRange) (nodes []node) {
 	for _, r := range ranges {
 		if !slices.ContainsFunc(nodes, func(n node) bool { return n.addr == r.addr }) {
 			nodes = append(nodes, node{addr: r.addr, key: keyInSlot(p.key, r.first)})
 		}
 	}
-	return nodes, err
+	return nodes
 }
 
 // keyInSlot returns key with a hash tag that puts it into slot.

@@ -465,4 +465,16 @@ func TestStore_Rewound_cluster(t *testing.T) {
 		}
 		return err == nil && e.Value == "old"
 	})
+
+	// One that hangs, on connections that stay open, does not keep the others from
+	// being asked.
+	opt.ConnWriteTimeout = time.Hour
+	w = listen(t, strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 4 * time.Second}, opt), "p:"))
+	if err := cl.Replicas[1].Pause(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cl.Nodes[1].Do("CLUSTER", "FAILOVER", "TAKEOVER"); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the replacement to be told", func() bool { return w.count("rewound") == 1 })
 }

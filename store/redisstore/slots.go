@@ -41,6 +41,47 @@ func parseSlots(reply []rueidis.RedisMessage) ([]slotRange, error) {
 	return ranges, nil
 }
 
+// slotsOf asks a few of the nodes that w knows for the map of the slots, and takes the
+// first answer: one of them may hang. That one is left to its timeout, because a dial
+// that is given up fails all who wait for it.
+func (c *Client) slotsOf(ctx context.Context, w rueidis.Client) (ranges []slotRange, err error) {
+	const few = 4
+	call, done := c.deadlines.Begin(context.Background())
+	defer done()
+	type answer struct {
+		ranges []slotRange
+		err    error
+	}
+	answers := make(chan answer, few)
+	asked := 0
+	for _, node := range w.Nodes() { // in any order
+		go func() {
+			reply, err := node.Do(call, node.B().ClusterSlots().Build()).ToArray()
+			var a answer
+			if a.err = err; err == nil {
+				a.ranges, a.err = parseSlots(reply)
+			}
+			answers <- a
+		}()
+		if asked++; asked == few {
+			break
+		}
+	}
+	err = fmt.Errorf("%w: no node to ask", store.ErrUnavailable)
+	for range asked {
+		select {
+		case a := <-answers:
+			if a.err == nil {
+				return a.ranges, nil
+			}
+			err = a.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, err
+}
+
 // slotOfTagged is slotOf of any key: of what is between its first braces, if that is
 // anything.
 func slotOfTagged(key string) uint16 {
@@ -131,11 +172,7 @@ func (c *committer) primaryOf(ctx context.Context, l *links, x *commit) (addr st
 	ranges := c.slots
 	c.mu.Unlock()
 	if ranges == nil {
-		reply, err := l.w.Do(ctx, l.w.B().ClusterSlots().Build()).ToArray()
-		if err != nil {
-			return "", err
-		}
-		if ranges, err = parseSlots(reply); err != nil {
+		if ranges, err = c.client.slotsOf(ctx, l.w); err != nil {
 			return "", err
 		}
 		c.mu.Lock()
