@@ -86,7 +86,8 @@ func run(ctx context.Context, redisURL string, out io.Writer) error {
 			return err
 		}
 	}
-	if err := listings.Clear(ctx); err != nil {
+	// Clear would leave the values in Redis until their lives are over.
+	if _, err := listings.Tiers().DeletePattern(ctx, "*"); err != nil {
 		return err
 	}
 	return t.report.close()
