@@ -217,7 +217,11 @@ func TestStore_CanWatch(t *testing.T) {
 // TestClient_Sync_broadcast.
 func TestBroadcast_turns(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	told, perKey := strings(broadcast(t, to(srv), "p:"), "p:"), strings(dial(t, to(srv)), "p:")
+	// Without a pulse, which asks for the time as well.
+	d := redisstore.Dialer{MaxUnheard: -1, Timeout: patience}
+	perKey := strings(dialWith(t, &d, to(srv)), "p:")
+	d.Broadcast = []string{"p:"}
+	told := strings(dialWith(t, &d, to(srv)), "p:")
 	get(t, told, "k", "")
 	get(t, perKey, "k", "")
 	for name, do := range map[string]func(*redisstore.Store[string]) error{
