@@ -265,7 +265,8 @@ func (s *Store[T]) keepClaim(j *job[T]) (stop func()) {
 // endJobs says when the keys of jobs may be loaded anew again: here, and, of those that
 // failed, elsewhere.
 func (s *Store[T]) endJobs(ctx context.Context, jobs []*job[T]) {
-	for _, j := range jobs {
+	inParallel(keysOf(jobs), func(i int, _ string) {
+		j := jobs[i]
 		if j.failed {
 			s.count.refreshErrors.Add(1)
 			if ctx.Err() == nil { // else it was given up, which is not the fault of the source
@@ -276,7 +277,7 @@ func (s *Store[T]) endJobs(ctx context.Context, jobs []*job[T]) {
 			_ = s.refresher.EndClaim(j.Values(), j.key, j.version, j.claim, j.wait) // or it ends by itself
 		}
 		s.pace.give(j.due, j.wait)
-	}
+	})
 }
 
 func keysOf[T any](jobs []*job[T]) []string {

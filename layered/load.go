@@ -222,6 +222,10 @@ func (s *Store[T]) filled(ctx context.Context, key string, m mark, e store.Entry
 	case err != nil:
 		s.count.l2Errors.Add(1)
 		s.keepUnheard(key, m, e)
+	case s.pending.has(key):
+		// L2 had not heard of a change of ours when it kept e, or has gone back in
+		// time: e may be from before.
+		_ = s.dropL1(ctx, key)
 	case !watched:
 		s.confirm(ctx, key, e)
 	case !s.keepL1(key, m, e):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -404,6 +405,42 @@ func TestRefresh_olderRevision(t *testing.T) {
 		synctest.Wait()
 		if v := mustGet(t, s, "k", mustNotLoad(t)); v != 7 || s.Counts().Refreshes != refreshes+1 {
 			t.Errorf("then: got %d after %d refreshes, of which %d before", v, s.Counts().Refreshes, refreshes)
+		}
+	})
+}
+
+// What was loaded before a change of this process that L2 has not heard of is not kept
+// in L1, though L2, which knows no better, keeps it.
+func TestRefreshAhead_overtakenByAFailedWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _, second := tiers(t, &layered.Options[int]{TTL: 100 * time.Second, RefreshAhead: 0.5, Jitter: -1})
+		defer s.Close()
+		mustGet(t, s, "k", value(0))
+		time.Sleep(50 * time.Second)
+		mustGet(t, s, "k", slow(10*time.Second, 1))
+		synctest.Wait()
+		down := &store.Error{Store: "l2", Op: "delete", Err: store.ErrUnavailable}
+		var up atomic.Bool
+		second.del = func() error {
+			if up.Load() {
+				return nil
+			}
+			return down
+		}
+		if err := s.Delete(t.Context(), "k"); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		time.Sleep(11 * time.Second)
+		if e, err := second.Store.Get(t.Context(), "k"); err != nil || e.Value != 1 {
+			t.Errorf("L2 has %d, %v: the race was not forced", e.Value, err)
+		}
+		if v := mustGet(t, s, "k", value(2)); v != 2 {
+			t.Errorf("who had deleted it got %d", v)
+		}
+		up.Store(true)
+		time.Sleep(5 * time.Second)
+		if v := mustGet(t, s, "k", value(3)); v != 3 {
+			t.Errorf("when L2 has heard: got %d", v)
 		}
 	})
 }

@@ -93,3 +93,24 @@ func TestDeleteAndWait(t *testing.T) {
 		t.Errorf("with a context that ends it returned %v", err)
 	}
 }
+
+// What was loaded under a lease before a change of this process that Redis has not
+// heard of is not kept in L1, though the lease still stands in Redis.
+func TestPending_leaseStillStands(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a := build(t, server, nil)
+	row := &source{v: 1}
+	answer := begin(t, a, row)
+	a.link.Hole(true)
+	if err := a.Delete(t.Context(), "k"); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("Delete: %v", err)
+	}
+	a.link.Hole(false)
+	close(row.done)
+	if got := <-answer; got != "1 source <nil>" {
+		t.Errorf("who had asked before got %s", got)
+	}
+	if f, err := a.Find(t.Context(), "k", now(2)); err != nil || f.Value != 2 {
+		t.Errorf("who had deleted it got %d from %v, %v", f.Value, f.Tier, err)
+	}
+}
