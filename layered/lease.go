@@ -93,6 +93,7 @@ func waitFor(ctx context.Context, changed <-chan struct{}, left time.Duration) e
 func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store.Grant) (Found[T], error) {
 	key, lease := c.Key(), g.Lease
 	f := Found[T]{asOf: s.moment.Add(1)}
+	m := s.mark(key)
 	stop := s.renew(c.Values(), key, lease)
 	released := false
 	defer func() { // a load that panics gives the lease back, too
@@ -112,7 +113,7 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 		s.giveBack(c.Values(), key, lease, old.Tier != Source)
 		return s.failSafe(old, err)
 	}
-	f.Entry, f.proven = s.fillLeased(c.Values(), key, f.Entry, g)
+	f.Entry, f.proven = s.fillLeased(c.Values(), key, f.Entry, g, m)
 	return f, f.MissError()
 }
 
@@ -131,7 +132,9 @@ func (s *Store[T]) giveBack(ctx context.Context, key string, lease uint64, stale
 
 // fillLeased keeps e in both tiers and returns it as it was kept. proven says that
 // the lease stood.
-func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T], g *store.Grant) (kept store.Entry[T], proven bool) {
+// before, which was taken before the load, is for what L2 could not take: there is no
+// proof then that nothing happened to the key since.
+func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T], g *store.Grant, before mark) (kept store.Entry[T], proven bool) {
 	lease := g.Lease
 	defer s.guard.ring(key)     // L2 does not tell of our own fills
 	if e.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
@@ -156,7 +159,7 @@ func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T],
 		if !errors.Is(err, store.ErrUnavailable) { // too large, for instance: nobody need wait
 			_ = s.leaser.Release(ctx, key, lease, 0, "") // or it ends by itself
 		}
-		s.filled(ctx, key, m, e, false, err)
+		s.filled(ctx, key, before, e, false, err)
 		return e, false
 	}
 	kept.Value = e.Value

@@ -90,7 +90,9 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], r round
 	}
 	ks := slices.Collect(maps.Keys(r.granted))
 	stops := make([]func(), len(ks))
+	marks := make(map[string]mark, len(ks))
 	for i, key := range ks {
+		marks[key] = s.mark(key)
 		stops[i] = s.renew(values, key, r.granted[key].Lease)
 	}
 	var loaded map[string]store.Entry[T]
@@ -112,7 +114,7 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], r round
 		c.Leave() // see loadLeased
 		f := Found[T]{Entry: e, asOf: asOf}
 		g := r.granted[c.Key()]
-		f.Entry, f.proven = s.fillLeased(c.Values(), c.Key(), e, &g)
+		f.Entry, f.proven = s.fillLeased(c.Values(), c.Key(), e, &g, marks[c.Key()])
 		return f
 	})
 	for _, key := range ks {

@@ -9,7 +9,53 @@ import (
 
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
 )
+
+// What was loaded before a change of this process is not kept in L1 either if Redis
+// could not be asked whether it may be.
+func TestLease_changedHereThenAway(t *testing.T) {
+	server := redistest.Start(t, nil)
+	for name, find := range map[string]func(*house, *source) (int, error){
+		"one": func(h *house, row *source) (int, error) {
+			f, err := h.Find(t.Context(), "k", row.load)
+			return f.Value, err
+		},
+		"many": func(h *house, row *source) (int, error) {
+			entries, err := h.GetManyOrLoad(t.Context(), []string{"k"}, func(ctx context.Context, _ []string) (map[string]store.Entry[int], error) {
+				e, err := row.load(ctx, "k")
+				return map[string]store.Entry[int]{"k": e}, err
+			})
+			return entries["k"].Value, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := build(t, server, nil)
+			if err := a.Delete(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			row := &source{v: 1, read: make(chan struct{}, 9), done: make(chan struct{})}
+			answer := make(chan string, 1)
+			go func() {
+				v, err := find(a, row)
+				answer <- fmt.Sprint(v, err)
+			}()
+			<-row.read
+			if err := a.Delete(t.Context(), "k"); err != nil { // the row is 2 now
+				t.Fatal(err)
+			}
+			a.link.Hole(true)
+			defer a.link.Hole(false)
+			close(row.done)
+			if got := <-answer; got != "1 <nil>" {
+				t.Errorf("who asked before the change got %s", got)
+			}
+			if f, err := a.Find(t.Context(), "k", now(2)); err != nil || f.Value != 2 {
+				t.Errorf("who asked after it got %d from %v, %v", f.Value, f.Tier, err)
+			}
+		})
+	}
+}
 
 // A connection that breaks takes no lease with it: nobody waits for one who never
 // heard that he has it, nor for one who could not say that he is done.
