@@ -85,7 +85,9 @@ func TestCheck_failovers(t *testing.T) {
 		lost   int
 	}{
 		{"lost", get(2, 100, 101, 1, history.L2), window, "", 1},
-		{"lost, in the process that wrote it", get(1, 100, 101, 1, history.L1), window, "", 1},
+		{"lost, in the process that wrote it", get(1, 100, 101, 1, history.L1), window, "G2", 0},
+		{"lost, from L2, in the process that wrote it", get(1, 100, 101, 1, history.L2), window, "G1", 0},
+		{"lost, also in the process that wrote it", get(1, 100, 101, 1, history.L1), history.Window{From: 60, To: 80, Until: 200, Own: true}, "", 1},
 		{"lost until it is written again", get(2, 199, 300, 1, history.L2), window, "", 1},
 		{"written again", get(2, 200, 300, 1, history.L2), window, "G1", 0},
 		{"written again, as L1 may know", get(2, 299, 301, 1, history.L1), window, "", 1},
@@ -97,7 +99,7 @@ func TestCheck_failovers(t *testing.T) {
 		{"both lost", get(2, 100, 101, 0, history.L2), history.Window{From: 20, To: 60, Until: 200}, "", 1},
 		{"nothing missed", get(2, 100, 101, 2, history.L2), window, "", 0},
 	} {
-		w := history.Window{From: c.window.From * time.Millisecond, To: c.window.To * time.Millisecond, Until: c.window.Until * time.Millisecond}
+		w := history.Window{From: c.window.From * time.Millisecond, To: c.window.To * time.Millisecond, Until: c.window.Until * time.Millisecond, Own: c.window.Own}
 		r := history.Check(append(v2[:4:4], c.get), history.Rules{MaxUnheard: maxUnheard, Failovers: []history.Window{w}})
 		if got := violated(r); got != c.want || r.Lost != c.lost {
 			t.Errorf("%s: violated %q, want %q; %d lost, want %d", c.name, got, c.want, r.Lost, c.lost)

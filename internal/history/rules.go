@@ -28,6 +28,7 @@ type Window struct {
 	From  time.Duration // the first write that may be lost returns
 	To    time.Duration // the last one that may be lost has returned
 	Until time.Duration // all of them have been written again
+	Own   bool          // they may be missed in the process that wrote them, too
 }
 
 // unheard is for how long after a promise was made g may miss it.
@@ -42,6 +43,9 @@ func (r *Rules) unheard(g *Op) time.Duration {
 // what was written again as of any write.
 func (r *Rules) excuses(w *written, g *Op) bool {
 	for _, f := range r.Failovers {
+		if w.Process == g.Process && !f.Own {
+			continue
+		}
 		if f.From <= w.Return && w.Return <= f.To && g.Call < f.Until+r.unheard(g) {
 			return true
 		}

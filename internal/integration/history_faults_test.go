@@ -34,6 +34,7 @@ type historyPlace byte
 const (
 	inServer historyPlace = iota
 	inCluster
+	behindSentinels
 )
 
 var historyFaults = []historyFault{
@@ -81,7 +82,11 @@ var historyFaults = []historyFault{
 	},
 
 	{name: "slots move", where: inCluster, sweeps: true, inject: moveSlots, happened: redirected},
-	{name: "primary and replica change places", where: inCluster, orphans: true, inject: changePlaces, happened: redirected},
+	{name: "primary and replica change places", where: inCluster, orphans: true, forgets: true, inject: changePlaces, happened: redirected},
+	{name: "a primary dies", where: inCluster, orphans: true, forgets: true, sweeps: true, inject: takeOver, happened: replayed},
+	{name: "sentinels fail over", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: failOver, happened: replayed},
+	{name: "a primary with sentinels dies", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: killWatched, happened: replayed},
+	{name: "Redis is killed and starts from an old file", forgets: true, sweeps: true, inject: restartOld, happened: replayed},
 }
 
 // thrifty checks that nobody loads what somebody else is loading.

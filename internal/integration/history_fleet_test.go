@@ -226,6 +226,7 @@ func (f *fleet) sum() (c layered.Counts) {
 		c.Rechecked += m.counts.Rechecked
 		c.Refused += m.counts.Refused
 		c.Retried += m.counts.Retried
+		c.Replayed += m.counts.Replayed
 	}
 	return c
 }

@@ -75,6 +75,7 @@ func TestHistory_withoutFences(t *testing.T) {
 		"NoToken":         {"nothing", "G1"},
 		"NoGuard NoEpoch": {"nothing", "G2"},
 		"NoPulse":         {"half-open link", "G3"},
+		"NoReplay":        {"Redis is killed and starts from an old file", "G1"},
 	} {
 		t.Run(fences, func(t *testing.T) {
 			fault := historyFaults[slices.IndexFunc(historyFaults, func(f historyFault) bool { return f.name == what.fault })]
@@ -139,6 +140,8 @@ func (fault *historyFault) serve(f *fleet, servers *historyServers) {
 	switch fault.where {
 	case inCluster:
 		f.cluster = servers.replicated(f.t)
+	case behindSentinels:
+		f.sentinels = redistest.StartSentinel(f.t)
 	default:
 		f.server = redistest.Start(f.t, &fault.redis)
 	}
@@ -174,6 +177,6 @@ func (f *fleet) report(r *history.Report) {
 	f.t.Helper()
 	c := f.sum()
 	f.t.Logf("seed %d, %d faults\n%v\n%s", f.job.Seed, f.faults.Load(), r, fmt.Sprintf(
-		"%d loads (%d failed), %d L2 hits, %d L1 hits, %d refused fills, %d waits for another process, %d rechecked, %d stale served; %d pushes, %d losses, %d L2 errors, %d retries of writes",
-		c.Loads, c.LoadErrors, c.L2Hits, c.L1Hits, c.Refused, c.Waits, c.Rechecked, c.StaleServed, c.Invalidations, c.Lost, c.L2Errors, c.Retried))
+		"%d loads (%d failed), %d L2 hits, %d L1 hits, %d refused fills, %d waits for another process, %d rechecked, %d stale served; %d pushes, %d losses, %d L2 errors, %d retries and %d replays of writes",
+		c.Loads, c.LoadErrors, c.L2Hits, c.L1Hits, c.Refused, c.Waits, c.Rechecked, c.StaleServed, c.Invalidations, c.Lost, c.L2Errors, c.Retried, c.Replayed))
 }

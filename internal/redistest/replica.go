@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 )
@@ -81,12 +82,17 @@ func (s *Server) Detach(primary *Server) error {
 
 // Attach undoes Detach and returns when the replica follows.
 func (s *Server) Attach(primary *Server) error {
+	return errors.Join(s.Reattach(), s.waitFollowing(primary))
+}
+
+// Reattach undoes Detach for a replica that may be a primary by now.
+func (s *Server) Reattach() error {
 	for _, set := range [][]any{{"masteruser", ""}, {"masterauth", s.password}} {
 		if _, err := s.Do("CONFIG", "SET", set[0], set[1]); err != nil {
 			return err
 		}
 	}
-	return s.waitFollowing(primary)
+	return nil
 }
 
 // Promote makes a replica a primary of its own.

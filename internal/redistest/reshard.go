@@ -80,7 +80,7 @@ func (s *Server) Failover() error {
 			s.Do("CLUSTER", "FAILOVER")
 			asked = time.Now()
 		}
-		return s.hasRole("master")
+		return s.IsPrimary()
 	})
 }
 
@@ -89,12 +89,17 @@ func (s *Server) TakeOver() error {
 	if _, err := s.Do("CLUSTER", "FAILOVER", "TAKEOVER"); err != nil {
 		return err
 	}
-	return waitFor("the replica to take over", func() bool { return s.hasRole("master") })
+	return s.Promoted()
+}
+
+// Promoted waits until the server is a primary.
+func (s *Server) Promoted() error {
+	return waitFor("the replica to become a primary", func() bool { return s.IsPrimary() })
 }
 
 // Follows waits until the server is a replica that has what its primary has.
 func (s *Server) Follows() error {
-	return waitFor("the replica to follow", func() bool { return s.hasRole("slave") })
+	return waitFor("the replica to follow", func() bool { return s.IsFollowing() })
 }
 
 // Demoted waits until the server is no primary any more.
@@ -105,7 +110,14 @@ func (s *Server) Demoted() error {
 	})
 }
 
-func (s *Server) hasRole(role string) bool {
+// IsPrimary reports whether the server takes itself for a primary.
+func (s *Server) IsPrimary() bool {
 	info, err := s.Info("replication")
-	return err == nil && info["role"] == role && (role == "master" || info["master_link_status"] == "up")
+	return err == nil && info["role"] == "master"
+}
+
+// IsFollowing reports whether the server is a replica that has what its primary has.
+func (s *Server) IsFollowing() bool {
+	info, err := s.Info("replication")
+	return err == nil && info["role"] == "slave" && info["master_link_status"] == "up"
 }

@@ -3,6 +3,7 @@ package redistest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -101,6 +102,24 @@ func (s *SentinelSet) Current() (*Server, error) {
 		}
 	}
 	return nil, errors.New("redistest: no primary at the moment")
+}
+
+// Other returns the one of the two that is not s.
+func (s *SentinelSet) Other(server *Server) *Server {
+	if server == s.Primary {
+		return s.Replica
+	}
+	return s.Primary
+}
+
+// Announced waits until all sentinels say that server is the primary.
+func (s *SentinelSet) Announced(server *Server) error {
+	return waitFor("the sentinels to announce the primary", func() bool {
+		return !slices.ContainsFunc(s.Sentinels, func(sentinel *Server) bool {
+			addr, err := sentinel.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MasterSet)
+			return err != nil || fmt.Sprint(addr) != fmt.Sprintf("[127.0.0.1 %d]", server.Port())
+		})
+	})
 }
 
 // Close kills all processes of the set.

@@ -1,0 +1,156 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/history"
+	"github.com/lokroom/strata/internal/redistest"
+)
+
+// How Redis loses what it has confirmed.
+
+// replicaLag is how far a replica is behind, on a machine that has more to do.
+const replicaLag = 200 * time.Millisecond
+
+// lost takes note of a failover that is over now. Who wrote what was lost notices
+// within a quarter of the time that Redis may be silent; the rest is for a machine
+// that has more to do.
+func (f *fleet) lost(w history.Window) {
+	w.To = history.Now()
+	w.Until = w.To + historyUnheard + time.Second
+	f.failovers = append(f.failovers, w)
+}
+
+// pair returns the primary that has a replica, and that.
+func (f *fleet) pair() (primary, replica *redistest.Server) {
+	primary, replica = f.cluster.Nodes[0], f.cluster.Replicas[0]
+	if replica.IsPrimary() {
+		primary, replica = replica, primary
+	}
+	return primary, replica
+}
+
+// changePlaces makes the replica the primary, and back, in an orderly way. For a
+// moment both are primaries then, of which the old one takes no writes, but is read:
+// what is written to the new one is missed there.
+func changePlaces(ctx context.Context, f *fleet) {
+	primary, replica := f.pair()
+	for _, node := range slices.Concat(f.cluster.Nodes, f.cluster.Replicas) {
+		if _, err := node.Do("CONFIG", "SET", "cluster-node-timeout", 1000); err != nil { // see Failover
+			f.t.Fatal(err)
+		}
+	}
+	f.times(ctx, 200*time.Millisecond, 400*time.Millisecond, func() error {
+		// A node that was elected counts the votes once more if it asks for them
+		// again within twice this time.
+		if n := len(f.failovers); n > 1 && history.Now()-f.failovers[n-2].To < 4*time.Second {
+			return errNoFault
+		}
+		began := history.Now()
+		if err := errors.Join(replica.Failover(), primary.Demoted()); err != nil {
+			return err
+		}
+		f.lost(history.Window{From: began, Own: true})
+		primary, replica = replica, primary
+		return replica.Follows()
+	})
+}
+
+// takeOver kills the primary, and makes the replica the primary, which has lost sight
+// of the other a moment before.
+func takeOver(ctx context.Context, f *fleet) {
+	primary, replica := f.pair()
+	f.times(ctx, 200*time.Millisecond, 400*time.Millisecond, func() error {
+		began := history.Now()
+		if err := replica.Detach(primary); err != nil {
+			return err
+		}
+		f.pause(ctx, 50*time.Millisecond, 150*time.Millisecond)
+		primary.Kill()
+		if err := replica.TakeOver(); err != nil {
+			return err
+		}
+		f.lost(history.Window{From: began - replicaLag})
+		primary, replica = replica, primary
+		return errors.Join(replica.Restart(), primary.Reattach(), replica.Follows())
+	})
+}
+
+// failOver has the sentinels make the replica the primary. For a second or so, until
+// they announce it, everybody writes to the old one, in vain.
+func failOver(ctx context.Context, f *fleet) {
+	f.times(ctx, 200*time.Millisecond, 400*time.Millisecond, func() error {
+		old, err := f.sentinels.Current()
+		if err != nil {
+			return err
+		}
+		if !f.sentinels.Other(old).IsFollowing() { // the last one is not over
+			return errNoFault
+		}
+		began := history.Now()
+		if _, err := f.sentinels.Sentinels[0].Do("SENTINEL", "FAILOVER", redistest.MasterSet); err != nil {
+			return errNoFault // nor is it, as the sentinels see it
+		}
+		if err := f.sentinels.Announced(f.sentinels.Other(old)); err != nil {
+			return err
+		}
+		f.pause(ctx, 100*time.Millisecond, 100*time.Millisecond) // until they have heard
+		f.lost(history.Window{From: began - replicaLag})
+		return nil
+	})
+}
+
+// killWatched kills the primary for good, and waits until the sentinels have made the
+// replica the primary, which has lost sight of the other a moment before.
+func killWatched(ctx context.Context, f *fleet) {
+	f.times(ctx, 200*time.Millisecond, 400*time.Millisecond, func() error {
+		if len(f.failovers) > 0 {
+			return errNoFault
+		}
+		old, err := f.sentinels.Current()
+		if err != nil {
+			return err
+		}
+		replica := f.sentinels.Other(old)
+		began := history.Now()
+		if err := replica.Detach(old); err != nil {
+			return err
+		}
+		f.pause(ctx, 50*time.Millisecond, 150*time.Millisecond)
+		old.Kill()
+		if err := replica.Promoted(); err != nil {
+			return err
+		}
+		f.lost(history.Window{From: began - replicaLag})
+		return nil
+	})
+}
+
+// restartOld kills Redis and starts it from the file that it had saved a moment
+// before.
+func restartOld(ctx context.Context, f *fleet) {
+	f.times(ctx, 200*time.Millisecond, 400*time.Millisecond, func() error {
+		began := history.Now()
+		if _, err := f.server.Do("SAVE"); err != nil {
+			return err
+		}
+		f.pause(ctx, 50*time.Millisecond, 150*time.Millisecond)
+		f.server.Kill()
+		if err := f.server.Restart(); err != nil {
+			return err
+		}
+		f.lost(history.Window{From: began})
+		return nil
+	})
+}
+
+// replayed checks that the processes wrote again what they had written.
+func replayed(t *testing.T, f *fleet, r *history.Report, _ []history.Op) {
+	if f.sum().Replayed == 0 {
+		t.Error("nothing was replayed")
+	}
+}
