@@ -21,6 +21,7 @@ type historyFault struct {
 	least    int64                         // how many there are; 0: one
 	ttl      time.Duration                 // 0: short
 	proxied  bool                          // the victim's link
+	soaks    bool                          // it takes part in "make soak" alone: TestFailover forces the same
 	orphans  bool                          // leases are left behind: who waits for one turns to other keys soon
 	forgets  bool                          // Redis may lose holds, so that nothing may rest on them
 	sweeps   bool                          // all keys are read in the end
@@ -83,10 +84,10 @@ var historyFaults = []historyFault{
 
 	{name: "slots move", where: inCluster, sweeps: true, inject: moveSlots, happened: redirected},
 	{name: "primary and replica change places", where: inCluster, orphans: true, forgets: true, inject: changePlaces, happened: redirected},
-	{name: "a primary dies", where: inCluster, orphans: true, forgets: true, sweeps: true, inject: takeOver, happened: replayed},
-	{name: "sentinels fail over", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: failOver, happened: replayed},
-	{name: "a primary with sentinels dies", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: killWatched, happened: replayed},
-	{name: "Redis is killed and starts from an old file", forgets: true, sweeps: true, inject: restartOld, happened: replayed},
+	{name: "a primary dies", soaks: true, where: inCluster, orphans: true, forgets: true, sweeps: true, inject: takeOver, happened: replayed},
+	{name: "sentinels fail over", soaks: true, where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: failOver, happened: replayed},
+	{name: "a primary with sentinels dies", soaks: true, where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: killWatched, happened: replayed},
+	{name: "Redis is killed and starts from an old file", soaks: true, forgets: true, sweeps: true, inject: restartOld, happened: replayed},
 }
 
 // thrifty checks that nobody loads what somebody else is loading.
