@@ -113,6 +113,44 @@ func TestJournal_replay(t *testing.T) {
 	}
 }
 
+// What is read as L2 goes back in time is not believed, though all is in order again
+// when the answer comes.
+func TestJournal_readUnderWay(t *testing.T) {
+	many := func(ctx context.Context, ks []string) (map[string]store.Entry[int], error) {
+		return map[string]store.Entry[int]{"k": {Value: 2}}, nil
+	}
+	for name, get := range map[string]func(context.Context, *layered.Store[int]) (int, error){
+		"one": func(ctx context.Context, s *layered.Store[int]) (int, error) {
+			e, err := s.GetOrLoad(ctx, "k", value(2))
+			return e.Value, err
+		},
+		"many": func(ctx context.Context, s *layered.Store[int]) (int, error) {
+			entries, err := s.GetManyOrLoad(ctx, []string{"k"}, many)
+			return entries["k"].Value, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, l2 := remembering(t, nil)
+				defer s.Close()
+				if err := s.Delete(t.Context(), "k"); err != nil {
+					t.Fatal(err)
+				}
+				l2.back(t, "k")
+				l2.get = func(_ string, e store.Entry[int], err error) (store.Entry[int], error) {
+					l2.get = nil
+					l2.rewound()
+					settled(s)
+					return e, err
+				}
+				if v, err := get(t.Context(), s); err != nil || v != 2 {
+					t.Errorf("got %d, %v", v, err)
+				}
+			})
+		})
+	}
+}
+
 // What changes no value is not made once more, nor is anything by calls without keys.
 func TestJournal_nothingToReplay(t *testing.T) {
 	s, l2 := remembering(t, nil)

@@ -99,11 +99,15 @@ func (s *Store[T]) readManyL2(ctx context.Context, ks []string) (map[string]stor
 // readManyKept is readManyL2 that also says which of them L1 has.
 func (s *Store[T]) readManyKept(ctx context.Context, ks []string) (found map[string]store.Entry[T], kept map[string]bool, err error) {
 	marks := make([]mark, len(ks))
-	for i, key := range ks {
-		marks[i] = s.mark(key)
+	for again := true; again; { // see readKept
+		moment := s.journal.moment()
+		for i, key := range ks {
+			marks[i] = s.mark(key)
+		}
+		found, err = store.GetMany(ctx, s.l2, ks)
+		again = s.journal.moment() != moment
 	}
-	found, err = store.GetMany(ctx, s.l2, ks)
-	if _, left := s.splitPending(ks); len(left) > 0 { // see readKept
+	if _, left := s.splitPending(ks); len(left) > 0 {
 		for _, key := range left {
 			delete(found, key)
 		}

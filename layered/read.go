@@ -143,34 +143,48 @@ func (s *Store[T]) readL2(ctx context.Context, key string) (store.Entry[T], erro
 }
 
 // readKept is readL2 that also says whether L1 has what it returns.
-func (s *Store[T]) readKept(ctx context.Context, key string, strict bool) (Found[T], error) {
-	f := Found[T]{asOf: s.moment.Add(1)}
+//
+// L2 may have gone back in time before it answers. What this process had changed is
+// pending then, or has been deleted already after it was read: that is read again.
+func (s *Store[T]) readKept(ctx context.Context, key string, strict bool) (f Found[T], err error) {
+	for again := true; again; {
+		m := s.journal.moment()
+		f, again, err = s.readOnce(ctx, key, strict, m)
+	}
+	return f, err
+}
+
+// readOnce reports by again that L2 went back in time since moment was taken.
+func (s *Store[T]) readOnce(ctx context.Context, key string, strict bool, moment uint64) (f Found[T], again bool, err error) {
+	f.asOf = s.moment.Add(1)
 	m := s.mark(key)
 	if e, err := s.view(ctx, key); s.checker != nil && err == nil && e.Epoch != noEpoch && e.Version != 0 && (strict || !s.trusted(e) || !s.current(e)) && !s.outdated(e) {
 		f.Entry, err = s.checker.Recheck(ctx, key, *e)
-		if s.pending.has(key) {
-			return Found[T]{}, errPending
-		}
-		if err == nil {
+		switch {
+		case s.pending.has(key):
+			return Found[T]{}, false, errPending
+		case s.journal.moment() != moment:
+			return f, true, nil
+		case err == nil:
 			s.count.rechecked.Add(1)
 			f.Tier, f.kept = L2, s.keepL1(key, m, f.Entry)
-			return f, f.MissError()
-		}
-		if !errors.Is(err, store.ErrNotFound) {
-			return f, err
+			return f, false, f.MissError()
+		case !errors.Is(err, store.ErrNotFound):
+			return f, false, err
 		}
 		_ = s.dropL1(ctx, key) // in memory
 		m = s.mark(key)
 	}
-	var err error
 	f.Entry, err = s.l2.Get(ctx, key)
-	if s.pending.has(key) { // L2 may have gone back in time before it answered
-		return Found[T]{}, errPending
-	}
-	if err == nil || f.Absent {
+	switch {
+	case s.pending.has(key):
+		return Found[T]{}, false, errPending
+	case s.journal.moment() != moment:
+		return f, true, nil
+	case err == nil || f.Absent:
 		f.Tier, f.kept = L2, s.keepL1(key, m, f.Entry)
 	}
-	return f, err
+	return f, false, err
 }
 
 // GetOrLoad returns the entry under key from the first tier that has it fresh,
