@@ -63,8 +63,8 @@ func (p *pulse) compare(ids []string) {
 	p.client.watchers.tellAll()
 }
 
-// moved is called when a connection was lost, and when there is a new one before it
-// is used: it may lead to a server that has older data. Until a beat has been
+// moved is called when a connection was lost, and when there is a new one, and before it
+// is first used: it may lead to a server that has older data. Until a beat has been
 // answered over those that there are now, nothing is heard, and so nothing read.
 //
 // W counts, too: where it leads to another server than T, T would not see what this

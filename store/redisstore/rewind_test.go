@@ -478,3 +478,63 @@ func TestStore_Rewound_cluster(t *testing.T) {
 	}
 	redistest.WaitFor(t, "the replacement to be told", func() bool { return w.count("rewound") == 1 })
 }
+
+// A lateConn is one whose end is noticed late.
+type lateConn struct {
+	net.Conn
+	noticed <-chan struct{}
+}
+
+func (c lateConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		<-c.noticed
+	}
+	return n, err
+}
+
+// Behind sentinels commands go to the new primary before the connection to the old one
+// is closed. What it has is not read before it is told that it may be old.
+func TestStore_Rewound_sentinels(t *testing.T) {
+	set := redistest.StartSentinel(t)
+	noticed := make(chan struct{})
+	var once sync.Once
+	notice := func() { once.Do(func() { close(noticed) }) }
+	t.Cleanup(notice)
+	opt := rueidis.ClientOption{InitAddress: set.Addrs()}
+	opt.Sentinel.MasterSet = redistest.MasterSet
+	opt.DialCtxFn = func(ctx stdctx.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+		nc, err := d.DialContext(ctx, "tcp", addr)
+		if addr == set.Primary.Addr() {
+			return lateConn{nc, noticed}, err
+		}
+		return nc, err
+	}
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, opt), "p:")
+	w := listen(t, s)
+	if err := s.Set(ctx, "k", store.Entry[string]{Value: "v"}); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the replica to have it", func() bool {
+		n, err := set.Primary.Do("WAIT", 1, 100)
+		return err == nil && n == int64(1)
+	})
+	if err := set.Replica.Detach(set.Primary); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(ctx, "k"); err != nil { // the replica does not hear of it
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the sentinels to begin", func() bool {
+		_, err := set.Sentinels[0].Do("SENTINEL", "FAILOVER", redistest.MasterSet)
+		return err == nil
+	})
+	redistest.WaitFor(t, "the value to be back", func() bool {
+		e, err := s.Get(ctx, "k")
+		if err == nil && w.count("rewound") == 0 {
+			t.Fatalf("read %q from a primary that nothing was told of", e.Value)
+		}
+		return err == nil
+	})
+	notice()
+}

@@ -24,16 +24,17 @@ func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, co
 	}
 	c.tracked.opened(addr)
 	c.pulse.moved()
-	return &trackedConn{Conn: nc, client: c, addr: addr}, nil
+	return &trackedConn{Conn: &firstUse{Conn: nc, tell: c.pulse.moved}, client: c, addr: addr}, nil
 }
 
 // dialUntracked dials for W.
 func (c *Client) dialUntracked(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
 	nc, err := c.dial(ctx, addr, d, conf)
-	if err == nil {
-		c.pulse.moved()
+	if err != nil {
+		return nc, err
 	}
-	return nc, err
+	c.pulse.moved()
+	return &firstUse{Conn: nc, tell: c.pulse.moved}, nil
 }
 
 // tracked counts the open tracking connections by address. An address that was
