@@ -182,4 +182,7 @@ func (f *fleet) report(r *history.Report) {
 	f.t.Logf("seed %d, %d faults\n%v\n%s", f.job.Seed, f.faults.Load(), r, fmt.Sprintf(
 		"%d loads (%d failed), %d L2 hits, %d L1 hits, %d refused fills, %d waits for another process, %d rechecked, %d stale served; %d pushes, %d losses, %d L2 errors, %d retries and %d replays of writes",
 		c.Loads, c.LoadErrors, c.L2Hits, c.L1Hits, c.Refused, c.Waits, c.Rechecked, c.StaleServed, c.Invalidations, c.Lost, c.L2Errors, c.Retried, c.Replayed))
+	for _, w := range f.failovers {
+		f.t.Logf("failover: what was written in %v..%v may be missed until %v", w.From, w.To, w.Until)
+	}
 }
