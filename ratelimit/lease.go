@@ -34,7 +34,8 @@ func (l *Local) Acquire(_ context.Context, key string) (*Lease, Result, error) {
 		return nil, Result{}, failed("acquire", key, errNoSlots)
 	}
 	id := l.ids.next()
-	d := l.table.decide(key, 1, meter.All, id)
+	var d meter.Decision
+	l.table.decide(&d, key, 1, meter.All, id)
 	if !d.Allowed {
 		return nil, l.result(&d), nil
 	}

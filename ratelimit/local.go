@@ -63,30 +63,35 @@ func (l *Local) Policies() []Policy { return slices.Clone(l.policies) }
 // Len returns how many keys are remembered.
 func (l *Local) Len() int { return l.table.len() }
 
-func (l *Local) Allow(_ context.Context, key string) (Result, error) {
-	return l.decide(key, 1, meter.All), nil
+func (l *Local) Allow(_ context.Context, key string) (r Result, err error) {
+	l.decide(&r, key, 1, meter.All)
+	return r, nil
 }
 
-func (l *Local) AllowN(_ context.Context, key string, n int) (Result, error) {
+func (l *Local) AllowN(_ context.Context, key string, n int) (r Result, err error) {
 	switch {
 	case n < 0:
-		return Result{}, failed("allow", key, ErrCost)
+		return r, failed("allow", key, ErrCost)
 	case n == 0:
-		return l.decide(key, 1, meter.Peek), nil
+		l.decide(&r, key, 1, meter.Peek)
+	default:
+		l.decide(&r, key, n, meter.All)
 	}
-	return l.decide(key, n, meter.All), nil
+	return r, nil
 }
 
 func (l *Local) Take(_ context.Context, key string, n int) (taken int, r Result, err error) {
 	if n < 1 {
 		return 0, Result{}, failed("take", key, ErrCost)
 	}
-	d := l.table.decide(key, clampCost(n), meter.Some, 0)
+	var d meter.Decision
+	l.table.decide(&d, key, clampCost(n), meter.Some, 0)
 	return int(d.Passed), l.result(&d), nil
 }
 
-func (l *Local) Peek(_ context.Context, key string) (Result, error) {
-	return l.decide(key, 1, meter.Peek), nil
+func (l *Local) Peek(_ context.Context, key string) (r Result, err error) {
+	l.decide(&r, key, 1, meter.Peek)
+	return r, nil
 }
 
 // Reset also ends the leases of the key: they are [ErrLeaseLost].
@@ -97,9 +102,11 @@ func (l *Local) Reset(_ context.Context, key string) error {
 
 func (l *Local) Wait(ctx context.Context, key string, n int) error { return Wait(ctx, l, key, n) }
 
-func (l *Local) decide(key string, n int, mode meter.Mode) Result {
-	d := l.table.decide(key, clampCost(n), mode, 0)
-	return l.result(&d)
+// decide fills in r.
+func (l *Local) decide(r *Result, key string, n int, mode meter.Mode) {
+	var d meter.Decision
+	l.table.decide(&d, key, clampCost(n), mode, 0)
+	*r = l.result(&d)
 }
 
 func (l *Local) result(d *meter.Decision) Result {

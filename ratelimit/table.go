@@ -22,7 +22,7 @@ type table struct {
 // A shard keeps slots, found by the hash of their key.
 type shard struct {
 	mu      sync.Mutex
-	index   map[uint64]int32
+	index   index
 	slots   []slot
 	cells   []meter.Cell // with several rules: those of slot i begin at i*len(rules)
 	free    []int32
@@ -59,7 +59,7 @@ func newTable(rules []meter.Rule, most int) *table {
 	t := &table{rules: rules, seed: maphash.MakeSeed(), shards: make([]shard, n), start: start, epoch: start.UnixMicro()}
 	for i := range t.shards {
 		sh := &t.shards[i]
-		sh.index, sh.scratch, sh.most = make(map[uint64]int32), make([]meter.Cell, len(rules)), most/n
+		sh.scratch, sh.most = make([]meter.Cell, len(rules)), most/n
 	}
 	return t
 }
@@ -75,15 +75,18 @@ func (t *table) lock(key string) (*shard, uint64) {
 	return sh, h
 }
 
-// find returns the slot of a key. Where another key has the same hash of 64 bits,
-// which nobody will see, the later one makes the table forget the other.
+// find returns the slot of a key.
 func (sh *shard) find(key string, h uint64) (i int32, known bool) {
-	i, known = sh.index[h]
-	return i, known && sh.slots[i].key == key
+	for w, at := sh.index.find(h, sh.index.home(h)); w != 0; w, at = sh.index.find(h, at+1) {
+		if i = slotOf(w); sh.slots[i].key == key {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
-// decide is [meter.Decide] for a key.
-func (t *table) decide(key string, n int64, mode meter.Mode, id uint64) meter.Decision {
+// decide is [meter.Decision.Decide] for a key.
+func (t *table) decide(d *meter.Decision, key string, n int64, mode meter.Mode, id uint64) {
 	now := t.now()
 	sh, h := t.lock(key)
 	defer sh.mu.Unlock()
@@ -93,21 +96,20 @@ func (t *table) decide(key string, n int64, mode meter.Mode, id uint64) meter.De
 	}
 	i, known := sh.find(key, h)
 	if !known {
-		d := meter.Decide(t.rules, sh.scratch, now, now, n, mode, id)
+		d.Decide(t.rules, sh.scratch, now, now, n, mode, id)
 		if d.Passed > 0 {
 			sh.insert(t, key, h, now, now+d.Idle)
 		}
 		clear(sh.scratch)
-		return d
+		return
 	}
 	s := &sh.slots[i]
 	now = max(now, s.last) // others may have been faster
-	d := meter.Decide(t.rules, sh.of(t, i), s.last, now, n, mode, id)
+	d.Decide(t.rules, sh.of(t, i), s.last, now, n, mode, id)
 	s.last = now
 	if d.Passed > 0 {
 		s.idle = now + d.Idle
 	}
-	return d
 }
 
 // eachSlots calls f with each cell of a key that has slots to give back, as of now, and
@@ -146,10 +148,7 @@ func (sh *shard) of(t *table, i int32) []meter.Cell {
 
 // insert keeps what is in scratch.
 func (sh *shard) insert(t *table, key string, h uint64, now, idle int64) {
-	if i, taken := sh.index[h]; taken {
-		sh.forget(t, i)
-	}
-	if sh.sweep(t, now, 2); len(sh.index) >= sh.most {
+	if sh.sweep(t, now, 2); sh.index.n >= sh.most {
 		sh.giveUp(t, now)
 	}
 	var i int32
@@ -164,7 +163,7 @@ func (sh *shard) insert(t *table, key string, h uint64, now, idle int64) {
 	}
 	key = strings.Clone(key) // which may be a part of something large
 	sh.slots[i] = slot{key: key, last: now, idle: idle}
-	sh.index[h] = i
+	sh.index.add(h, i)
 	copy(sh.of(t, i), sh.scratch)
 }
 
@@ -176,8 +175,8 @@ func (sh *shard) sweep(t *table, now int64, n int) {
 			sh.forget(t, int32(sh.hand))
 		}
 	}
-	if len(sh.index) == 0 && len(sh.slots) > 0 {
-		sh.index = make(map[uint64]int32)
+	if sh.index.n == 0 && len(sh.slots) > 0 {
+		sh.index = index{}
 		sh.slots, sh.cells, sh.free, sh.hand = nil, nil, nil, 0
 	}
 }
@@ -186,7 +185,7 @@ func (sh *shard) sweep(t *table, now int64, n int) {
 // the least to lose.
 func (sh *shard) giveUp(t *table, now int64) {
 	sh.sweep(t, now, crowd)
-	if len(sh.index) < sh.most {
+	if sh.index.n < sh.most {
 		return
 	}
 	best := -1
@@ -201,7 +200,7 @@ func (sh *shard) giveUp(t *table, now int64) {
 }
 
 func (sh *shard) forget(t *table, i int32) {
-	delete(sh.index, maphash.String(t.seed, sh.slots[i].key))
+	sh.index.remove(maphash.String(t.seed, sh.slots[i].key), i)
 	clear(sh.of(t, i))
 	sh.slots[i] = slot{}
 	sh.free = append(sh.free, i)
@@ -221,7 +220,7 @@ func (t *table) len() (n int) {
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.mu.Lock()
-		n += len(sh.index)
+		n += sh.index.n
 		sh.mu.Unlock()
 	}
 	return n

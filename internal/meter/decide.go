@@ -26,9 +26,14 @@ type Decision struct {
 
 // Decide decides a call for n, at least 1, and charges all cells or none. The cells,
 // one for each rule, were true at last; they are at now, which is not before, when
-// it returns.
-func Decide(rules []Rule, cells []Cell, last, now, n int64, mode Mode, id uint64) (d Decision) {
-	d.Left = -1
+// it returns. It fills in d, whatever was there, because to return so much takes longer
+// than to decide.
+func (d *Decision) Decide(rules []Rule, cells []Cell, last, now, n int64, mode Mode, id uint64) {
+	if len(rules) == 1 && rules[0].Kind == GCRA && mode == All {
+		d.gcra(&rules[0], &cells[0], last, now, n)
+		return
+	}
+	*d = Decision{Left: -1}
 	for i := range rules {
 		r, c := &rules[i], &cells[i]
 		r.Advance(c, last, now)
@@ -56,7 +61,6 @@ func Decide(rules []Rule, cells []Cell, last, now, n int64, mode Mode, id uint64
 	if d.Left < r.Capacity {
 		d.Next = r.until(c, now, d.Left+1)
 	}
-	return d
 }
 
 // deny finds the rule to wait for.

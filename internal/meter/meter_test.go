@@ -30,7 +30,8 @@ type state struct {
 
 func (s *state) call(now, n int64, mode meter.Mode) meter.Decision {
 	rules, cells := []meter.Rule{s.rule}, []meter.Cell{s.cell}
-	d := meter.Decide(rules, cells, s.last, now, n, mode, 0)
+	var d meter.Decision
+	d.Decide(rules, cells, s.last, now, n, mode, 0)
 	s.cell, s.last = cells[0], now
 	return d
 }
@@ -165,7 +166,8 @@ func TestDecide_severalRules(t *testing.T) {
 					wait = w
 				}
 			}
-			d := meter.Decide(rules, cells, last, now, n, meter.All, 0)
+			var d meter.Decision
+			d.Decide(rules, cells, last, now, n, meter.All, 0)
 			last = now
 			if d.Allowed != (n <= least) || d.Wait != wait {
 				t.Fatalf("%+v: %d of %v: %+v, want a wait of %d", rules, n, before, d, wait)
@@ -178,6 +180,29 @@ func TestDecide_severalRules(t *testing.T) {
 					t.Fatalf("rule %d is idle after %d, not %d", i, idle, d.Idle)
 				}
 			}
+		}
+	}
+}
+
+// A rule alone decides as it does beside its like: a GCRA has a shorter way then.
+func TestDecide_alone(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	for range 2000 {
+		r, err := randomRule(rnd, meter.GCRA)
+		if err != nil {
+			continue
+		}
+		one, two := []meter.Cell{{}}, []meter.Cell{{}, {}}
+		last := int64(1_700_000_000_000_000)
+		for range 60 {
+			now, n := last+randomGap(rnd, &r), randomCost(rnd, &r)
+			var got, want meter.Decision
+			got.Decide([]meter.Rule{r}, one, last, now, n, meter.All, 0)
+			want.Decide([]meter.Rule{r, r}, two, last, now, n, meter.All, 0)
+			if got != want || one[0] != two[0] {
+				t.Fatalf("%+v, %d: %+v %+v, want %+v %+v", r, n, got, one[0], want, two[0])
+			}
+			last = now
 		}
 	}
 }

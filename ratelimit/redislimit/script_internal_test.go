@@ -85,7 +85,7 @@ func (s *schedule) run(t *testing.T, client rueidis.Client, rnd *rand.Rand, seen
 		n := 1 + rnd.Int64N([]int64{1, r.Capacity/3 + 1, r.Capacity + 1}[rnd.IntN(3)])
 		mode := meter.Mode(rnd.IntN(3))
 		now := max(s.now, last)
-		want[i] = meter.Decide(s.rules, cells, last, now, n, mode, 0)
+		want[i].Decide(s.rules, cells, last, now, n, mode, 0)
 		last = now
 		what[i] = fmt.Sprintf("%d by mode %d at %d", n, mode, s.now)
 		cmds = append(cmds, client.B().Set().Key("clock").Value(decimal(s.now)).Build(),
