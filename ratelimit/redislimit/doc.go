@@ -17,7 +17,8 @@
 // with the part that chooses the slot in braces, and the policies after it. A policy
 // that is renamed or changes its algorithm begins anew; one that changes its numbers
 // goes on with what was used. The key expires by itself when the allowance is whole
-// again. The time is that of the server, so the clocks of the processes do not matter.
+// again, or a few seconds later. The time is that of the server, so the clocks of the
+// processes do not matter.
 //
 // # Denials are remembered
 //

@@ -114,6 +114,15 @@ func TestLimiter_oneExchangeOneKey(t *testing.T) {
 	if left, err := s.Do("PTTL", key); err != nil || left.(int64) <= 3590_000 || left.(int64) > 3660_000 {
 		t.Errorf("the key ends after %v ms: %v", left, err)
 	}
+	// A GCRA alone has its key end up to ten seconds late, and seldom says when anew.
+	long := open(t, s, redislimit.Options{MaxDenied: -1}, policy(ratelimit.GCRA, 10, time.Minute))
+	for range 12 {
+		r := allowN(t, long, "k", 1)
+		left, err := s.Do("PTTL", long.RedisKey("k"))
+		if ms := time.Duration(left.(int64)) * time.Millisecond; err != nil || ms < r.ResetAfter-time.Second || ms > r.ResetAfter+11*time.Second {
+			t.Errorf("the key ends in %v, and is as if never used in %v: %v", ms, r.ResetAfter, err)
+		}
+	}
 	short := open(t, s, redislimit.Options{}, policy(ratelimit.GCRA, 10, 100*time.Millisecond))
 	allowN(t, short, "k", 10)
 	redistest.WaitFor(t, "the key to end by itself", func() bool {

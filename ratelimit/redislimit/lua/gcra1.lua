@@ -1,15 +1,18 @@
--- decide.lua for one policy, a GCRA, with nothing that others need: two thirds of the
--- time. Same arguments, same value, same reply.
-local unpack, floor = struct.unpack, math.floor
+-- decide.lua for one policy, a GCRA, with nothing that others need: half of the time.
+-- Same arguments, same reply. The value also says until when the key lasts, so that the
+-- TTL is set only when that is too soon, and how long a debt takes to drain is written
+-- out each time: a function would be made anew in each call.
+local call, unpack, floor = redis.call, struct.unpack, math.floor
+local slack = 10000 -- milliseconds that the key lasts longer than it need
 local horizon, _, capacity, _, tick, unit, drain = unpack('<ddddddd', ARGV[1])
 local n, mode = tonumber(ARGV[2]), ARGV[3]
 local t = redis.call('TIME')
 local real = t[1] * 1000000 + t[2]
-local now, debt, moved = real, 0, false
-local value = redis.call('GET', KEYS[1])
-if value and #value == 25 and string.byte(value) == 1 then
+local now, debt, lasts, moved = real, 0, 0, false
+local value = call('GET', KEYS[1])
+if value and #value == 33 and string.byte(value) == 1 then
   local last, was
-  last, debt, was = unpack('<ddd', value, 2)
+  last, debt, was, lasts = unpack('<dddd', value, 2)
   if was ~= unit then debt = math.ceil(debt / was * unit) end
   if last > now then
     if last - now > horizon then last, moved = now, true else now = last end
@@ -21,18 +24,11 @@ end
 local room = capacity * unit
 local left = debt < room and floor((room - debt) / unit) or 0
 if left * unit > room - debt and left > 0 then left = left - 1 end -- what is just below a whole number may become it
-local base = tick == 1 and now or floor(now / tick) * tick
--- How long until a debt is drained.
-local function after(over)
-  if over <= 0 then return 0 end
-  local ticks = floor((over + drain - 1) / drain)
-  if ticks * drain > over + drain - 1 then ticks = ticks - 1 end
-  return base + ticks * tick - now
-end
 if mode == '1' then
   if n > left then n = left end
   if n < 1 then n = 1 end
 end
+local base = (tick == 1 and now or floor(now / tick) * tick) - now
 local allowed, passed, wait = 0, 0, 0
 if n <= left then
   allowed = 1
@@ -40,13 +36,32 @@ if n <= left then
     passed, left, debt = n, left - n, debt + n * unit
   end
 elseif n > capacity then wait = -1
-else wait = after(debt + n * unit - room) end
-local reset = after(debt)
+else
+  local most = debt + n * unit - room + drain - 1
+  wait = floor(most / drain)
+  if wait * drain > most then wait = wait - 1 end
+  wait = base + wait * tick
+end
+local reset, more = 0, 0
+if debt > 0 then
+  local most = debt + drain - 1
+  reset = floor(most / drain)
+  if reset * drain > most then reset = reset - 1 end
+  reset = base + reset * tick
+end
+if left < capacity then
+  local most = debt + (left + 1) * unit - room + drain - 1
+  more = floor(most / drain)
+  if more * drain > most then more = more - 1 end
+  more = base + more * tick
+end
 if passed > 0 or moved then -- what was moved would be so for ever
-  if reset == 0 then redis.call('DEL', KEYS[1])
+  if reset == 0 then call('DEL', KEYS[1])
+  elseif lasts >= now + reset then call('SET', KEYS[1], struct.pack('<bdddd', 1, now, debt, unit, lasts), 'KEEPTTL')
   else
-    redis.call('SET', KEYS[1], struct.pack('<bddd', 1, now, debt, unit), 'PX', floor((reset + now - real + 999) / 1000))
+    local ms = floor((now + reset - real) / 1000) + slack
+    lasts = real + (ms - 1) * 1000
+    call('SET', KEYS[1], struct.pack('<bdddd', 1, now, debt, unit, lasts), 'PX', string.format('%d', ms))
   end
 end
-local more = left < capacity and after(debt + (left + 1) * unit - room) or 0
 return struct.pack('<dddddddd', allowed, passed, 1, left, wait, reset, more, now)
