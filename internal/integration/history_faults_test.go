@@ -21,7 +21,7 @@ type historyFault struct {
 	least    int64                         // how many there are; 0: one
 	ttl      time.Duration                 // 0: short
 	proxied  bool                          // the victim's link
-	soaks    bool                          // it takes part in "make soak" alone: TestFailover forces the same
+	anew     bool                          // values are loaded anew while they stand
 	orphans  bool                          // leases are left behind: who waits for one turns to other keys soon
 	forgets  bool                          // Redis may lose holds, so that nothing may rest on them
 	sweeps   bool                          // all keys are read in the end
@@ -40,6 +40,7 @@ const (
 
 var historyFaults = []historyFault{
 	{name: "nothing", sweeps: true, happened: thrifty},
+	{name: "values are loaded anew", anew: true, sweeps: true, happened: refreshed},
 
 	{name: "all connections are killed", keys: 9, inject: killConnections("tN"), happened: lost},
 	{name: "tracking connections are killed", keys: 9, inject: killConnections("t"), happened: lost},
@@ -84,16 +85,23 @@ var historyFaults = []historyFault{
 
 	{name: "slots move", where: inCluster, sweeps: true, inject: moveSlots, happened: redirected},
 	{name: "primary and replica change places", where: inCluster, orphans: true, forgets: true, inject: changePlaces, happened: redirected},
-	{name: "a primary dies", soaks: true, where: inCluster, orphans: true, forgets: true, sweeps: true, inject: takeOver, happened: replayed},
-	{name: "sentinels fail over", soaks: true, where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: failOver, happened: replayed},
-	{name: "a primary with sentinels dies", soaks: true, where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: killWatched, happened: replayed},
-	{name: "Redis is killed and starts from an old file", soaks: true, forgets: true, sweeps: true, inject: restartOld, happened: replayed},
+	{name: "a primary dies", where: inCluster, orphans: true, forgets: true, sweeps: true, inject: takeOver, happened: replayed},
+	{name: "sentinels fail over", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: failOver, happened: replayed},
+	{name: "a primary with sentinels dies", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: killWatched, happened: replayed},
+	{name: "Redis is killed and starts from an old file", forgets: true, sweeps: true, inject: restartOld, happened: replayed},
 }
 
 // thrifty checks that nobody loads what somebody else is loading.
 func thrifty(t *testing.T, f *fleet, r *history.Report, _ []history.Op) {
 	if r.Doubled > 0 {
 		t.Errorf("of %d loads %d were of what another process was loading", r.Loads, r.Doubled)
+	}
+}
+
+// refreshed checks that values were loaded anew, and that some had changed meanwhile.
+func refreshed(t *testing.T, f *fleet, _ *history.Report, _ []history.Op) {
+	if c := f.sum(); c.Refreshes < 50 || c.Refused == 0 {
+		t.Errorf("values were loaded anew %d times, and %d were refused", c.Refreshes, c.Refused)
 	}
 }
 

@@ -227,6 +227,7 @@ func (f *fleet) sum() (c layered.Counts) {
 		c.Refused += m.counts.Refused
 		c.Retried += m.counts.Retried
 		c.Replayed += m.counts.Replayed
+		c.Refreshes += m.counts.Refreshes
 	}
 	return c
 }

@@ -32,6 +32,7 @@ var historyOps = []historyOp{
 	{name: "hold", weight: 40, on: []historyClass{histLagging, histShared}, do: (*historyHand).hold},
 	{name: "tag", weight: 60, on: []historyClass{histTagged}, do: (*historyHand).tag},
 	{name: "clear", weight: 3, on: []historyClass{histTagged}, do: (*historyHand).clear},
+	{name: "refresh", weight: 100, do: (*historyHand).refresh},
 	{name: "own delete", weight: 30, on: []historyClass{histOwnPlain}, do: (*historyHand).delete},
 	{name: "own bracket", weight: 30, on: []historyClass{histOwnBracket}, do: (*historyHand).bracket},
 }
@@ -51,7 +52,7 @@ func (w *historyWorker) hand(g int) *historyHand {
 		var keys []string
 		switch {
 		case op.name == "set" && (!w.job.Sets || g > 0): // the only one is somewhere else
-		case op.name == "clear" && !w.job.Clears:
+		case op.name == "clear" && !w.job.Clears, op.name == "refresh" && !w.job.Refreshes:
 		case len(op.on) == 1 && (op.on[0] == histOwnPlain || op.on[0] == histOwnBracket):
 			keys = []string{op.on[0].key(w.job.Process % w.job.Keys)}
 		default:
@@ -148,6 +149,16 @@ func (h *historyHand) findFresh(key string) error {
 	o.Tier, o.Stale = history.Source, f.Stale // it has to be as good, whatever it says
 	h.got(o, f.Value, err)
 	return err
+}
+
+// refresh is a Get that loads, whatever is there.
+func (h *historyHand) refresh(key string) {
+	ctx, cancel := h.reading()
+	defer cancel()
+	o := h.begin(history.Get, key)
+	row, err := h.cache.Refresh(ctx, key)
+	o.Tier = history.Source
+	h.got(o, row, err)
 }
 
 // entry is load for those who talk to the tiers.

@@ -39,6 +39,7 @@ type historyJob struct {
 	MaxUnheard time.Duration
 	Without    string // these fences, see package mutant
 	Broadcast  bool
+	Refreshes  bool // values are loaded anew while they stand
 }
 
 // What the goroutines of a process do.
@@ -118,8 +119,11 @@ func (w *historyWorker) open() (b *strata.Backend, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w.cache, err = strata.New(b, "rows", w.load, &strata.Options[string, Row]{TTL: w.job.TTL, StaleFor: time.Second,
-		Tags: func(key string, _ Row) []string { return historyTags(key) }})
+	o := &strata.Options[string, Row]{TTL: w.job.TTL, StaleFor: time.Second, Tags: func(key string, _ Row) []string { return historyTags(key) }}
+	if w.job.Refreshes {
+		o.RefreshAhead = 0.1
+	}
+	w.cache, err = strata.New(b, "rows", w.load, o)
 	return b, err
 }
 
