@@ -44,7 +44,7 @@ test-alloc: need-go need-redis
 soak: need-go need-redis ## what several processes see while things fail, SOAK=1m for each fault
 	STRATA_SOAK=$(SOAK) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestHistory$$' ./internal/integration
 
-mutants: need-go need-redis ## take each fence away, and write into docs/consistency.md which tests notice: an hour
+mutants: need-go need-redis ## take each fence away, and write into docs/consistency.md which tests notice: half an hour
 	STRATA_MUTANTS=$(or $(MUTANTS),all) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestMutants$$' ./internal/integration
 
 model: need-go ## explore the coherence protocol whole (docs/model.md): two minutes, 1.2 GB
