@@ -196,19 +196,20 @@ func firstColumn(text string) (names []string) {
 // row for each of its fields, in order.
 func TestDocs_fields(t *testing.T) {
 	structs := map[string]reflect.Type{
-		"strata.Config":          reflect.TypeFor[strata.Config](),
-		"strata.Options":         reflect.TypeFor[strata.Options[int, int]](),
-		"layered.Options":        reflect.TypeFor[layered.Options[int]](),
-		"redisstore.Dialer":      reflect.TypeFor[redisstore.Dialer](),
-		"redisstore.Options":     reflect.TypeFor[redisstore.Options[int]](),
-		"otterstore.Options":     reflect.TypeFor[otterstore.Options[int]](),
-		"ristrettostore.Options": reflect.TypeFor[ristrettostore.Options[int]](),
-		"memstore.Options":       reflect.TypeFor[memstore.Options](),
-		"codec.CompressOptions":  reflect.TypeFor[codec.CompressOptions](),
-		"ratelimit.Policy":       reflect.TypeFor[ratelimit.Policy](),
-		"ratelimit.Options":      reflect.TypeFor[ratelimit.Options](),
-		"ratelimit.HTTP":         reflect.TypeFor[ratelimit.HTTP](),
-		"redislimit.Options":     reflect.TypeFor[redislimit.Options](),
+		"strata.Config":           reflect.TypeFor[strata.Config](),
+		"strata.Options":          reflect.TypeFor[strata.Options[int, int]](),
+		"layered.Options":         reflect.TypeFor[layered.Options[int]](),
+		"redisstore.Dialer":       reflect.TypeFor[redisstore.Dialer](),
+		"redisstore.Options":      reflect.TypeFor[redisstore.Options[int]](),
+		"redisstore.PlainOptions": reflect.TypeFor[redisstore.PlainOptions[int]](),
+		"otterstore.Options":      reflect.TypeFor[otterstore.Options[int]](),
+		"ristrettostore.Options":  reflect.TypeFor[ristrettostore.Options[int]](),
+		"memstore.Options":        reflect.TypeFor[memstore.Options](),
+		"codec.CompressOptions":   reflect.TypeFor[codec.CompressOptions](),
+		"ratelimit.Policy":        reflect.TypeFor[ratelimit.Policy](),
+		"ratelimit.Options":       reflect.TypeFor[ratelimit.Options](),
+		"ratelimit.HTTP":          reflect.TypeFor[ratelimit.HTTP](),
+		"redislimit.Options":      reflect.TypeFor[redislimit.Options](),
 	}
 	for _, section := range strings.Split(pages(t)["docs/configuration.md"], "\n## ")[1:] {
 		title, text, _ := strings.Cut(section, "\n")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
@@ -93,4 +94,30 @@ func ExampleStore_Watch() {
 	server.Do("SET", "name:42", "somebody else was here")
 	fmt.Println(<-told)
 	// Output: 42
+}
+
+// Another program keeps JSON in Redis, and this one reads it.
+func ExampleNewPlain() {
+	server, err := redistest.New(nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	client, err := redisstore.DialURL(server.URL())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+
+	type Price struct {
+		Cents int `json:"cents"`
+	}
+	prices := redisstore.NewPlain(client, &redisstore.PlainOptions[Price]{Prefix: "price:", Codec: codec.JSON[Price]()})
+
+	server.Do("SET", "price:42", `{"cents":1995}`)
+	e, err := prices.Get(context.Background(), "42")
+	fmt.Println(e.Value.Cents, err)
+	// Output: 1995 <nil>
 }

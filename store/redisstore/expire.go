@@ -45,6 +45,13 @@ func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
 		return k, err
 	}
 	b := l.w.B()
+	if s.plain {
+		k.ms, err = l.w.Do(call, b.Pttl().Key(full).Build()).AsInt64()
+		if k.kind = kindValue; k.ms == -2 || k.ms == 0 {
+			k.kind = kindNone
+		}
+		return k, err
+	}
 	r := l.w.DoMulti(call, b.Pttl().Key(full).Build(), b.Getrange().Key(full).Start(0).End(headerSize-1).Build())
 	if k.ms, err = r[0].AsInt64(); err != nil {
 		return k, err
@@ -137,7 +144,11 @@ func (s *Store[T]) expire(ctx context.Context, full string, ttl time.Duration) (
 	if err != nil {
 		return false, err
 	}
-	reply, short := s.client.writeOne(call, l, scriptCall{&expireScript, full, []string{decimal(millis(ttl))}})
+	x := scriptCall{&expireScript, full, []string{decimal(millis(ttl))}}
+	if s.plain {
+		x.script = &plainExpireScript
+	}
+	reply, short := s.client.writeOne(call, l, x)
 	n, err := reply.AsInt64()
 	if err != nil {
 		return false, err

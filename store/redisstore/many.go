@@ -150,7 +150,7 @@ func (s *Store[T]) fetch(ctx context.Context, l *links, full []string) []fetched
 		return out
 	}
 	clock := s.client.pulse.clock.Load()
-	if clock == nil {
+	if clock == nil || s.plain {
 		s.fetchPairs(ctx, l, full, out, nil)
 		return out
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // The scripts, each of one key, so that they work in a cluster whose slots are
-// moving. prelude.lua begins all but those of the tags and of claims.
+// moving. prelude.lua begins those of records.
 var (
 	//go:embed lua/prelude.lua
 	prelude string
@@ -47,6 +47,12 @@ var (
 	tagdoneLua string
 	//go:embed lua/endclaim.lua
 	endClaimLua string
+	//go:embed lua/plain/set.lua
+	plainSetLua string
+	//go:embed lua/plain/delete.lua
+	plainDeleteLua string
+	//go:embed lua/plain/expire.lua
+	plainExpireLua string
 
 	leaseScript   = newScript(prelude + leaseLua)
 	fillScript    = newScript(prelude + fillLua)
@@ -64,6 +70,10 @@ var (
 	tagdoneScript = newScript(tagdoneLua)
 
 	endClaimScript = newScript(endClaimLua)
+
+	plainSetScript    = newScript(plainSetLua)
+	plainDeleteScript = newScript(plainDeleteLua)
+	plainExpireScript = newScript(plainExpireLua)
 )
 
 // A script is known to the server by the checksum of its text.

@@ -66,7 +66,12 @@ func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T], mode
 // call is the script that makes the write: it sees to holds. mode is "V" if a newer
 // version is to stand, else empty. What is over is removed.
 func (w *write) call(mode string) scriptCall {
-	if w.ms < 0 {
+	switch {
+	case w.plain && w.ms < 0:
+		return scriptCall{&plainDeleteScript, w.key, nil}
+	case w.plain:
+		return scriptCall{&plainSetScript, w.key, []string{rueidis.BinaryString(*w.buf), decimal(w.ms)}}
+	case w.ms < 0:
 		return deleteCall(w.key)
 	}
 	return scriptCall{&setScript, w.key, []string{rueidis.BinaryString(*w.buf), decimal(w.ms), mode}}
@@ -104,7 +109,8 @@ type write struct {
 	buf *[]byte // the record
 	id  uint64
 	life
-	size int // of the payload
+	size  int  // of the payload
+	plain bool // there is nothing but the payload
 }
 
 // A life is that of an entry as Redis is told it.
@@ -129,6 +135,9 @@ func (w *write) command(c rueidis.Client) rueidis.Completed {
 // encode makes a write of e. The caller releases its buffer.
 func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 	w = write{key: full, buf: blobs.Get().(*[]byte), id: newID(), life: lifeOf(e.ExpiresAt, e.StaleAt, store.Now())}
+	if s.plain {
+		return s.encodePlain(w, e)
+	}
 	if w.ms < 0 {
 		return w, nil
 	}
@@ -144,6 +153,17 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 		}
 		w.size = len(b) - head
 	}
+	if err = s.encoded(&w, err); err != nil {
+		return write{}, err
+	}
+	seal(b)
+	*w.buf = b
+	return w, nil
+}
+
+// encoded says what is wrong with a write whose encoding had the error err, and gives
+// its buffer back then.
+func (s *Store[T]) encoded(w *write, err error) error {
 	switch {
 	case errors.Is(err, store.ErrTooLarge):
 	case err != nil:
@@ -153,11 +173,8 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 	}
 	if err != nil {
 		blobs.Put(w.buf)
-		return write{}, err
 	}
-	seal(b)
-	*w.buf = b
-	return w, nil
+	return err
 }
 
 // endOf is what the record of an entry with this life says of its end. Where there
@@ -336,7 +353,9 @@ func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []erro
 		removed = 0
 		calls := make([]scriptCall, len(full))
 		for i, key := range full {
-			calls[i] = deleteCall(key)
+			if calls[i] = deleteCall(key); s.plain {
+				calls[i].script = &plainDeleteScript
+			}
 		}
 		broken := false
 		for i, o := range write(call, l, calls) {

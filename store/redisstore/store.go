@@ -76,6 +76,7 @@ type Store[T any] struct {
 	maxKey     int
 	maxValue   int
 	clientSide bool
+	plain      bool // see Plain
 	observer   store.Observer
 	deadlines  *deadline.Pool
 	blind      error // not nil: changes are not told
@@ -121,6 +122,18 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 	}
 	s.cleared = s.tags.clearedOf(s.prefix)
 	s.blind = errors.Join(c.broadcast.sees("store", s.prefix), c.broadcast.sees("tags", s.tags.prefix))
+	if o.Timeout > 0 {
+		s.deadlines = &deadline.Pool{Timeout: o.Timeout}
+	}
+	if o.ClientSide {
+		c.clientSide.Store(true)
+	}
+	s.normalize()
+	return s
+}
+
+// normalize puts defaults in the place of zeros.
+func (s *Store[T]) normalize() {
 	if s.codec == nil {
 		s.codec = codec.Msgpack[T]()
 	}
@@ -131,13 +144,6 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 	if s.maxValue <= 0 {
 		s.maxValue = DefaultMaxValueSize
 	}
-	if o.Timeout > 0 {
-		s.deadlines = &deadline.Pool{Timeout: o.Timeout}
-	}
-	if o.ClientSide {
-		c.clientSide.Store(true)
-	}
-	return s
 }
 
 // redisKey returns the Redis key of key.
@@ -207,7 +213,7 @@ func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (fou
 // little earlier.
 func (s *Store[T]) getRemote(ctx context.Context, l *links, full string, sent time.Time, e *store.Entry[T]) (found bool, err error) {
 	clock := s.client.pulse.clock.Load()
-	if clock == nil {
+	if clock == nil || s.plain {
 		return s.getPair(ctx, l, full, e)
 	}
 	found, known, err := s.answerAt(full, clock, sent, l.t.Do(ctx, l.t.B().Get().Key(full).Build()), e)
@@ -287,6 +293,9 @@ func (s *Store[T]) foreign(err error) error {
 // decode makes an entry of a record that was asked for at sent, or finds that there
 // is none.
 func (s *Store[T]) decode(full string, blob []byte, expires, sent store.Time, e *store.Entry[T]) (found bool) {
+	if s.plain {
+		return s.decodePlain(full, blob, expires, e)
+	}
 	switch kindOf(blob) {
 	case kindNone, kindCounter:
 		return false

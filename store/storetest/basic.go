@@ -61,6 +61,7 @@ var basicRules = []rule{{
 	},
 }, {
 	name: "Set/replaces",
+	full: true,
 	says: "Set keeps an entry in place of what was there, all of it.",
 	run: func(c *check) {
 		c.set("k", store.Entry[Value]{Value: rich(), ExpiresAt: store.In(hour), StaleAt: store.In(hour / 2), Tags: []string{"t"}})
@@ -80,6 +81,7 @@ var basicRules = []rule{{
 	},
 }, {
 	name: "Set/absent",
+	full: true,
 	says: "An entry known to be absent at the source is returned with Absent set and the zero value, together with ErrNotFound, bare.",
 	run: func(c *check) {
 		in := store.Entry[Value]{Absent: true, ExpiresAt: store.In(hour), StaleAt: store.In(hour / 2), Tags: []string{"t"}}
@@ -98,6 +100,7 @@ var basicRules = []rule{{
 	},
 }, {
 	name: "Set/fields",
+	full: true,
 	says: "An entry comes back with its expiry times and its tags.",
 	run: func(c *check) {
 		now := store.Now()

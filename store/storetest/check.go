@@ -18,6 +18,7 @@ type rule struct {
 
 	on   []Capability       // what the store must have for it to apply
 	with func(Harness) bool // what the harness must have; nil: nothing more
+	full bool               // it is about more of an entry than a Plain store keeps
 
 	run func(c *check)
 }
@@ -32,6 +33,9 @@ func rules() []rule {
 }
 
 func (r *rule) applies(h Harness, s store.Store[Value]) bool {
+	if r.full && h.Plain {
+		return false
+	}
 	for _, c := range r.on {
 		if !c.of(s) {
 			return false

@@ -10,6 +10,7 @@ var onExpirer = []Capability{Expirer}
 
 var expireRules = []rule{{
 	name: "TTL/left",
+	full: true,
 	says: "TTL returns how long the entry has left to its hard expiry, Forever if it has none. Absent entries count as entries.",
 	run: func(c *check) {
 		c.set("hour", store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), StaleAt: store.In(time.Minute)})
@@ -34,6 +35,7 @@ var expireRules = []rule{{
 	},
 }, {
 	name: "Exists/value",
+	full: true,
 	says: "Exists reports whether there is a value under the key; an absent entry is none, nor is one that has expired.",
 	run: func(c *check) {
 		at := store.In(short)
@@ -52,6 +54,7 @@ var expireRules = []rule{{
 	},
 }, {
 	name: "Expire/sets",
+	full: true,
 	says: "Expire sets the time left to the hard expiry and leaves the rest of the entry as it is.",
 	on:   onExpirer,
 	run: func(c *check) {
@@ -91,6 +94,7 @@ var expireRules = []rule{{
 	},
 }, {
 	name: "Expire/soft",
+	full: true,
 	says: "Expire leaves the soft expiry as far before the hard one as it was.",
 	on:   onExpirer,
 	run: func(c *check) {
@@ -151,6 +155,7 @@ var expireRules = []rule{{
 	},
 }, {
 	name: "Expire/absent",
+	full: true,
 	says: "Absent entries count as entries for Expire.",
 	on:   onExpirer,
 	run: func(c *check) {

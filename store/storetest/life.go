@@ -55,6 +55,7 @@ var lifeRules = []rule{{
 	},
 }, {
 	name: "Expiry/stale",
+	full: true,
 	says: "An entry whose StaleAt has passed is returned: the caller decides.",
 	run: func(c *check) {
 		in := store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), StaleAt: store.Now().Add(-time.Minute)}

@@ -30,6 +30,7 @@ var manyRules = []rule{{
 	},
 }, {
 	name: "GetMany/fields",
+	full: true,
 	says: "GetMany returns entries as Get does.",
 	run: func(c *check) {
 		in := store.Entry[Value]{
@@ -48,6 +49,7 @@ var manyRules = []rule{{
 	},
 }, {
 	name: "GetMany/absent",
+	full: true,
 	says: "An absent entry is in the map of GetMany, with Absent set.",
 	run: func(c *check) {
 		c.set("k", store.Entry[Value]{Absent: true, ExpiresAt: store.In(hour)})
@@ -131,6 +133,7 @@ var manyRules = []rule{{
 	},
 }, {
 	name: "SetMany/sets",
+	full: true,
 	says: "SetMany sets every entry as Set does.",
 	run: func(c *check) {
 		c.setNumber("expired", 1)

@@ -8,6 +8,7 @@ var statsRules = []rule{{
 	run:  func(c *check) { c.ok(store.Ping(c.ctx, c.s), "Ping") },
 }, {
 	name: "Stats/counts",
+	full: true,
 	says: "Stats counts the Gets that found an entry, absent ones included, those that did not, the entries that were set and the keys that were deleted.",
 	on:   []Capability{Reporter},
 	run: func(c *check) {

@@ -60,6 +60,11 @@ type Harness struct {
 	// may be zero.
 	KeepsLoadedAt bool
 
+	// Plain says that the store keeps values and how long they live, and nothing
+	// else: what has a soft expiry ends with it, and what is absent or has tags is
+	// not kept. Rules about the rest of an entry are not run.
+	Plain bool
+
 	// ExpiryError is by how much the expiry times of an entry that is returned
 	// may differ from those that were set, and for how long after its expiry
 	// an entry may be returned. Zero: 2 ms.

@@ -114,11 +114,13 @@ func (c *check) quiet() {
 
 var watchRules = []rule{{
 	name: "Watch/own changes",
+	full: true,
 	says: "If a Get that began after Watch returned an entry, and that entry is later changed by the watching store itself, the watcher is told.",
 	on:   onWatcher,
 	run:  func(c *check) { c.tellsOf(c.s, "the store itself", c.setAndGet) },
 }, {
 	name: "Watch/changes by peers",
+	full: true,
 	says: "If a Get that began after Watch returned an entry, and that entry is later changed by anybody, the watcher is told.",
 	on:   onWatcher,
 	with: hasPeer,

@@ -1,0 +1,183 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/internal/deadline"
+	"github.com/lokroom/strata/store"
+)
+
+// PlainOptions configure a [Plain]. The zero value, and nil, give a usable one. The
+// fields are those of [Options].
+type PlainOptions[T any] struct {
+	Prefix       string
+	Codec        codec.Codec[T]
+	MaxKeySize   int
+	MaxValueSize int
+	Observer     store.Observer
+	Timeout      time.Duration
+}
+
+// A Plain is a view of Redis for keys that other programs use as well: a value is
+// nothing but the bytes that the codec makes of it, in a Redis string, and its life is
+// that of the key. Whoever changes such a key, by whatever means, is seen: reads are
+// tracked like those of a [Store], and watchers are told.
+//
+// There is no room for what Strata says of an entry beyond that, so a Plain does less:
+//
+//   - A soft expiry is the end: a stale value is not kept for the time that the source
+//     fails.
+//   - What is absent at the source, and what has tags, is not kept at all. Nor are
+//     versions, revisions, and the time of the load.
+//   - There are no leases, and no brackets or holds: a load that began before a change
+//     may be kept after it, until the key expires or changes again, and several processes
+//     may load a key at the same time. Nothing is loaded anew ahead of its time.
+//   - Clear looks at every key of the server, like [Plain.DeletePattern].
+//
+// A key that is no string, or that the codec does not understand, is a miss, and is
+// counted as corrupt. All methods may be called concurrently.
+type Plain[T any] struct{ s *Store[T] }
+
+var (
+	_ store.Store[int]      = (*Plain[int])(nil)
+	_ store.ManyGetter[int] = (*Plain[int])(nil)
+	_ store.ManySetter[int] = (*Plain[int])(nil)
+	_ store.Watcher         = (*Plain[int])(nil)
+	_ store.WatchChecker    = (*Plain[int])(nil)
+	_ store.Hearer          = (*Plain[int])(nil)
+	_ store.Rewinder        = (*Plain[int])(nil)
+	_ store.Expirer         = (*Plain[int])(nil)
+	_ store.PatternDeleter  = (*Plain[int])(nil)
+	_ store.Clearer         = (*Plain[int])(nil)
+	_ store.Pinger          = (*Plain[int])(nil)
+	_ store.Reporter        = (*Plain[int])(nil)
+)
+
+// NewPlain returns a plain store of values of type T on c. Nil options are the
+// defaults. Closing c ends the store.
+func NewPlain[T any](c *Client, o *PlainOptions[T]) *Plain[T] {
+	if o == nil {
+		o = &PlainOptions[T]{}
+	}
+	s := &Store[T]{
+		client: c, prefix: o.Prefix, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize, plain: true,
+		observer: o.Observer, deadlines: &c.deadlines, blind: c.broadcast.sees("store", o.Prefix),
+	}
+	s.tags = NewTags(c, "!"+s.prefix) // it has none, but the heartbeat needs a key
+	if o.Timeout > 0 {
+		s.deadlines = &deadline.Pool{Timeout: o.Timeout}
+	}
+	s.normalize()
+	return &Plain[T]{s}
+}
+
+// Get returns the value under key with one exchange.
+func (p *Plain[T]) Get(ctx context.Context, key string) (store.Entry[T], error) {
+	return p.s.Get(ctx, key)
+}
+
+// Set keeps the value of e under key until e is stale. If e is absent or has tags, it
+// removes what is there.
+func (p *Plain[T]) Set(ctx context.Context, key string, e store.Entry[T]) error {
+	return p.s.Set(ctx, key, e)
+}
+
+// Delete removes keys.
+func (p *Plain[T]) Delete(ctx context.Context, keys ...string) error { return p.s.Delete(ctx, keys...) }
+
+// GetMany returns the values that are there, with one exchange for 400 keys.
+func (p *Plain[T]) GetMany(ctx context.Context, keys []string) (map[string]store.Entry[T], error) {
+	return p.s.GetMany(ctx, keys)
+}
+
+// SetMany sets every entry, with one exchange for 400 of them.
+func (p *Plain[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T]) error {
+	return p.s.SetMany(ctx, entries)
+}
+
+// Watch is as that of a [Store].
+func (p *Plain[T]) Watch(fn func(store.Invalidation)) (stop func()) { return p.s.Watch(fn) }
+
+// CanWatch is as that of a [Store].
+func (p *Plain[T]) CanWatch() error { return p.s.CanWatch() }
+
+// Hear is as that of a [Store].
+func (p *Plain[T]) Hear(fn func(hears bool)) (stop func()) { return p.s.Hear(fn) }
+
+// Rewound is as that of a [Store].
+func (p *Plain[T]) Rewound(fn func()) (stop func()) { return p.s.Rewound(fn) }
+
+// TTL returns how long key has left.
+func (p *Plain[T]) TTL(ctx context.Context, key string) (time.Duration, error) {
+	return p.s.TTL(ctx, key)
+}
+
+// Exists reports whether there is something under key.
+func (p *Plain[T]) Exists(ctx context.Context, key string) (bool, error) { return p.s.Exists(ctx, key) }
+
+// Expire sets the time that key has left.
+func (p *Plain[T]) Expire(ctx context.Context, key string, ttl time.Duration) error {
+	return p.s.Expire(ctx, key, ttl)
+}
+
+// DeletePattern removes the keys that begin with the prefix of the store and match
+// pattern after it, whoever set them. See [Store.DeletePattern].
+func (p *Plain[T]) DeletePattern(ctx context.Context, pattern string) (int, error) {
+	return p.s.DeletePattern(ctx, pattern)
+}
+
+// errNoPrefix keeps Clear from removing what belongs to others.
+var errNoPrefix = errors.New("a plain store without a prefix would clear all of Redis")
+
+// Clear removes every key that begins with the prefix of the store, whoever set it, as
+// DeletePattern does. Without a prefix it is an error that is errors.ErrUnsupported.
+func (p *Plain[T]) Clear(ctx context.Context) error {
+	if p.s.prefix == "" {
+		return &store.Error{Store: storeName, Op: "clear", Err: errors.Join(errNoPrefix, errors.ErrUnsupported)}
+	}
+	_, err := p.s.removeMatching(ctx, "clear", "*")
+	return err
+}
+
+// Ping asks Redis whether it is there.
+func (p *Plain[T]) Ping(ctx context.Context) error { return p.s.Ping(ctx) }
+
+// Stats is as that of a [Store].
+func (p *Plain[T]) Stats(ctx context.Context) (store.Stats, error) { return p.s.Stats(ctx) }
+
+// encodePlain makes a write of what a plain store keeps of e.
+func (s *Store[T]) encodePlain(w write, e *store.Entry[T]) (write, error) {
+	end := e.ExpiresAt
+	if e.StaleAt != 0 && (end == 0 || e.StaleAt < end) {
+		end = e.StaleAt
+	}
+	w.plain, w.life = true, lifeOf(end, 0, store.Now())
+	if e.Absent || len(e.Tags) > 0 {
+		w.ms = -1
+	}
+	if w.ms < 0 {
+		return w, nil
+	}
+	b, err := codec.AppendFor(s.codec, (*w.buf)[:0], w.key, e.Value)
+	w.size = len(b)
+	if err := s.encoded(&w, err); err != nil {
+		return write{}, err
+	}
+	*w.buf = b
+	return w, nil
+}
+
+// decodePlain makes an entry of a value, or finds that it is none.
+func (s *Store[T]) decodePlain(full string, blob []byte, expires store.Time, e *store.Entry[T]) (found bool) {
+	var err error
+	if e.Value, err = codec.DecodeFor(s.codec, full, blob); err != nil {
+		s.stats.corrupt.Add(1)
+		*e = store.Entry[T]{}
+		return false
+	}
+	e.ExpiresAt, e.Size = expires, len(blob)
+	return true
+}
