@@ -143,7 +143,7 @@ func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T],
 	m := s.mark(key)
 	leased := e
 	leased.Stamp = g.Stamp // that of e is of this process
-	if mutant.LateStamp.Load() {
+	if mutant.LateStamp.Load() && s.stamper != nil {
 		leased.Stamp, _ = s.stamper.Stamp(ctx)
 	}
 	kept, watched, err := s.leaser.FillLeased(ctx, key, lease, leased)

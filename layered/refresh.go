@@ -145,7 +145,7 @@ func (s *Store[T]) replace(c *call[T], b *base, e store.Entry[T]) (store.Entry[T
 	m := s.mark(key)
 	m.replaces = true
 	e.Stamp = b.stamp // that of e is of this process
-	if mutant.LateStamp.Load() {
+	if mutant.LateStamp.Load() && s.stamper != nil {
 		e.Stamp, _ = s.stamper.Stamp(c.Values())
 	}
 	kept, watched, err := s.refresher.Replace(c.Values(), key, b.version, e)
