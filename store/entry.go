@@ -1,5 +1,7 @@
 package store
 
+import "time"
+
 // An Entry is a value on its way through the tiers, with all that the next tier
 // needs to keep it. The zero Entry holds the zero value and lives until evicted.
 type Entry[T any] struct {
@@ -19,6 +21,11 @@ type Entry[T any] struct {
 	// the process that loaded it. Zero: not known. It is for people, not for
 	// decisions: clocks of different machines differ.
 	LoadedAt Time
+
+	// LoadTime is how long that load took, which tells what the next one will cost.
+	// A store may round it up to a millisecond, and need not tell more than a minute
+	// from a minute. Zero: not known.
+	LoadTime time.Duration
 
 	// Tags are the invalidation tags of the entry. Not to be changed.
 	Tags []string

@@ -11,6 +11,11 @@ var (
 	// returns it, or an error that wraps it, to say that the source has none.
 	ErrNotFound = errors.New("not found")
 
+	// ErrNotModified says that the source still has the value that was loaded from
+	// it before. A loader that was given that value returns it, or an error that
+	// wraps it, so that the value stays and begins a new life.
+	ErrNotModified = errors.New("not modified")
+
 	// ErrClosed says that the store, or what it rests on, was closed.
 	ErrClosed = errors.New("closed")
 

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/lokroom/strata/store"
 )
@@ -28,7 +29,8 @@ import (
 //	60  8  stamp: a reading of the clock of the tags from before the load
 //	68  8  version given by the source, with flagVersioned; else zero
 //	76  2  end of the key: the milliseconds
-//	78  2  zero
+//	78  2  how long the load took, in milliseconds, rounded up; all ones: so long or
+//	       longer; zero: not known
 //	80  4  CRC-32C of what follows
 //	84  2  length of the tags
 //	86  2  length of the extension
@@ -43,6 +45,7 @@ const (
 	offKeep  = 52
 	offEnd   = 56
 	offEndMs = 76
+	offTook  = 78
 	offStamp = 60
 	offDB    = 68
 	offSum   = 80
@@ -83,9 +86,18 @@ type record struct {
 	stamp    uint64
 	version  uint64 // given by the source; 0: none
 	endMs    int64  // by the clock of the server; 0: not known
+	took     uint16 // see tookOf
 	loadedAt store.Time
 	tags     []string
 	payload  []byte
+}
+
+// tookOf returns what a record says of how long a load took.
+func tookOf(d time.Duration) uint16 {
+	if d <= 0 {
+		return 0
+	}
+	return uint16(min((d-1)/time.Millisecond+1, math.MaxUint16))
 }
 
 // appendHead appends a record to dst, all but the payload, which the caller
@@ -109,6 +121,7 @@ func appendHead(dst []byte, r *record) ([]byte, error) {
 	if r.endMs < 0 {
 		binary.BigEndian.PutUint32(head[offEnd:], endNone)
 	}
+	binary.BigEndian.PutUint16(head[offTook:], r.took)
 	binary.BigEndian.PutUint64(head[offStamp:], r.stamp)
 	if r.version != 0 {
 		head[2] |= flagVersioned
@@ -185,6 +198,7 @@ func parseRecord(b []byte, r *record) error {
 		codec:   b[3],
 		id:      binary.BigEndian.Uint64(b[offID:]),
 		keepMs:  binary.BigEndian.Uint32(b[offKeep:]),
+		took:    binary.BigEndian.Uint16(b[offTook:]),
 		stamp:   binary.BigEndian.Uint64(b[offStamp:]),
 		payload: rest[tags+ext:],
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/lokroom/strata/store"
 )
@@ -38,7 +39,7 @@ func full() *record {
 
 func sameRecord(a, b *record) bool {
 	return a.absent == b.absent && a.endless == b.endless && a.codec == b.codec && a.id == b.id && a.keepMs == b.keepMs && a.version == b.version &&
-		a.loadedAt == b.loadedAt && slices.Equal(a.tags, b.tags) && bytes.Equal(a.payload, b.payload)
+		a.took == b.took && a.loadedAt == b.loadedAt && slices.Equal(a.tags, b.tags) && bytes.Equal(a.payload, b.payload)
 }
 
 func TestRecord_golden(t *testing.T) {
@@ -47,6 +48,7 @@ func TestRecord_golden(t *testing.T) {
 		"plain":     {codec: 2, id: 1, payload: []byte{0}},
 		"absent":    {absent: true, codec: 1, id: math.MaxUint64 - 1, keepMs: math.MaxUint32},
 		"versioned": {codec: 1, id: 7, version: 1<<60 + 1, payload: []byte("x")},
+		"timed":     {codec: 1, id: 7, took: 0x0102, loadedAt: 1_700_000_000_123, payload: []byte("x")},
 		"endless":   {endless: true, codec: 1, id: 7, keepMs: 1, payload: []byte("x")},
 	} {
 		got := hex.Dump(build(t, r))
@@ -82,7 +84,7 @@ func TestRecord_corrupt(t *testing.T) {
 			continue
 		}
 		want := full()
-		want.id, want.keepMs, want.codec, want.endless, want.version = r.id, r.keepMs, r.codec, r.endless, r.version
+		want.id, want.keepMs, want.codec, want.endless, want.version, want.took = r.id, r.keepMs, r.codec, r.endless, r.version, r.took
 		if i/8 >= headerSize || !sameRecord(&r, want) {
 			t.Errorf("bit %d of byte %d: accepted as %+v", i%8, i/8, r)
 		}
@@ -107,6 +109,17 @@ func TestRecord_laterExtension(t *testing.T) {
 	var r record
 	if err := parseRecord(b, &r); err != nil || r.loadedAt != 5 || string(r.payload) != "payload" {
 		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+func TestTookOf(t *testing.T) {
+	for d, want := range map[time.Duration]uint16{
+		-1: 0, 0: 0, 1: 1, time.Millisecond: 1, time.Millisecond + 1: 2, 65_535 * time.Millisecond: 65_535,
+		65_535*time.Millisecond + 1: 65_535, math.MaxInt64: 65_535,
+	} {
+		if got := tookOf(d); got != want {
+			t.Errorf("%v is %d, want %d", d, got, want)
+		}
 	}
 }
 

@@ -143,7 +143,7 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 	}
 	r := record{
 		absent: e.Absent, endless: w.endless, codec: s.codecID, id: w.id,
-		keepMs: w.keepMs, endMs: endOf(w.life), stamp: e.Stamp, version: e.Revision, loadedAt: e.LoadedAt, tags: e.Tags,
+		keepMs: w.keepMs, endMs: endOf(w.life), stamp: e.Stamp, version: e.Revision, took: tookOf(e.LoadTime), loadedAt: e.LoadedAt, tags: e.Tags,
 	}
 	b, err := appendHead((*w.buf)[:0], &r)
 	if err == nil {

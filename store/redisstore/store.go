@@ -331,7 +331,7 @@ func (s *Store[T]) decode(full string, blob []byte, expires, sent store.Time, e 
 		e.ExpiresAt, e.StaleAt = l.times(now)
 	}
 	e.Absent, e.Version, e.Tags, e.LoadedAt, e.Size = r.absent, r.id, r.tags, r.loadedAt, len(r.payload)
-	e.Stamp, e.Revision = r.stamp, r.version
+	e.Stamp, e.Revision, e.LoadTime = r.stamp, r.version, time.Duration(r.took)*time.Millisecond
 	return true
 }
 

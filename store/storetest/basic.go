@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lokroom/strata/store"
 )
@@ -141,6 +142,20 @@ var basicRules = []rule{{
 			c.Errorf("LoadedAt is zero")
 		case e.LoadedAt != 0 && e.LoadedAt.Sub(at).Abs() > c.tolerance():
 			c.Errorf("LoadedAt is %v, want %v", e.LoadedAt, at)
+		}
+	},
+}, {
+	name: "Set/load time",
+	says: "LoadTime comes back as it was set, or rounded up to a millisecond, and of more than a minute a minute at least; or it is zero where the store does not keep it.",
+	run: func(c *check) {
+		for _, took := range []time.Duration{0, 1, time.Millisecond, 1500 * time.Microsecond, time.Minute, hour} {
+			c.set("k", store.Entry[Value]{Value: number(1), LoadTime: took})
+			got := c.get("k").LoadTime
+			switch {
+			case got == 0 && (took == 0 || !c.h.KeepsLoadedAt):
+			case got < min(took, time.Minute) || got-took >= time.Millisecond || took == 0:
+				c.Errorf("LoadTime is %v, want %v", got, took)
+			}
 		}
 	},
 }, {

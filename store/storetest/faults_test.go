@@ -80,6 +80,8 @@ var coreFaults = []fault{
 		})},
 	{"LoadedAt is lost", []string{"Set/loaded at"}, kept(func(e *entry) { e.LoadedAt = 0 })},
 	{"LoadedAt is the time of the Set", []string{"Set/loaded at"}, kept(func(e *entry) { e.LoadedAt = store.Now() })},
+	{"LoadTime is lost", []string{"Set/load time"}, kept(func(e *entry) { e.LoadTime = 0 })},
+	{"LoadTime is rounded down", []string{"Set/load time"}, kept(func(e *entry) { e.LoadTime = e.LoadTime.Truncate(time.Millisecond) })},
 	{"all versions are one", []string{"Set/version"}, seen(func(e *entry, _ *error) { e.Version = 7 })},
 	{"versions differ at each Get", []string{"Set/version"}, func(b *bent) {
 		var n uint64

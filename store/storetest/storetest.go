@@ -56,8 +56,8 @@ type Harness struct {
 	// again with a new store, ten times at most.
 	Lossy bool
 
-	// KeepsLoadedAt says that LoadedAt comes back with the entry. If false it
-	// may be zero.
+	// KeepsLoadedAt says that LoadedAt and LoadTime come back with the entry. If
+	// false they may be zero.
 	KeepsLoadedAt bool
 
 	// Plain says that the store keeps values and how long they live, and nothing
