@@ -33,14 +33,14 @@ func dueOf[T any](key string, e *store.Entry[T]) due {
 // much at a time. It does not block. GetOrLoad, Find and GetManyOrLoad call it.
 func (s *Store[T]) RefreshSoon(ctx context.Context, key string, e *store.Entry[T], load Loader[T]) {
 	if d := dueOf(key, e); load != nil && s.pace.free(d, s.clock.Now()) {
-		s.inBackground(ctx, []due{d}, single(load))
+		s.inBackground(ctx, []due{d}, single(load), e)
 	}
 }
 
 // single makes a ManyLoader for one key of load.
 func single[T any](load Loader[T]) ManyLoader[T] {
 	return func(ctx context.Context, ks []string) (map[string]store.Entry[T], error) {
-		e, err := load(ctx, ks[0])
+		e, err := oldOf[T](ctx).answer(load(ctx, ks[0]))
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			return nil, nil
@@ -51,12 +51,21 @@ func single[T any](load Loader[T]) ManyLoader[T] {
 	}
 }
 
-// refreshAt returns when e, which is about to be kept in L1, is to be loaded anew: at
-// the share of its fresh life that the options say. That counts from the load, by the
-// clock of the process that loaded it; where that cannot be, from now.
+// refreshAt returns when e, which is about to be kept in L1, is to be loaded anew: the
+// earlier of what RefreshAhead and RefreshBeta say.
 func (s *Store[T]) refreshAt(e *store.Entry[T]) store.Time {
 	end := shorter(e.ExpiresAt, e.StaleAt)
-	if s.opts.RefreshAhead == 0 || end == 0 || s.refresher != nil && e.Version == 0 {
+	if !s.opts.refreshesAhead() || end == 0 || s.refresher != nil && e.Version == 0 {
+		return 0
+	}
+	return shorter(s.opts.aheadAt(e, end), s.opts.earlyAt(e.LoadTime, end))
+}
+
+// aheadAt returns when so much of the fresh life of e, which ends at end, is over as
+// the options say. That counts from the load, by the clock of the process that loaded
+// it; where that cannot be, from now.
+func (o *Options[T]) aheadAt(e *store.Entry[T], end store.Time) store.Time {
+	if o.RefreshAhead == 0 {
 		return 0
 	}
 	from := e.LoadedAt
@@ -67,7 +76,7 @@ func (s *Store[T]) refreshAt(e *store.Entry[T]) store.Time {
 	if life <= 0 {
 		return 0
 	}
-	return from.Add(s.opts.jitter(time.Duration(s.opts.RefreshAhead * float64(life))))
+	return from.Add(o.jitter(time.Duration(o.RefreshAhead * float64(life))))
 }
 
 // dueInL2 reports whether it is time to load e, which was read from L2, anew.
@@ -92,7 +101,13 @@ func (s *Store[T]) dueAmong(found map[string]store.Entry[T]) (dues []due) {
 type pace struct {
 	running atomic.Int64
 	seed    maphash.Seed
-	next    [2048]atomic.Int64 // when the next refresh of an entry may begin; a store.Time
+	places  [2048]place
+}
+
+// A place is that of an entry, or of several.
+type place struct {
+	next atomic.Int64 // when its next refresh may begin; a store.Time
+	rest rest         // of whoever has taken it
 }
 
 // busy is in the place of an entry that is being refreshed.
@@ -100,20 +115,23 @@ const busy = math.MaxInt64
 
 func newPace() *pace { return &pace{seed: maphash.MakeSeed()} }
 
-func (p *pace) place(d due) *atomic.Int64 {
-	return &p.next[(maphash.String(p.seed, d.key)^d.version)%uint64(len(p.next))]
+func (p *pace) place(d due) *place {
+	return &p.places[(maphash.String(p.seed, d.key)^d.version)%uint64(len(p.places))]
 }
+
+// rest returns that of the source of d, for whoever has taken d.
+func (p *pace) rest(d due) *rest { return &p.place(d).rest }
 
 // free reports whether a refresh of d may begin.
 func (p *pace) free(d due, now store.Time) bool {
-	return p != nil && p.place(d).Load() <= int64(now)
+	return p != nil && p.place(d).next.Load() <= int64(now)
 }
 
 // take is free that keeps others from beginning until give is called.
 func (p *pace) take(d due, now store.Time) bool {
-	place := p.place(d)
-	next := place.Load()
-	return next <= int64(now) && place.CompareAndSwap(next, busy)
+	pl := p.place(d)
+	next := pl.next.Load()
+	return next <= int64(now) && pl.next.CompareAndSwap(next, busy)
 }
 
 // give ends what take began. The next refresh of d may begin after wait.
@@ -122,7 +140,7 @@ func (p *pace) give(d due, wait time.Duration) {
 	if wait > 0 {
 		next = store.In(wait)
 	}
-	p.place(d).Store(int64(next))
+	p.place(d).next.Store(int64(next))
 }
 
 // enter reports whether there may be another refresh at the same time; leave must
@@ -141,6 +159,7 @@ func (p *pace) leave() { p.running.Add(-1) }
 type job[T any] struct {
 	*call[T]
 	due
+	stands *old[T]       // what the load may find to be the value still; nil: nothing
 	claim  uint64        // 0: there is none, or none that is of use
 	failed bool          // its load did not succeed
 	wait   time.Duration // before the next attempt
@@ -148,8 +167,8 @@ type job[T any] struct {
 
 // inBackground begins to load dues anew with one call of load: those for which that
 // has not begun and was not tried too lately. If it would be too much at a time, the
-// next read will try.
-func (s *Store[T]) inBackground(ctx context.Context, dues []due, load ManyLoader[T]) {
+// next read will try. stands is the only one of them, if that can be told, or nil.
+func (s *Store[T]) inBackground(ctx context.Context, dues []due, load ManyLoader[T], stands *store.Entry[T]) {
 	if len(dues) == 0 || load == nil || !s.pace.enter(s.opts.RefreshLimit) {
 		return
 	}
@@ -164,7 +183,7 @@ func (s *Store[T]) inBackground(ctx context.Context, dues []due, load ManyLoader
 			s.pace.give(d, 0)
 			continue
 		}
-		jobs = append(jobs, &job[T]{call: c, due: d})
+		jobs = append(jobs, &job[T]{call: c, due: d, stands: s.oldAhead(stands)})
 	}
 	if len(jobs) == 0 {
 		s.pace.leave()
@@ -208,6 +227,9 @@ func (s *Store[T]) claimJobs(jobs []*job[T]) (claimed []*job[T]) {
 			j.claim, j.stamp = g.Lease, g.Stamp
 		default:
 			j.wait = g.Left
+			if g.Left > s.opts.Lease { // a load has failed: while one is under way it is not that long
+				s.pace.rest(j.due).begin(g.Left, g.Left)
+			}
 		}
 	})
 	for _, j := range jobs {
@@ -237,7 +259,8 @@ func (s *Store[T]) loadAnew(ctx context.Context, jobs []*job[T], load ManyLoader
 		}
 	}
 	defer stop() // if load panics
-	loaded, err := s.loadMany(ctx, keysOf(jobs), load)
+	jobs[0].stands = s.oldNow(ctx, jobs[0])
+	loaded, err := s.loadMany(withOld(ctx, jobs[0].stands), keysOf(jobs), load)
 	stop()
 	inParallel(keysOf(jobs), func(i int, key string) {
 		j := jobs[i]
@@ -246,6 +269,11 @@ func (s *Store[T]) loadAnew(ctx context.Context, jobs []*job[T], load ManyLoader
 			return
 		}
 		j.failed = false
+		*s.pace.rest(j.due) = rest{}
+		if j.stands.kept() {
+			s.count.notModified.Add(1)
+			j.stamp, e.Stamp = j.stands.entry.Stamp, j.stands.entry.Stamp
+		}
 		if _, err := s.replace(j.call, &j.base, e); err == nil || errors.Is(err, store.ErrChanged) {
 			j.claim = 0 // of what is not there any more
 		} else {
@@ -270,7 +298,10 @@ func (s *Store[T]) endJobs(ctx context.Context, jobs []*job[T]) {
 		if j.failed {
 			s.count.refreshErrors.Add(1)
 			if ctx.Err() == nil { // else it was given up, which is not the fault of the source
-				j.wait = max(s.opts.RetryAfter, 0)
+				r := s.pace.rest(j.due)
+				wait := r.next(s.opts.RetryAfter)
+				j.wait = s.opts.jitter(wait)
+				r.begin(wait, j.wait)
 			}
 		}
 		if j.claim != 0 {

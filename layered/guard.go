@@ -100,6 +100,12 @@ func (g *guard) mark(key string) mark {
 	return mark{stripe: st, epoch: st.epoch}
 }
 
+// overtaken returns a mark with which nothing is kept.
+func (m mark) overtaken() mark {
+	m.epoch--
+	return m
+}
+
 // keep runs f, and reports so, if nothing has moved since m was taken.
 // Invalidations of the key wait meanwhile: f must be quick.
 func (g *guard) keep(m mark, f func()) bool {

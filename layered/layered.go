@@ -127,7 +127,7 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		s.watched = true
 		s.refresher, _ = l2.(store.Refresher[T])
 	}
-	if opts.RefreshAhead > 0 || opts.StaleWhileRevalidate {
+	if opts.refreshesAhead() || opts.StaleWhileRevalidate {
 		s.pace = newPace()
 		if !s.refreshes() {
 			errs = append(errs, fmt.Errorf("L2 %T must be a store.Refresher: it tells of changes, which a refresh must not undo", l2))

@@ -94,6 +94,10 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 	key, lease := c.Key(), g.Lease
 	f := Found[T]{asOf: s.moment.Add(1)}
 	m := s.mark(key)
+	stands := s.oldFrom(&old)
+	if old.Version != g.Version { // it has changed since it was read
+		stands = nil
+	}
 	stop := s.renew(c.Values(), key, lease)
 	released := false
 	defer func() { // a load that panics gives the lease back, too
@@ -103,7 +107,7 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 		}
 	}()
 	var err error
-	f.Entry, err = s.load(c.Context(), key, load)
+	f.Entry, err = s.load(c.Context(), key, load, stands)
 	stop()
 	released = true
 	if !mutant.LateJoin.Load() {
@@ -112,6 +116,9 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 	if err != nil {
 		s.giveBack(c.Values(), key, lease, old.Tier != Source)
 		return s.failSafe(old, err)
+	}
+	if stands.kept() { // its tags may have been invalidated before the lease was given
+		f.asOf, g.Stamp, m = stands.asOf, stands.entry.Stamp, m.overtaken()
 	}
 	f.Entry, f.proven = s.fillLeased(c.Values(), key, f.Entry, g, m)
 	return f, f.MissError()

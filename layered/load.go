@@ -3,6 +3,7 @@ package layered
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/store"
@@ -60,16 +61,24 @@ func ended(err error) bool {
 // l2err tells, it is not asked to keep what was loaded either.
 func (s *Store[T]) leadAlone(ctx context.Context, c *call[T], load Loader[T], old Found[T], l2err error) (Found[T], error) {
 	key := c.Key()
-	// The load sees whatever overtook the read of L2: a lost connection, for
-	// instance, that the read itself brought to light.
-	c.Renew()
+	stands := s.oldFrom(&old)
+	if stands == nil || c.Forgotten() {
+		// The load sees whatever overtook the read of L2: a lost connection, for
+		// instance, that the read itself brought to light.
+		stands = nil
+		c.Renew()
+	}
 	f := Found[T]{asOf: s.moment.Add(1)}
 	var err error
-	f.Entry, err = s.load(ctx, key, load)
-	if err != nil {
+	f.Entry, err = s.load(ctx, key, load, stands)
+	switch {
+	case err != nil:
 		return s.failSafe(old, err)
+	case stands.kept():
+		f.Entry, f.asOf = s.keepOn(c, stands, f.Entry, l2err), stands.asOf
+	default:
+		c.Keep(func() { f.Entry = s.fill(c.Values(), key, f.Entry, l2err) })
 	}
-	c.Keep(func() { f.Entry = s.fill(c.Values(), key, f.Entry, l2err) })
 	f.proven = s.provenAlone(c, &f.Entry)
 	return f, f.MissError()
 }
@@ -108,7 +117,7 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 		}
 		f, err = s.readKept(ctx, key, strict)
 	} else { // a stale copy in L1 may be of use
-		f.Tier = L1
+		f.Tier, f.asOf = L1, s.moment.Add(1)
 		f.Entry, err = s.getL1(ctx, key)
 	}
 	if err != nil && !f.Absent {
@@ -135,14 +144,15 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 	return f, nil
 }
 
-// load calls load and gives what it returns a life. An absent value is no error.
-func (s *Store[T]) load(ctx context.Context, key string, load Loader[T]) (store.Entry[T], error) {
-	ctx, cancel := s.loadContext(ctx)
+// load calls load and gives what it returns a life. An absent value is no error. stands
+// is what load may find to be the value still, or nil.
+func (s *Store[T]) load(ctx context.Context, key string, load Loader[T], stands *old[T]) (store.Entry[T], error) {
+	ctx, cancel := s.loadContext(withOld(ctx, stands))
 	defer cancel()
 	s.count.loads.Add(1)
 	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: key, Keys: 1})
-	began, stamp := store.Now(), s.opts.Tags.now()
-	e, err := load(ctx, key)
+	began, stamp := time.Now(), s.opts.Tags.now()
+	e, err := stands.answer(load(ctx, key))
 	if errors.Is(err, store.ErrNotFound) || (err == nil && e.Absent) {
 		e, err = store.Entry[T]{Absent: true, Revision: e.Revision}, nil
 	}
@@ -152,7 +162,11 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T]) (store.
 		return store.Entry[T]{}, err
 	}
 	s.arrived(&e, began)
-	e.Stamp = stamp
+	if stands.kept() {
+		s.count.notModified.Add(1)
+	} else {
+		e.Stamp = stamp
+	}
 	end(1, nil)
 	return e, nil
 }
@@ -165,9 +179,13 @@ func (s *Store[T]) loadContext(ctx context.Context) (context.Context, context.Ca
 	return context.WithTimeout(ctx, s.opts.LoadTimeout)
 }
 
-// arrived gives e, whose load began at began, a life unless it has one.
-func (s *Store[T]) arrived(e *store.Entry[T], began store.Time) {
-	e.LoadedAt = began
+// arrived gives e, whose load began at began, a life unless it has one, and notes how
+// long the load took, unless the loader has.
+func (s *Store[T]) arrived(e *store.Entry[T], began time.Time) {
+	e.LoadedAt = store.At(began)
+	if e.LoadTime == 0 {
+		e.LoadTime = time.Since(began)
+	}
 	switch {
 	case e.Absent:
 		s.opts.live(e, s.opts.AbsentFor)

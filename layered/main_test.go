@@ -3,6 +3,7 @@ package layered_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,8 +27,18 @@ type l2 struct {
 	replace func() error // before a replace
 	claimed func()       // before a claim that was granted returns
 
+	deaf atomic.Bool // nobody is told of changes
+
 	afterSet  func() // before a set returns
 	unwatched bool   // another write always comes right after a fill
+}
+
+func (s *l2) Watch(fn func(store.Invalidation)) (stop func()) {
+	return s.Store.Watch(func(iv store.Invalidation) {
+		if !s.deaf.Load() {
+			fn(iv)
+		}
+	})
 }
 
 func (s *l2) Get(ctx context.Context, key string) (store.Entry[int], error) {

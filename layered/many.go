@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/store"
@@ -131,8 +132,8 @@ func (s *Store[T]) readManyKept(ctx context.Context, ks []string) (found map[str
 func (s *Store[T]) GetManyOrLoad(ctx context.Context, keys []string, load ManyLoader[T]) (map[string]store.Entry[T], error) {
 	found := make(map[string]store.Entry[T], len(keys))
 	missing := s.localMany(ctx, keys, found)
-	if s.opts.RefreshAhead > 0 {
-		s.inBackground(ctx, s.dueAmong(found), load)
+	if s.opts.refreshesAhead() {
+		s.inBackground(ctx, s.dueAmong(found), load, nil)
 	}
 	if s.opts.StaleWhileRevalidate {
 		missing = s.staleMany(ctx, missing, found, load)
@@ -215,7 +216,7 @@ func (s *Store[T]) leadMany(caller context.Context, led []*call[T], load ManyLoa
 // whileAny returns a context with the values of caller that is cancelled when
 // the contexts of all calls have been: nobody wants any of them any more.
 func whileAny[T any](caller context.Context, led []*call[T]) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(caller))
+	ctx, cancel := context.WithCancel(withOld[T](context.WithoutCancel(caller), nil))
 	var left atomic.Int64
 	left.Store(int64(len(led)))
 	for _, c := range led {
@@ -339,7 +340,7 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 	defer cancel()
 	s.count.loads.Add(1)
 	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: first(ks), Keys: len(ks)})
-	began, stamp := store.Now(), s.opts.Tags.now()
+	began, stamp := time.Now(), s.opts.Tags.now()
 	got, err := load(ctx, ks)
 	if err != nil {
 		s.count.loadErrors.Add(1)

@@ -3,6 +3,7 @@ package layered
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/lokroom/strata/keys"
@@ -38,6 +39,17 @@ type Options[T any] struct {
 	// value that is read all the time is never waited for. 0: no value is.
 	RefreshAhead float64
 
+	// RefreshBeta has a value loaded anew, as RefreshAhead does, at a moment that is
+	// drawn for each copy of it: the earlier before the end of its fresh life, the
+	// longer its load took. On average that is RefreshBeta times the time of the
+	// load, and of n processes the first has drawn a longer one, by some ln n. So
+	// what takes long is loaded early, what takes nothing hardly before its end,
+	// and values that were loaded together are not loaded together again. It is
+	// XFetch (Vattani, Chierichetti and Lowenstein 2015), for which 1 is the best
+	// where the loads of a value take alike; more is earlier. With RefreshAhead, the
+	// earlier of the two counts. 0: none is.
+	RefreshBeta float64
+
 	// RefreshLimit is how many loads may be under way in the background at the
 	// same time. What would be one more is left to a later read. 0: 8.
 	RefreshLimit int
@@ -47,6 +59,12 @@ type Options[T any] struct {
 	// process in the fleet. What was deleted or set is never among that; what
 	// was made stale by MarkStale is. Without it the readers wait for the load.
 	StaleWhileRevalidate bool
+
+	// RevalidateFor bounds that: who reads a value that has been past its soft expiry
+	// for longer waits for the load, and gets the value only if that fails. What
+	// MarkStale has made stale counts as older than any bound. 0: StaleFor is the
+	// only one.
+	RevalidateFor time.Duration
 
 	// LoadTimeout bounds a load, whatever deadlines its callers have.
 	// 0: 30 seconds. Negative: no bound.
@@ -58,8 +76,9 @@ type Options[T any] struct {
 	Lease time.Duration
 
 	// RetryAfter is how long a source that failed is left alone, by all
-	// processes, where there is a stale value to serve, or one to load anew.
-	// 0: 5 seconds. Negative: the next read tries again.
+	// processes, where there is a stale value to serve, or one to load anew. In
+	// the background it is twice as long after each failure that follows, up to 16
+	// times, less a part by Jitter, until a load succeeds. 0: 5 seconds. Negative: the next read tries again.
 	RetryAfter time.Duration
 
 	// MaxUnheard bounds the life in L1 of what was loaded while L2 could not
@@ -109,6 +128,12 @@ func (o *Options[T]) normalize() (errs []error) {
 	}
 	if !(o.RefreshAhead >= 0 && o.RefreshAhead < 1) {
 		errs = append(errs, fmt.Errorf("RefreshAhead %v is no share of a life", o.RefreshAhead))
+	}
+	if !(o.RefreshBeta >= 0 && o.RefreshBeta <= math.MaxFloat64) {
+		errs = append(errs, fmt.Errorf("RefreshBeta %v is no factor", o.RefreshBeta))
+	}
+	if o.RevalidateFor < 0 {
+		errs = append(errs, fmt.Errorf("RevalidateFor %v is negative", o.RevalidateFor))
 	}
 	if o.Jitter > 1 {
 		errs = append(errs, fmt.Errorf("jitter %v is more than the whole life", o.Jitter))

@@ -18,11 +18,11 @@ import (
 
 func TestNew_reportsAllMistakes(t *testing.T) {
 	noClear := struct{ store.Store[int] }{memstore.New[int](nil)}
-	_, err := layered.New(noClear, memstore.New[int](nil), &layered.Options[int]{TTL: -1, StaleFor: -1, L1TTL: -1, Jitter: 2, RefreshAhead: 1, RefreshLimit: -1})
+	_, err := layered.New(noClear, memstore.New[int](nil), &layered.Options[int]{TTL: -1, StaleFor: -1, L1TTL: -1, Jitter: 2, RefreshAhead: 1, RefreshLimit: -1, RefreshBeta: -1, RevalidateFor: -1})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"TTL -1ns", "StaleFor", "L1TTL", "jitter 2", "RefreshAhead 1", "RefreshLimit -1", "Clearer"} {
+	for _, want := range []string{"TTL -1ns", "StaleFor", "L1TTL", "jitter 2", "RefreshAhead 1", "RefreshLimit -1", "RefreshBeta -1", "RevalidateFor", "Clearer"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not tell of %s: %v", want, err)
 		}

@@ -57,7 +57,8 @@ func (s *Store[T]) refreshes() bool { return s.refresher != nil || !s.watched }
 func (s *Store[T]) refresh(ctx context.Context, c *call[T], load Loader[T]) (f Found[T], err error) {
 	began := s.moment.Load()
 	for range refreshTries {
-		b, there := s.standing(c.Values(), c.Key())
+		c.Renew() // what was done to the key until now, the load will see
+		b, stands, there := s.standing(c.Values(), c.Key())
 		if !there {
 			f, err = s.join(ctx, c.Key(), load, true)
 			if err != nil && !f.Absent || f.Tier == Source && f.asOf > began {
@@ -65,7 +66,7 @@ func (s *Store[T]) refresh(ctx context.Context, c *call[T], load Loader[T]) (f F
 			}
 			continue // it was loaded elsewhere, and there is no telling when
 		}
-		f, err = s.refreshOnce(ctx, c, load, &b)
+		f, err = s.refreshOnce(ctx, c, load, &b, stands)
 		if !errors.Is(err, store.ErrChanged) {
 			return f, err
 		}
@@ -83,40 +84,43 @@ type base struct {
 // errLags says that what was loaded is older than what it was to replace.
 var errLags = errors.New("the source is behind what was loaded from it before")
 
-// standing returns what stands under key. there is false if it is nothing, or cannot be
-// found out.
-func (s *Store[T]) standing(ctx context.Context, key string) (b base, there bool) {
+// standing returns what stands under key, and as what a load may find it to be the
+// value still. there is false if it is nothing, or cannot be found out.
+func (s *Store[T]) standing(ctx context.Context, key string) (b base, stands *old[T], there bool) {
 	if s.refresher == nil { // nobody else can change it
-		if e, err := s.view(ctx, key); err == nil {
-			b.revision = e.Revision
+		if stands = s.oldAlone(ctx, key); stands != nil {
+			b.revision = stands.entry.Revision
 		}
-		return b, true
+		return b, stands, true
 	}
 	if s.pending.has(key) {
-		return b, false
+		return b, nil, false
 	}
 	f, err := s.readKept(ctx, key, true)
 	if err != nil && !f.Absent {
-		return b, false
+		return b, nil, false
 	}
 	b.version, b.revision = f.Version, f.Revision
 	if s.stamper != nil {
-		b.stamp, err = s.stamper.Stamp(ctx)
-		return b, err == nil
+		if b.stamp, err = s.stamper.Stamp(ctx); err != nil {
+			return b, nil, false
+		}
 	}
-	return b, true
+	return b, s.oldFrom(&f), true
 }
 
 // refreshOnce loads key in the place of what stands. ErrChanged says that what
 // was loaded was not kept.
-func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], b *base) (f Found[T], err error) {
-	c.Renew() // what was done to the key until now, the load will see
+func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], b *base, stands *old[T]) (f Found[T], err error) {
 	s.count.refreshes.Add(1)
 	f.asOf = s.moment.Add(1)
-	f.Entry, err = s.load(ctx, c.Key(), load)
+	f.Entry, err = s.load(ctx, c.Key(), load, stands)
 	if err != nil {
 		s.count.refreshErrors.Add(1)
 		return Found[T]{}, err
+	}
+	if stands.kept() {
+		f.asOf, b = stands.asOf, stands.base()
 	}
 	f.Entry, err = s.replace(c, b, f.Entry)
 	if errors.Is(err, store.ErrChanged) {

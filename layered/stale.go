@@ -10,13 +10,18 @@ import (
 // says so, while it is loaded anew. It is never something that was changed or removed:
 // L1 has dropped that, and what L2 still has nobody has deleted.
 
+// tooStale reports whether e is too far past its soft expiry to be answered at once.
+func (s *Store[T]) tooStale(e *store.Entry[T]) bool {
+	return s.opts.RevalidateFor > 0 && s.clock.Passed(e.StaleAt.Add(s.opts.RevalidateFor))
+}
+
 // staleLocal returns what L1 has under key, if it may be served, fresh or not.
 func (s *Store[T]) staleLocal(ctx context.Context, key string) (f Found[T], ok bool) {
 	e, err := s.view(ctx, key)
 	if err != nil {
 		return f, false
 	}
-	if !s.trusted(e) || !s.current(e) || s.closed.Load() {
+	if !s.trusted(e) || !s.current(e) || s.tooStale(e) || s.closed.Load() {
 		s.count.l1Stale.Add(1)
 		return f, false
 	}
@@ -47,7 +52,7 @@ func (s *Store[T]) serves(ctx context.Context, key string, f *Found[T], load Loa
 	case f.Tier == Source:
 		return false
 	case f.Stale:
-		if strict || !s.opts.StaleWhileRevalidate {
+		if strict || !s.opts.StaleWhileRevalidate || s.tooStale(&f.Entry) {
 			return false
 		}
 		s.count.staleServed.Add(1)
@@ -73,7 +78,7 @@ func (s *Store[T]) staleMany(ctx context.Context, ks []string, found map[string]
 			dues = append(dues, d)
 		}
 	}
-	s.inBackground(ctx, dues, load)
+	s.inBackground(ctx, dues, load, nil)
 	return missing
 }
 
@@ -82,13 +87,13 @@ func (s *Store[T]) staleMany(ctx context.Context, ks []string, found map[string]
 func (s *Store[T]) serveStale(values context.Context, b *batch[T], load ManyLoader[T]) {
 	if s.opts.StaleWhileRevalidate {
 		for key, f := range b.stale {
-			if b.open[key] != nil {
+			if b.open[key] != nil && !s.tooStale(&f.Entry) {
 				s.count.staleServed.Add(1)
 				b.due = append(b.due, dueOf(key, &f.Entry))
 				b.finish(key, f, f.MissError())
 			}
 		}
 	}
-	s.inBackground(values, b.due, load)
+	s.inBackground(values, b.due, load, nil)
 	b.due = nil
 }

@@ -86,7 +86,7 @@ func TestStaleWhileRevalidate_sourceFails(t *testing.T) {
 			synctest.Wait()
 			time.Sleep(time.Second)
 		}
-		r.loaded(t, 1+5)
+		r.loaded(t, 1+3)              // at once, after 10 s, and after 20 s more
 		time.Sleep(950 * time.Second) // past its hard expiry
 		if _, err := s.Find(t.Context(), "k", r.load); !errors.Is(err, errSource) {
 			t.Errorf("past the hard expiry: %v", err)
@@ -324,4 +324,54 @@ func TestStaleWhileRevalidate_withoutLoader(t *testing.T) {
 			t.Errorf("%d refreshes", n)
 		}
 	})
+}
+
+// Past RevalidateFor readers wait for the load, and get the old value if that fails.
+func TestRevalidateFor(t *testing.T) {
+	o := revalidating()
+	o.RevalidateFor = 50 * time.Second
+	reads := map[string]func(*testing.T, *layered.Store[int], *row) (int, error){
+		"one": func(t *testing.T, s *layered.Store[int], r *row) (int, error) {
+			e, err := s.GetOrLoad(t.Context(), "k", r.load)
+			return e.Value, err
+		},
+		"batch": func(t *testing.T, s *layered.Store[int], r *row) (int, error) {
+			found, err := s.GetManyOrLoad(t.Context(), []string{"k"}, func(ctx context.Context, ks []string) (map[string]store.Entry[int], error) {
+				e, err := r.load(ctx, ks[0])
+				if err != nil {
+					return nil, err
+				}
+				return map[string]store.Entry[int]{"k": e}, nil
+			})
+			return found["k"].Value, err
+		},
+	}
+	for name, read := range reads {
+		t.Run(name, func(t *testing.T) {
+			everyTier(t, o, func(t *testing.T, s *layered.Store[int]) {
+				r := &row{takes: time.Second}
+				expect := func(want int, takes time.Duration) {
+					t.Helper()
+					began := time.Now()
+					if v, err := read(t, s, r); v != want || err != nil || time.Since(began) != takes {
+						t.Errorf("got %d, %v after %v; want %d after %v", v, err, time.Since(began), want, takes)
+					}
+				}
+				expect(0, time.Second) // fresh until 100 s, of which one is over
+				r.v.Store(1)
+				time.Sleep(149*time.Second - time.Millisecond)
+				expect(0, 0) // one loads
+				time.Sleep(2 * time.Second)
+				expect(1, 0)
+				r.v.Store(2)
+				time.Sleep(149 * time.Second)
+				expect(2, time.Second)
+				if name == "one" {
+					time.Sleep(149 * time.Second)
+					r.err = errSource
+					expect(2, time.Second)
+				}
+			})
+		})
+	}
 }

@@ -16,7 +16,7 @@ type counters struct {
 	loads, loadErrors, shared                 atomic.Uint64
 	staleServed, invalidations, lost, refused atomic.Uint64
 	waits, rechecked, replayed                atomic.Uint64
-	refreshes, refreshErrors                  atomic.Uint64
+	refreshes, refreshErrors, notModified     atomic.Uint64
 }
 
 // Counts are what a Store did since it was made.
@@ -31,6 +31,7 @@ type Counts struct {
 	StaleServed uint64 // stale answers because the source failed, or was still being asked
 
 	Refreshes     uint64 // values that began to be loaded anew while they stood; their loads count above, too
+	NotModified   uint64 // loads that found the value that they were given to be the one still
 	RefreshErrors uint64 // of which failed; those that were overtaken by a change are among Refused
 
 	L2Errors      uint64 // operations of L2 that failed while reading
@@ -70,6 +71,7 @@ func (s *Store[T]) Counts() Counts {
 		Waits:         s.count.waits.Load(),
 		Refreshes:     s.count.refreshes.Load(),
 		RefreshErrors: s.count.refreshErrors.Load(),
+		NotModified:   s.count.notModified.Load(),
 	}
 	c.Pending, c.PendingFor = s.pending.counts()
 	c.Retried = s.pending.retried.Load()
