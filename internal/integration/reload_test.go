@@ -1,0 +1,262 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/otterstore"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+// A hooked is Redis in which something happens after a value was read and before it is
+// known by whom it is loaded.
+type hooked struct {
+	*redisstore.Store[int]
+	hook func() // runs once
+	fill error  // of what was loaded under a lease
+}
+
+func (s *hooked) FillLeased(ctx context.Context, key string, lease uint64, e store.Entry[int]) (store.Entry[int], bool, error) {
+	if s.fill != nil {
+		return store.Entry[int]{}, false, s.fill
+	}
+	return s.Store.FillLeased(ctx, key, lease, e)
+}
+
+func (s *hooked) happen() {
+	if hook := s.hook; hook != nil {
+		s.hook = nil
+		hook()
+	}
+}
+
+func (s *hooked) Lease(ctx context.Context, key string, d time.Duration, not uint64) (store.Grant, error) {
+	s.happen()
+	return s.Store.Lease(ctx, key, d, not)
+}
+
+func (s *hooked) Claim(ctx context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
+	s.happen()
+	return s.Store.Claim(ctx, key, version, d)
+}
+
+func (s *hooked) Stamp(ctx context.Context) (uint64, error) {
+	s.happen()
+	return s.Store.Stamp(ctx)
+}
+
+// buildHooked builds a house whose Redis is hooked.
+func buildHooked(t *testing.T, server *redistest.Server, o *layered.Options[int]) (*house, *hooked) {
+	t.Helper()
+	b, err := otterstore.NewBudget(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	l2 := &hooked{Store: redisstore.New(dial(t, server.Addr()), &redisstore.Options[int]{Prefix: "h:"})}
+	return &house{Store: tiers(t, otterstore.New[int](b, nil), store.Store[int](l2), o)}, l2
+}
+
+// The ways in which a value that is there is loaded again.
+var reloadings = map[string]struct {
+	put func(*testing.T, *house, int)
+	do  func(*testing.T, *house, layered.Loader[int])
+}{
+	"in the background": {put, func(t *testing.T, h *house, load layered.Loader[int]) {
+		reads(t, h, load, 1, layered.L2, false)
+		redistest.WaitFor(t, "the load", func() bool {
+			c := h.Counts()
+			return c.Loads > 0 && (c.Refused > 0 || c.NotModified > 0 && c.L1.Sets > 1)
+		})
+	}},
+	"in the foreground": {putStale, func(t *testing.T, h *house, load layered.Loader[int]) {
+		if _, err := h.Find(t.Context(), "k", load); err != nil {
+			t.Error(err)
+		}
+	}},
+	"Refresh": {put, func(t *testing.T, h *house, load layered.Loader[int]) {
+		if _, err := h.Refresh(t.Context(), "k", load); err != nil {
+			t.Error(err)
+		}
+	}},
+}
+
+// trusting loads 3, or says that the value that is there is the one.
+func trusting(during func()) layered.Loader[int] {
+	return layered.Reloading(tagged(3, "t"), func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
+		during()
+		return store.Entry[int]{}, store.ErrNotModified
+	})
+}
+
+// What is not modified begins a new life, in all processes, and keeps its tags.
+func TestReloading_notModified(t *testing.T) {
+	server := redistest.Start(t, nil)
+	for name, way := range reloadings {
+		t.Run(name, func(t *testing.T) {
+			o := ahead()
+			o.TTL = 100 * time.Hour
+			a, b := build(t, server, o), build(t, server, nil)
+			way.put(t, b, 1)
+			old, err := b.Get(t.Context(), "k")
+			if err != nil {
+				t.Fatal(err)
+			}
+			way.do(t, a, trusting(func() {}))
+			for _, h := range []*house{a, b} {
+				f, err := h.FindFresh(t.Context(), "k", nil)
+				if life := f.ExpiresAt.Until(); err != nil || f.Value != 1 || f.Stale || life < 99*time.Hour || f.LoadedAt <= old.LoadedAt || len(f.Tags) != 1 {
+					t.Errorf("got %+v, %v, with %v to live", f, err, life)
+				}
+			}
+			want(t, a, now(9), 1, layered.L1)
+			if c := a.Counts(); c.NotModified != 1 || c.Loads != 1 || c.Refused != 0 {
+				t.Errorf("counted %+v", c)
+			}
+			if err := b.InvalidateTags(t.Context(), "t"); err != nil {
+				t.Fatal(err)
+			}
+			for _, h := range []*house{a, b} {
+				if f, err := h.FindFresh(t.Context(), "k", now(2)); err != nil || f.Value != 2 {
+					t.Errorf("when it was taken back: %d, %v", f.Value, err)
+				}
+			}
+		})
+	}
+}
+
+// A stale value that ends before the lease is over does so for those who wait for it;
+// what is not modified is kept all the same.
+func TestReloading_aboutToEnd(t *testing.T) {
+	server := redistest.Start(t, nil)
+	o := &layered.Options[int]{TTL: time.Hour, Lease: 30 * time.Minute}
+	a, b := build(t, server, o), build(t, server, nil)
+	if err := b.Set(t.Context(), "k", store.Entry[int]{Value: 1, StaleAt: store.Now() - 1, ExpiresAt: store.In(10 * time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := a.Find(t.Context(), "k", trusting(func() {})); err != nil || f.Value != 1 || f.Stale {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	if f, err := b.FindFresh(t.Context(), "k", nil); err != nil || f.Value != 1 || f.Stale || f.ExpiresAt.Until() < 50*time.Minute {
+		t.Errorf("then %+v, %v", f, err)
+	}
+}
+
+// What was changed or taken back since it was read is not kept, whatever the loader says
+// that was given it, nor what is while it loads.
+func TestReloading_overtaken(t *testing.T) {
+	server := redistest.Start(t, nil)
+	changes := map[string]func(context.Context, *house) error{
+		"Delete": func(ctx context.Context, h *house) error { return h.Delete(ctx, "k") },
+		"Set": func(ctx context.Context, h *house) error {
+			return h.Set(ctx, "k", store.Entry[int]{Value: 3, ExpiresAt: store.In(time.Hour), Tags: []string{"t"}})
+		},
+		"InvalidateTags": takeBacks["InvalidateTags"],
+		"Clear":          takeBacks["Clear"],
+	}
+	for name, way := range reloadings {
+		for change, f := range changes {
+			for _, before := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s, %s, before %v", name, change, before), func(t *testing.T) {
+					if _, err := server.Do("FLUSHALL"); err != nil {
+						t.Fatal(err)
+					}
+					o := ahead()
+					o.StaleFor = time.Hour
+					a, l2 := buildHooked(t, server, o)
+					b := build(t, server, nil)
+					way.put(t, b, 1)
+					happened := false
+					happen := func() {
+						if happened {
+							return
+						}
+						happened = true
+						if err := f(t.Context(), b); err != nil {
+							t.Error(err)
+						}
+					}
+					load := trusting(func() {})
+					if before {
+						l2.hook = happen
+					} else {
+						load = trusting(happen)
+					}
+					if name == "in the background" && before {
+						reads(t, a, load, 1, layered.L2, false) // it may notice, and load 3, or nothing
+					} else {
+						way.do(t, a, load)
+					}
+					redistest.WaitFor(t, "the change", func() bool { return happened })
+					for _, h := range []*house{b, a} {
+						if f, err := h.FindFresh(t.Context(), "k", tagged(3, "t")); err != nil || f.Value != 3 {
+							t.Errorf("got %d from %v, %v; want 3", f.Value, f.Tier, err)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// Of what Redis could not be told nobody would notice that it was taken back before the
+// load: it is an answer and no more.
+func TestReloading_redisFails(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a, l2 := buildHooked(t, server, nil)
+	putStale(t, a, 1)
+	l2.fill = &store.Error{Store: "redis", Op: "fill", Err: store.ErrUnavailable}
+	if f, err := a.Find(t.Context(), "k", trusting(func() {})); err != nil || f.Value != 1 || f.Stale {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	if e, ok := a.Local(t.Context(), "k"); ok {
+		t.Errorf("L1 has %+v", e)
+	}
+}
+
+// Three processes have copies of a value whose load takes long: one loads it, long
+// before it ends.
+func TestRefreshBeta_oneInTheFleet(t *testing.T) {
+	server := redistest.Start(t, nil)
+	o := &layered.Options[int]{RefreshBeta: 1e9, Jitter: -1} // each draw is long past, but once in 10^12
+	var fleet [3]*house
+	for i := range fleet {
+		fleet[i] = build(t, server, o)
+	}
+	e := store.Entry[int]{Value: 1, ExpiresAt: store.In(time.Hour), LoadTime: 30 * time.Second}
+	if err := fleet[0].Set(t.Context(), "k", e); err != nil {
+		t.Fatal(err)
+	}
+	g, sets := newGated(2), calls(t, server, "set")
+	for i, h := range fleet {
+		reads(t, h, g.load, 1, layered.L2, false)
+		if i == 0 {
+			<-g.here
+		}
+	}
+	redistest.WaitFor(t, "the claim to be asked for", func() bool { return calls(t, server, "set") >= sets+3 })
+	for range 100 {
+		for _, h := range fleet {
+			reads(t, h, g.load, 1, layered.L1, false)
+		}
+	}
+	close(g.let)
+	for _, h := range fleet {
+		redistest.WaitFor(t, "the new value", func() bool {
+			f, err := h.Find(t.Context(), "k", nil)
+			return err == nil && f.Value == 2
+		})
+	}
+	var refreshes uint64
+	for _, h := range fleet {
+		refreshes += h.Counts().Refreshes
+	}
+	if n := len(g.here); n != 0 || refreshes != 1 {
+		t.Errorf("%d more loads, %d refreshes", n, refreshes)
+	}
+}
