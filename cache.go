@@ -46,6 +46,26 @@ type Options[K comparable, V any] struct {
 	// good one where loads take long.
 	RefreshAhead float64
 
+	// RefreshBeta does so the earlier, the longer the load of the value took, and at
+	// random: by RefreshBeta times that time on average, earlier in a fleet. 0: not.
+	// 1 is a good one. See layered.Options.
+	RefreshBeta float64
+
+	// RevalidateFor bounds StaleWhileRevalidate: a value whose TTL has been over for
+	// longer is waited for, and served as it is only if the source fails. What
+	// Expire has made stale counts as older than any bound. 0: StaleFor is the
+	// only one.
+	RevalidateFor time.Duration
+
+	// Reload is called instead of the loader where there is a value that may still
+	// be the one: in the background, by Refresh, and for one that has become stale,
+	// but not by GetMany. It asks the source whether that has changed, by a version
+	// or an ETag in old.Value, or by old.LoadedAt, and returns the value of now, or
+	// an error that is store.ErrNotModified: then old stays for another TTL. A
+	// Delete, a Set or an InvalidateTags since old was read, by anybody, wins over
+	// that. nil: the loader is called always.
+	Reload func(ctx context.Context, id K, old store.Entry[V]) (V, error)
+
 	// AbsentFor is how long it is remembered that the source has no value.
 	// 0: 30 seconds. Negative: not at all.
 	AbsentFor time.Duration
@@ -108,6 +128,9 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	if c.opts.TTL == 0 {
 		c.opts.TTL = keys.Medium
 	}
+	if c.opts.Reload != nil && load == nil && c.opts.LoadMany == nil {
+		return nil, fmt.Errorf("strata: cache %q: Reload needs a loader for the first time", name)
+	}
 	space, err := keys.New(name, &keys.Options{Version: c.opts.Version})
 	key, kerr := keyFunc[K]()
 	if err := errors.Join(err, kerr); err != nil {
@@ -152,7 +175,9 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 		Tags:        &b.tags,
 
 		RefreshAhead:         o.RefreshAhead,
+		RefreshBeta:          o.RefreshBeta,
 		StaleWhileRevalidate: o.StaleWhileRevalidate,
+		RevalidateFor:        o.RevalidateFor,
 	})
 }
 
@@ -214,7 +239,13 @@ func (c *Cache[K, V]) loader(id K) layered.Loader[V] {
 	if c.load == nil && c.opts.LoadMany == nil {
 		return nil
 	}
-	return func(ctx context.Context, _ string) (store.Entry[V], error) { return c.loadEntry(ctx, id) }
+	load := func(ctx context.Context, _ string) (store.Entry[V], error) { return c.loadEntry(ctx, id) }
+	if c.opts.Reload == nil {
+		return load
+	}
+	return layered.Reloading(load, func(ctx context.Context, _ string, old store.Entry[V]) (store.Entry[V], error) {
+		return c.reloadEntry(ctx, id, old)
+	})
 }
 
 func (c *Cache[K, V]) loadEntry(ctx context.Context, id K) (store.Entry[V], error) {

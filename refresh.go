@@ -2,6 +2,7 @@ package strata
 
 import (
 	"context"
+	"errors"
 
 	"github.com/lokroom/strata/store"
 )
@@ -23,6 +24,18 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, id K) (V, error) {
 	}
 	f, err := c.tiers.Refresh(ctx, key, c.loader(id))
 	return f.Value, err
+}
+
+// reloadEntry asks the source whether old is still the value of id.
+func (c *Cache[K, V]) reloadEntry(ctx context.Context, id K, old store.Entry[V]) (store.Entry[V], error) {
+	v, err := c.opts.Reload(ctx, id, old)
+	switch {
+	case errors.Is(err, store.ErrNotModified):
+		return c.entry(id, old.Value), err // with the life that it gets now
+	case err != nil:
+		return store.Entry[V]{}, err
+	}
+	return c.entry(id, v), nil
 }
 
 // refreshSoon has e, which L1 has answered with, loaded in the background. It is not

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/store"
 )
 
 func ExampleCache_Refresh() {
@@ -76,4 +77,72 @@ func ExampleOptions_staleWhileRevalidate() {
 	// Output:
 	// 45 true <nil>
 	// 50
+}
+
+func ExampleOptions_reload() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	type page struct{ Body, ETag string }
+	source := page{"opening hours: 9 to 5", "v1"}
+	load := func(context.Context, string) (page, error) {
+		fmt.Println("all of it is fetched")
+		return source, nil
+	}
+	pages, err := strata.New(b, "page", load, &strata.Options[string, page]{
+		Reload: func(_ context.Context, path string, old store.Entry[page]) (page, error) {
+			if old.Value.ETag == source.ETag { // a GET with If-None-Match answers 304
+				fmt.Println(path, "has not changed")
+				return page{}, store.ErrNotModified
+			}
+			fmt.Println(path, "is fetched")
+			return source, nil
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	pages.Get(ctx, "/hours")
+	p, err := pages.Refresh(ctx, "/hours") // as RefreshAhead has it done in the background
+	fmt.Println(p.Body, err)
+	source = page{"opening hours: 9 to 6", "v2"}
+	p, err = pages.Refresh(ctx, "/hours")
+	fmt.Println(p.Body, err)
+	// Output:
+	// all of it is fetched
+	// /hours has not changed
+	// opening hours: 9 to 5 <nil>
+	// /hours is fetched
+	// opening hours: 9 to 6 <nil>
+}
+
+func ExampleOptions_refreshBeta() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	report := func(_ context.Context, month string) (string, error) {
+		time.Sleep(10 * time.Millisecond) // in earnest it takes ten seconds
+		return "the report of " + month, nil
+	}
+	reports, err := strata.New(b, "report", report, &strata.Options[string, string]{
+		TTL:         time.Hour,
+		RefreshBeta: 1,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Who reads it in the last moments of the hour, of which there are the more the
+	// longer it takes, has it loaded in the background.
+	fmt.Println(reports.Get(ctx, "May"))
+	e, _ := reports.GetEntry(ctx, "May")
+	fmt.Println(e.LoadTime >= 10*time.Millisecond, e.RefreshAt < e.ExpiresAt)
+	// Output:
+	// the report of May <nil>
+	// true true
 }
