@@ -29,6 +29,46 @@ func fences(t testing.TB) []contender {
 	}
 }
 
+// BenchmarkL1HitRefresh reads hot keys from memory without and with moments at which they
+// are to be loaded anew, none of which comes.
+func BenchmarkL1HitRefresh(b *testing.B) {
+	for _, c := range refreshes(b) {
+		b.Run("impl="+c.name+"/mode=serial", func(b *testing.B) { benchSerial(b, c) })
+		b.Run("impl="+c.name+"/mode=parallel", func(b *testing.B) { benchParallel(b, c) })
+	}
+}
+
+func refreshes(t testing.TB) (contenders []contender) {
+	t.Helper()
+	for _, c := range []struct {
+		name string
+		o    layered.Options[listing]
+	}{
+		{"never", layered.Options[listing]{TTL: life}},
+		{"ahead", layered.Options[listing]{TTL: life, RefreshAhead: 0.9}},
+		{"drawn", layered.Options[listing]{TTL: life, RefreshBeta: 1}},
+	} {
+		s, err := layered.New(openL1[listing](t, strata.Otter), nil, &c.o)
+		fill(t, err)
+		t.Cleanup(func() { s.Close() })
+		contenders = append(contenders, contender{c.name, foundHit(t, s)})
+	}
+	return contenders
+}
+
+// foundHit is localHit that looks whether what it finds is to be loaded anew.
+func foundHit(t testing.TB, s *layered.Store[listing]) func(int) error {
+	t.Helper()
+	localHit(t, s)
+	load := func(context.Context, string) (store.Entry[listing], error) { return store.Entry[listing]{}, errWrong }
+	return func(i int) error {
+		if e, err := s.GetOrLoad(ctx, names[i], load); err != nil || e.Value.ID != int64(i) {
+			return errWrong
+		}
+		return nil
+	}
+}
+
 // localHit loads the hot keys and returns what finds them in L1.
 func localHit(t testing.TB, s *layered.Store[listing]) func(int) error {
 	t.Helper()

@@ -24,7 +24,8 @@ const (
 	goalL1 = 1.5  // layered: at most so many times the time of the engine's Get
 	goalL2 = 0.87 // redisstore, layered: at least that share of GETs a second at 64 callers
 
-	goalFences = 10 * time.Nanosecond // what an L2 may add to a hit in L1
+	goalFences  = 10 * time.Nanosecond // what an L2 may add to a hit in L1
+	goalRefresh = 5 * time.Nanosecond  // what a moment to load anew may
 )
 
 // A goal is a bound on a comparison.
@@ -126,6 +127,11 @@ func TestRatios(t *testing.T) {
 	fenced := fences(t)
 	tab.compare("L1 hit, otter, struct, serial", goal{above: goalFences}, fenced[0], fenced[1], by(1))
 	tab.compare("L1 hit, otter, struct, parallel", goal{above: goalFences}, fenced[0], fenced[1], by(processors()))
+	refreshed := refreshes(t)
+	for _, c := range refreshed[1:] {
+		tab.compare("L1 hit with a refresh, otter, struct, serial", goal{above: goalRefresh}, refreshed[0], c, by(1))
+		tab.compare("L1 hit with a refresh, otter, struct, parallel", goal{above: goalRefresh}, refreshed[0], c, by(processors()))
+	}
 	ratiosL2(tab, "reflection", newListing, idOf)
 	ratiosL2(tab, "generated", newGenerated, idOfGenerated)
 	ratiosTo(tab, "L2 hit, 64 callers, in a request", inRequest(t), 64)
