@@ -100,7 +100,7 @@ func sources(t *testing.T) (quotable []string, tests map[string]bool) {
 				tests[f.Name.Name] = true
 			}
 		}
-		if inExamples || filepath.Base(name) == "example_test.go" {
+		if inExamples || strings.HasSuffix(name, "example_test.go") {
 			quotable = append(quotable, flat(string(b)))
 		}
 		return nil
