@@ -21,6 +21,8 @@ var (
 	leaseLua string
 	//go:embed lua/fill.lua
 	fillLua string
+	//go:embed lua/confirm.lua
+	confirmLua string
 	//go:embed lua/renew.lua
 	renewLua string
 	//go:embed lua/release.lua
@@ -56,6 +58,7 @@ var (
 
 	leaseScript   = newScript(prelude + leaseLua)
 	fillScript    = newScript(prelude + fillLua)
+	confirmScript = newScript(prelude + confirmLua)
 	renewScript   = newScript(prelude + renewLua)
 	releaseScript = newScript(prelude + releaseLua)
 	expireScript  = newScript(prelude + expireLua)

@@ -19,6 +19,7 @@ type edit struct {
 var scriptEdits = map[string][]edit{
 	"NoRearm": {
 		{&fillScript, "redis.call('GETRANGE',k,0,0)", ""},
+		{&confirmScript, "redis.call('GETRANGE',k,0,0)", ""},
 		{&leaseScript, "redis.call('GETRANGE',k,0,0)", ""},
 		{&renewScript, "redis.call('GETRANGE',k,0,0)", ""},
 		{&releaseScript, "redis.call('GETRANGE',k,0,0)", ""},

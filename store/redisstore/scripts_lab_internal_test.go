@@ -26,7 +26,7 @@ type scriptSet map[string]script
 // theScripts returns those that the package uses.
 func theScripts() scriptSet {
 	return scriptSet{
-		"lease": leaseScript, "fill": fillScript, "renew": renewScript, "release": releaseScript, "expire": expireScript,
+		"lease": leaseScript, "fill": fillScript, "confirm": confirmScript, "renew": renewScript, "release": releaseScript, "expire": expireScript,
 		"set": setScript, "delete": deleteScript, "stale": staleScript, "begin": beginScript, "done": doneScript,
 		"endclaim": endClaimScript,
 		"tick":     tickScript, "tagmax": tagmaxScript, "tagget": taggetScript, "tagdone": tagdoneScript,
@@ -34,7 +34,7 @@ func theScripts() scriptSet {
 }
 
 // tracking are the scripts that run on T.
-var tracking = map[string]bool{"lease": true, "fill": true, "renew": true, "release": true, "tagget": true, "tagdone": true}
+var tracking = map[string]bool{"lease": true, "fill": true, "confirm": true, "renew": true, "release": true, "tagget": true, "tagdone": true}
 
 // A lab runs scripts on a server of its own.
 type lab struct {

@@ -26,6 +26,27 @@ var brokenScripts = []brokenScript{
 	{"stale-long-life", "stale", "left<0 or left>4294967295", "left<0"},
 	{"expire-unstales", "expire", "keep==4294967295", "false"},
 
+	// Values that are confirmed.
+	{"confirm-any-id", "confirm", "or string.sub(h,5,12)~=ARGV[1] then", "then"},
+	{"confirm-no-value", "confirm", "or not isvalue(h) or", "or"},
+	{"confirm-keeps-id", "confirm", "k,4,ARGV[2]", "k,4,string.sub(h,5,12)"},
+	{"confirm-keeps-lease", "confirm", "ARGV[2]..Z8..Z8", "ARGV[2]..string.sub(h,13,28)"},
+	{"confirm-drops-hold", "confirm", "u64(h,29)~=0 or", ""},
+	{"confirm-any-extension", "confirm", `string.sub(h,87,88)~='\0\8' or`, ""},
+	{"confirm-any-size", "confirm", "or redis.call('STRLEN',k)~=tonumber(ARGV[9])", ""},
+	{"confirm-any-loaded-at", "confirm", "if redis.call('GETRANGE',k,at,at+7)~=ARGV[6] then return {2} end", ""},
+	{"confirm-keeps-sum", "confirm", "redis.call('SETRANGE',k,80,sum)", ""},
+	{"confirm-keeps-loaded-at", "confirm", "redis.call('SETRANGE',k,at,ARGV[7])", ""},
+	{"confirm-over-tags", "confirm", "k,at,ARGV[7]", "k,88,ARGV[7]"},
+	{"confirm-keeps-flag", "confirm", "without(string.byte(h,3),32)", "string.byte(h,3)"},
+	{"confirm-no-flag", "confirm", "if ARGV[5]=='1' then flags=flags+32 end", ""},
+	{"confirm-keeps-life", "confirm", "redis.call('PEXPIRE',k,hard) ends(hard)", "ends(hard)"},
+	{"confirm-end-not-told", "confirm", "redis.call('PEXPIRE',k,hard) ends(hard)", "redis.call('PEXPIRE',k,hard)"},
+	{"confirm-not-endless", "confirm", "redis.call('PERSIST',k)", ""},
+	{"confirm-endless-not-told", "confirm", `redis.call('SETRANGE',k,56,'\255\255\255\255')`, ""},
+	{"confirm-blind", "confirm", "redis.call('GETRANGE',k,0,0)", ""},
+	{"confirm-full", "confirm", "redis.pcall('SETRANGE',k,4", "redis.call('SETRANGE',k,4"},
+
 	// Leases.
 	{"lease-steals", "lease", "if lu>t and", "if false and"},
 	{"lease-clock-set-back", "lease", "(backoff or lu-t<=10*lms)", "true"},

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+
+	"github.com/lokroom/strata/store"
 )
 
 // A step is a script with its arguments, and what is to be thought of its answer.
@@ -34,6 +36,7 @@ func (r *chooser) blob() (payload, blob string, hard int64) {
 	hard = one[int64](r, 0, 4*second, 30*second, hour, hour)
 	rec.keepMs = one[uint32](r, 0, 0, 2*second, 20*second)
 	rec.version = one[uint64](r, 0, big, big+1, big+2)
+	rec.loadedAt = one[store.Time](r, 0, 1, 1_700_000_000_123)
 	if hard == 0 {
 		rec.endMs, rec.keepMs = -1, 0
 	}
@@ -105,11 +108,37 @@ func (r *chooser) lease(w *world) step {
 
 func (r *chooser) fill(w *world) step {
 	c := r.match(w)
+	if c.how == "C" && r.IntN(2) == 0 {
+		return r.confirm(w, c)
+	}
 	payload, blob, hard := r.blob()
 	if r.IntN(20) == 0 {
 		payload, blob, hard = "", "", 0
 	}
 	return step{"fill", []any{c.how, c.match, blob, hard}, func(got []any, v view) error { return w.filled(got, v, c, payload, hard, r.n) }}
+}
+
+func (r *chooser) confirm(w *world, c *claim) step {
+	rec, hard := record{loadedAt: 1}, one[int64](r, 0, 4*second, hour)
+	if w.before.isValue() && parseRecord([]byte(w.before.raw), &rec) != nil {
+		rec = record{loadedAt: 1}
+	}
+	rec.id = beUint64([]byte(c.match))
+	args := confirmed(rec, r.new("i"), hard, 0, 0, uint64(r.IntN(1000)))
+	args[len(args)-1] = len(w.before.raw)
+	return step{"confirm", args, func(got []any, v view) error {
+		if got[0] == int64(2) {
+			r.n["whole"]++
+			if b := w.before; b.holdLeft() == 0 && rec.loadedAt != 0 || v.raw != "" && v.id() != b.id() {
+				return errors.New("it could have been confirmed")
+			}
+			return nil
+		}
+		if got[0] == int64(1) {
+			r.n["confirmed"]++
+		}
+		return w.filled(got, v, c, w.payload, hard, r.n)
+	}}
 }
 
 func (r *chooser) renew(w *world) step {

@@ -37,6 +37,8 @@ func checkTracked(l *lab) {
 		{"without end", leased, "fill", []any{"T", a8, endless("w"), 0}},
 		{"with an id", set(plain("v")), "fill", []any{"C", id8("v"), plain("w"), hour}},
 		{"under a hold", held, "fill", []any{"T", a8, plain("w"), hour}},
+		{"of a value", set(value(timed("v"))), "confirm", confirmed(timed("v"), a8, hour, 0, 0, 5)},
+		{"of a value, without end", set(value(timed("v"))), "confirm", confirmed(timed("v"), a8, 0, 0, 0, 5)},
 		{"of a lease", leased, "renew", []any{a8, minute}},
 		{"of a lease of a value", staleLeased, "renew", []any{a8, minute}},
 		{"of a lease under a hold", held, "renew", []any{a8, minute}},

@@ -94,6 +94,7 @@ var (
 	_ store.Rewinder        = (*Store[int])(nil)
 	_ store.Leaser[int]     = (*Store[int])(nil)
 	_ store.Refresher[int]  = (*Store[int])(nil)
+	_ store.Confirmer[int]  = (*Store[int])(nil)
 	_ store.Rechecker[int]  = (*Store[int])(nil)
 	_ store.Bracketer[int]  = (*Store[int])(nil)
 	_ store.Reviser[int]    = (*Store[int])(nil)
