@@ -272,9 +272,8 @@ func (s *Store[T]) loadAnew(ctx context.Context, jobs []*job[T], load ManyLoader
 		*s.pace.rest(j.due) = rest{}
 		if j.stands.kept() {
 			s.count.notModified.Add(1)
-			j.stamp, e.Stamp = j.stands.entry.Stamp, j.stands.entry.Stamp
 		}
-		if _, err := s.replace(j.call, &j.base, e); err == nil || errors.Is(err, store.ErrChanged) {
+		if _, err := s.replace(j.call, &j.base, e, j.stands); err == nil || errors.Is(err, store.ErrChanged) {
 			j.claim = 0 // of what is not there any more
 		} else {
 			j.wait = max(s.opts.RetryAfter, 0)

@@ -120,9 +120,9 @@ func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], 
 		return Found[T]{}, err
 	}
 	if stands.kept() {
-		f.asOf, b = stands.asOf, stands.base()
+		f.asOf = stands.asOf
 	}
-	f.Entry, err = s.replace(c, b, f.Entry)
+	f.Entry, err = s.replace(c, b, f.Entry, stands)
 	if errors.Is(err, store.ErrChanged) {
 		return f, err
 	}
@@ -131,9 +131,14 @@ func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], 
 
 // replace keeps e, which was loaded anew, in both tiers, in the place of what stood, and
 // returns it as it was kept. With errLags, or ErrChanged if that does not stand any more,
-// it is not kept. Any other error leaves that open.
-func (s *Store[T]) replace(c *call[T], b *base, e store.Entry[T]) (store.Entry[T], error) {
+// it is not kept. Any other error leaves that open. stands is what the load was given, or
+// nil: if e is that, it replaces itself.
+func (s *Store[T]) replace(c *call[T], b *base, e store.Entry[T], stands *old[T]) (store.Entry[T], error) {
 	key := c.Key()
+	if stands.kept() {
+		b = stands.base()
+		e.Stamp = b.stamp
+	}
 	if e.Revision != 0 && e.Revision < b.revision {
 		s.count.refused.Add(1)
 		return e, errLags
@@ -152,7 +157,7 @@ func (s *Store[T]) replace(c *call[T], b *base, e store.Entry[T]) (store.Entry[T
 	if mutant.LateStamp.Load() && s.stamper != nil {
 		e.Stamp, _ = s.stamper.Stamp(c.Values())
 	}
-	kept, watched, err := s.refresher.Replace(c.Values(), key, b.version, e)
+	kept, watched, err := s.exchange(c.Values(), key, b.version, e, stands)
 	if mutant.NoCompare.Load() && errors.Is(err, store.ErrChanged) {
 		kept, watched, err = s.filler.Fill(c.Values(), key, e)
 	}

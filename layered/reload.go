@@ -112,9 +112,18 @@ func (o *old[T]) base() *base {
 // and returns it as it was kept.
 func (s *Store[T]) keepOn(c *call[T], o *old[T], e store.Entry[T], l2err error) store.Entry[T] {
 	if l2err == nil { // else L2 may have something else by now
-		e, _ = s.replace(c, o.base(), e)
+		e, _ = s.replace(c, nil, e, o)
 	}
 	return e
+}
+
+// exchange has L2 keep e in the place of the entry of this version, without sending its
+// value if that stands.
+func (s *Store[T]) exchange(ctx context.Context, key string, version uint64, e store.Entry[T], stands *old[T]) (kept store.Entry[T], watched bool, err error) {
+	if c, ok := s.refresher.(store.Confirmer[T]); ok && stands.kept() {
+		return c.Confirm(ctx, key, stands.entry, e)
+	}
+	return s.refresher.Replace(ctx, key, version, e)
 }
 
 // answer returns what a loader has, which is o if it says so. o may be nil.
