@@ -228,6 +228,7 @@ func (f *fleet) sum() (c layered.Counts) {
 		c.Retried += m.counts.Retried
 		c.Replayed += m.counts.Replayed
 		c.Refreshes += m.counts.Refreshes
+		c.NotModified += m.counts.NotModified
 	}
 	return c
 }

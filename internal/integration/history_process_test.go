@@ -17,6 +17,7 @@ import (
 	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/internal/history"
 	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/store"
 )
 
 // historyEnv holds the historyJob, in JSON, of a test binary that is to be a process
@@ -121,7 +122,8 @@ func (w *historyWorker) open() (b *strata.Backend, err error) {
 	}
 	o := &strata.Options[string, Row]{TTL: w.job.TTL, StaleFor: time.Second, Tags: func(key string, _ Row) []string { return historyTags(key) }}
 	if w.job.Refreshes {
-		o.RefreshAhead = 0.1
+		o.RefreshAhead, o.RefreshBeta = 0.1, 1
+		o.Reload = w.reload
 	}
 	w.cache, err = strata.New(b, "rows", w.load, o)
 	return b, err
@@ -149,6 +151,15 @@ func (w *historyWorker) load(ctx context.Context, key string) (row Row, err erro
 	}
 	time.Sleep(after)
 	return w.padded(*call.Reply.(*Row)), call.Error
+}
+
+// reload is load that looks whether old is the newest row.
+func (w *historyWorker) reload(ctx context.Context, key string, old store.Entry[Row]) (Row, error) {
+	row, err := w.load(ctx, key)
+	if err == nil && row.Version == old.Value.Version {
+		err = store.ErrNotModified
+	}
+	return row, err
 }
 
 func (w *historyWorker) padded(row Row) Row {
