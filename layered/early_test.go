@@ -214,7 +214,7 @@ func TestJitter_spreads(t *testing.T) {
 		for i := range n {
 			e, err := s.GetOrLoad(t.Context(), fmt.Sprint(i), value(1))
 			life := e.StaleAt.Sub(now)
-			if err != nil || life <= 900*time.Second || life > 1000*time.Second || e.ExpiresAt.Sub(e.StaleAt) != time.Hour {
+			if err != nil || life < 900*time.Second || life > 1000*time.Second || e.ExpiresAt.Sub(e.StaleAt) != time.Hour {
 				t.Fatalf("fresh for %v, %v", life, err)
 			}
 			ends[min(int((life-900*time.Second)/(10*time.Second)), shares-1)]++
