@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 // known by whom it is loaded.
 type hooked struct {
 	*redisstore.Store[int]
-	hook func() // runs once
-	fill error  // of what was loaded under a lease
+	hook atomic.Pointer[func()] // runs once
+	fill error                  // of what was loaded under a lease
 }
 
 func (s *hooked) FillLeased(ctx context.Context, key string, lease uint64, e store.Entry[int]) (store.Entry[int], bool, error) {
@@ -29,9 +30,8 @@ func (s *hooked) FillLeased(ctx context.Context, key string, lease uint64, e sto
 }
 
 func (s *hooked) happen() {
-	if hook := s.hook; hook != nil {
-		s.hook = nil
-		hook()
+	if hook := s.hook.Swap(nil); hook != nil {
+		(*hook)()
 	}
 }
 
@@ -171,19 +171,19 @@ func TestReloading_overtaken(t *testing.T) {
 					a, l2 := buildHooked(t, server, o)
 					b := build(t, server, nil)
 					way.put(t, b, 1)
-					happened := false
+					var begun, happened atomic.Bool
 					happen := func() {
-						if happened {
+						if begun.Swap(true) {
 							return
 						}
-						happened = true
+						defer happened.Store(true)
 						if err := f(t.Context(), b); err != nil {
 							t.Error(err)
 						}
 					}
 					load := trusting(func() {})
 					if before {
-						l2.hook = happen
+						l2.hook.Store(&happen)
 					} else {
 						load = trusting(happen)
 					}
@@ -192,7 +192,7 @@ func TestReloading_overtaken(t *testing.T) {
 					} else {
 						way.do(t, a, load)
 					}
-					redistest.WaitFor(t, "the change", func() bool { return happened })
+					redistest.WaitFor(t, "the change", happened.Load)
 					for _, h := range []*house{b, a} {
 						if f, err := h.FindFresh(t.Context(), "k", tagged(3, "t")); err != nil || f.Value != 3 {
 							t.Errorf("got %d from %v, %v; want 3", f.Value, f.Tier, err)
