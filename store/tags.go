@@ -31,6 +31,16 @@ type Stamper interface {
 	Current(tags []string, stamp uint64) (ok, known bool)
 }
 
+// A Recaller is a [Stamper] that recalls what it knew when it heard of changes last.
+type Recaller interface {
+	Stamper
+
+	// Recall reports from memory whether, as far as was told before changes may
+	// have gone untold, no tag of an entry with these tags and this stamp was
+	// invalidated since. What is not known counts as invalidated.
+	Recall(tags []string, stamp uint64) bool
+}
+
 // InvalidateTags invalidates the entries of s that carry one of tags as
 // [Tagger] describes it. Without the capability it returns an error that is
 // errors.ErrUnsupported.

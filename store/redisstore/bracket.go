@@ -104,8 +104,10 @@ func (s *Store[T]) each(ctx context.Context, op string, keys []string, call func
 		}
 		if len(calls) == maxPipeline || i == len(keys)-1 && len(calls) > 0 {
 			for j, err := range s.runChunk(ctx, calls, full) {
-				if err != nil {
-					errs = append(errs, s.fail(ctx, op, full[j][len(s.prefix):], err))
+				if key := full[j][len(s.prefix):]; err != nil {
+					errs = append(errs, s.fail(ctx, op, key, err))
+				} else {
+					s.answered(key)
 				}
 			}
 			calls, full = nil, nil
@@ -120,7 +122,7 @@ func (s *Store[T]) runChunk(ctx context.Context, calls []scriptCall, full []stri
 	failed := make([]error, len(calls))
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call, full...)
 	if err != nil {
 		fillErrors(failed, err)
 		return failed

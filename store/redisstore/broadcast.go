@@ -89,9 +89,9 @@ func (c *Client) turn(ctx context.Context) error {
 func (s *Store[T]) CanWatch() error { return s.blind }
 
 // heard is that of the client for a store that can read.
-func (s *Store[T]) heard(ctx context.Context) (*links, error) {
+func (s *Store[T]) heard(ctx context.Context, keys ...string) (*links, error) {
 	if s.blind != nil {
 		return nil, s.blind
 	}
-	return s.client.heard(ctx)
+	return s.client.heard(ctx, keys...)
 }

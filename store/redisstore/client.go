@@ -25,6 +25,7 @@ type Client struct {
 	watchers  watchers
 	tracked   tracked
 	pulse     pulse
+	breakers  breakers
 	tags      allTags
 	commits   *committer // nil: replicas are not waited for
 
@@ -113,10 +114,13 @@ func (c *Client) connected(ctx context.Context) (*links, error) {
 	return c.connect(ctx)
 }
 
-// heard returns the connections after making sure that T is connected to a
-// primary whose pushes arrive, as far as somebody needs to know. What is then read
+// heard returns the connections for a read of keys after making sure that T is connected
+// to a primary whose pushes arrive, as far as somebody needs to know. What is then read
 // on T counts if no connection has come or gone meanwhile: see [pulse.unmoved].
-func (c *Client) heard(ctx context.Context) (*links, error) {
+func (c *Client) heard(ctx context.Context, keys ...string) (*links, error) {
+	if err := c.breakers.allow(true, keys...); err != nil {
+		return nil, err
+	}
 	l, err := c.connected(ctx)
 	if err == nil {
 		err = c.pulse.ensure(ctx)

@@ -16,6 +16,7 @@ type copied struct {
 	mu   sync.Mutex
 	gen  uint64 // moved by each drop
 	used bool   // somebody has gone by a value since the last change
+	last uint64 // the value, or what it was when it came into doubt; 0: not known
 }
 
 func (c *copied) mark() uint64 {
@@ -34,6 +35,7 @@ func (c *copied) keep(mark, value uint64) bool {
 		return false
 	}
 	c.value.Store(value)
+	c.last = value
 	return true
 }
 
@@ -41,6 +43,20 @@ func (c *copied) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forget()
+	c.last = 0
+}
+
+// doubt is drop of what is not known to have changed: it is recalled.
+func (c *copied) doubt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget()
+}
+
+func (c *copied) recall() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
 }
 
 // forget drops the value. The lock is held.
@@ -55,6 +71,7 @@ func (c *copied) changed() (used bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forget()
+	c.last = 0
 	used, c.used = c.used, false
 	return used
 }
@@ -129,12 +146,23 @@ func (cs *copies) drop(tag string) {
 	}
 }
 
-func (cs *copies) dropAll() {
+// recall is known of what may be in doubt.
+func (cs *copies) recall(tag string) uint64 {
+	sh := cs.shard(tag)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if c := sh.tags[tag]; c != nil {
+		return c.recall()
+	}
+	return 0
+}
+
+func (cs *copies) doubtAll() {
 	for i := range cs.shards {
 		sh := &cs.shards[i]
 		sh.mu.RLock()
 		for _, c := range sh.tags {
-			c.drop()
+			c.doubt()
 		}
 		sh.mu.RUnlock()
 	}

@@ -36,6 +36,8 @@ func (s *Store[T]) Add(ctx context.Context, key string, delta int64, ttl time.Du
 	sum, err := s.add(ctx, full, delta, ttl)
 	if err != nil {
 		err = s.fail(ctx, "add", key, err)
+	} else {
+		s.answered(key)
 	}
 	end(0, err)
 	return sum, err
@@ -44,7 +46,7 @@ func (s *Store[T]) Add(ctx context.Context, key string, delta int64, ttl time.Du
 func (s *Store[T]) add(ctx context.Context, full string, delta int64, ttl time.Duration) (int64, error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call, full)
 	if err != nil {
 		return 0, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"strings"
 	"time"
@@ -57,6 +58,22 @@ type Dialer struct {
 	// way to the replicas and back, or twice that. In a cluster, that many of each
 	// primary. Zero or less: none are waited for.
 	WaitReplicas int
+
+	// BreakAfter is how many operations in a row may fail, because Redis does not
+	// answer in time or cannot be connected to, before it is not asked any more:
+	// operations then fail at once, as ErrUnavailable. That Redis was silent for
+	// MaxUnheard does the same. It is asked whether it is there four times in
+	// MaxUnheard, and sooner at first, or where that is not done, with some of the
+	// operations after 0.1 s and then ever later, up to 5 s. Once it has answered, three
+	// operations at a time go there until three have succeeded. In a cluster this is so
+	// for each node; but reads, while one of them is not heard of, fail for all. What
+	// ends because the context of its caller does, and what is answered by an error,
+	// is no failure. Zero: DefaultBreakAfter. Negative: Redis is always asked.
+	BreakAfter int
+
+	// Logger is told, in a line each, when Redis is not asked any more because it does
+	// not answer, and when it is asked again. Nil: nobody is.
+	Logger *slog.Logger
 
 	// Lazy makes Dial return a client even if Redis cannot be reached.
 	// Operations are ErrUnavailable until it can be, which each of them tries.
@@ -124,6 +141,8 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 	setDefaults(&opt, timeout)
 	c := &Client{deadlines: deadline.Pool{Timeout: timeout}, opt: opt, broadcast: told}
 	c.pulse.client, c.pulse.most, c.pulse.key = c, d.MaxUnheard, "!pulse"
+	c.pulse.hurried = make(chan struct{}, 1)
+	c.breakers.init(c, d.BreakAfter, d.Logger)
 	if d.MaxUnheard == 0 {
 		c.pulse.most = DefaultMaxUnheard
 	}

@@ -23,7 +23,24 @@ var errTimeout = errors.New("no answer in time")
 // fail counts a failed operation and wraps its error.
 func (s *Store[T]) fail(ctx context.Context, op, key string, err error) error {
 	s.stats.errors.Add(1)
-	return &store.Error{Store: storeName, Op: op, Key: key, Err: s.client.cause(ctx, err)}
+	cause := s.client.cause(ctx, err)
+	var reply *rueidis.RedisError
+	var unheard *unheardError
+	switch {
+	case errors.As(err, &unheard): // the beat has told
+	case errors.As(err, &reply):
+		s.answered(key)
+	case errors.Is(cause, store.ErrUnavailable) && !isOurs(err) && !(s.impatient && errors.Is(cause, errTimeout)):
+		s.client.breakers.failed(s.prefix + key)
+	}
+	return &store.Error{Store: storeName, Op: op, Key: key, Err: cause}
+}
+
+// answered says that Redis has answered an operation on key.
+func (s *Store[T]) answered(key string) {
+	if s.client.breakers.uneasy.Load() { // else there is nobody to tell
+		s.client.breakers.succeeded(s.prefix + key)
+	}
 }
 
 // cause returns what to report for err, an error of rueidis or of this package,
@@ -49,7 +66,7 @@ func (c *Client) cause(ctx context.Context, err error) error {
 		return err
 	case errors.Is(err, rueidis.ErrNoCache):
 		return fmt.Errorf("the server does not do client tracking over RESP3 (Redis 6 or later does): %w", err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
+	case isTimeout(err), errors.Is(err, context.Canceled):
 		// Not the caller's context, which the chain must not suggest.
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, errTimeout)
 	}
@@ -59,6 +76,10 @@ func (c *Client) cause(ctx context.Context, err error) error {
 func isPast(ctx context.Context) bool {
 	at, ok := ctx.Deadline()
 	return ok && !time.Now().Before(at)
+}
+
+func isTimeout(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // isOurs reports whether err says already what it means.
@@ -108,7 +129,7 @@ const maxTries = 3
 // isBroken reports whether err says that a connection broke under a command, or
 // could not be made, so that the command is worth a second try.
 func isBroken(ctx context.Context, err error) bool {
-	if err == nil || ctx.Err() != nil || errors.Is(err, rueidis.ErrClosing) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, rueidis.ErrClosing) || errors.Is(err, errOpen) {
 		return false
 	}
 	var reply *rueidis.RedisError

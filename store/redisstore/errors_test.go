@@ -60,7 +60,7 @@ func expect(t *testing.T, ctx context.Context, s *redisstore.Store[string], want
 
 func TestErrors_killed(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	s := strings(dial(t, to(srv)), prefix())
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, BreakAfter: -1}, to(srv)), prefix())
 	get(t, s, "k", "")
 	srv.Kill()
 	// The timeout is 20 s: a refused connection is not waited for.
@@ -76,7 +76,7 @@ func TestErrors_paused(t *testing.T) {
 	srv := redistest.Start(t, nil)
 	opt := to(srv)
 	opt.ConnWriteTimeout = time.Hour // nothing but the timeout ends an operation
-	c := dialWith(t, &redisstore.Dialer{Timeout: 100 * time.Millisecond}, opt)
+	c := dialWith(t, &redisstore.Dialer{Timeout: 100 * time.Millisecond, BreakAfter: -1}, opt)
 	s := strings(c, prefix())
 	if err := srv.Pause(); err != nil {
 		t.Fatal(err)

@@ -30,8 +30,11 @@ func (s *Store[T]) look(ctx context.Context, op, key string) (k look, err error)
 	hits := 0
 	if err != nil {
 		err = s.fail(ctx, op, key, err)
-	} else if k.there() {
-		hits = 1
+	} else {
+		s.answered(key)
+		if k.there() {
+			hits = 1
+		}
 	}
 	end(hits, err)
 	return k, err
@@ -40,7 +43,7 @@ func (s *Store[T]) look(ctx context.Context, op, key string) (k look, err error)
 func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call, full)
 	if err != nil {
 		return k, err
 	}
@@ -129,6 +132,7 @@ func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) er
 		end(0, err)
 		return err
 	}
+	s.answered(key)
 	if !found {
 		end(0, nil)
 		return store.ErrNotFound
@@ -140,7 +144,7 @@ func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) er
 func (s *Store[T]) expire(ctx context.Context, full string, ttl time.Duration) (found bool, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call, full)
 	if err != nil {
 		return false, err
 	}

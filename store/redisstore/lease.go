@@ -186,7 +186,7 @@ func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Co
 	defer cancel()
 	for try := 1; ; try++ {
 		var l *links
-		if l, err = s.heard(call); err == nil {
+		if l, err = s.heard(call, full); err == nil {
 			err = f(call, l, full)
 		}
 		if try == maxTries || !isBroken(call, err) {
@@ -195,10 +195,13 @@ func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Co
 	}
 	switch {
 	case errors.Is(err, store.ErrLeaseLost), errors.Is(err, store.ErrChanged):
+		s.answered(key)
 		end(0, nil)
 		return err
 	case err != nil:
 		err = s.fail(ctx, op, key, err)
+	default:
+		s.answered(key)
 	}
 	end(0, err)
 	return err

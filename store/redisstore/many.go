@@ -39,6 +39,8 @@ func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store
 		if len(full) == maxPipeline || i == len(keys)-1 && len(full) > 0 {
 			if err := s.getChunk(ctx, names, full, found); err != nil {
 				errs = append(errs, s.fail(ctx, "get many", "", err))
+			} else {
+				s.answered(names[0])
 			}
 			names, full = names[:0], full[:0]
 		}
@@ -51,11 +53,11 @@ func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store
 // getChunk adds to found what is there. It returns the first error, after having
 // looked at all replies.
 func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map[string]store.Entry[T]) (first error) {
-	call, cancel := s.deadlines.Begin(ctx)
+	call, cancel := s.reads.Begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
 		moves := s.client.pulse.moves.Load()
-		l, err := s.heard(call)
+		l, err := s.heard(call, full...)
 		if err != nil {
 			return err
 		}
@@ -207,6 +209,7 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 			if err != nil {
 				errs = append(errs, s.fail(ctx, "set", names[i], err))
 			} else {
+				s.answered(names[i])
 				s.stats.sets.Add(1)
 			}
 		}
@@ -258,7 +261,7 @@ func (s *Store[T]) stampMany(ctx context.Context, entries map[string]store.Entry
 	}
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call, s.tags.clockKey())
 	if err != nil {
 		return 0, err
 	}
@@ -272,15 +275,15 @@ func (s *Store[T]) setChunk(ctx context.Context, writes []write) []error {
 	failed := make([]error, len(writes))
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
-	if err != nil {
-		fillErrors(failed, err)
-		return failed
-	}
 	calls := make([]scriptCall, len(writes))
 	full := make([]string, len(writes))
 	for i := range writes {
 		calls[i], full[i] = writes[i].call(""), writes[i].key
+	}
+	l, err := s.client.reach(call, full...)
+	if err != nil {
+		fillErrors(failed, err)
+		return failed
 	}
 	for i, o := range s.client.write(call, l, calls) {
 		_, err := writes[i].done(o.reply)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/codec"
-	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -64,12 +63,10 @@ func NewPlain[T any](c *Client, o *PlainOptions[T]) *Plain[T] {
 	}
 	s := &Store[T]{
 		client: c, prefix: o.Prefix, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize, plain: true,
-		observer: o.Observer, deadlines: &c.deadlines, blind: c.broadcast.sees("store", o.Prefix),
+		observer: o.Observer, blind: c.broadcast.sees("store", o.Prefix),
 	}
 	s.tags = NewTags(c, "!"+s.prefix) // it has none, but the heartbeat needs a key
-	if o.Timeout > 0 {
-		s.deadlines = &deadline.Pool{Timeout: o.Timeout}
-	}
+	s.bound(o.Timeout, 0)
 	s.normalize()
 	return &Plain[T]{s}
 }

@@ -40,6 +40,7 @@ type pulse struct {
 	mu      sync.Mutex
 	ears    []*ear
 	until   time.Time       // hears until then
+	last    time.Time       // when the last beat was sent that was answered, or the beating began
 	timer   *time.Timer     // ends hearing
 	attempt *beat           // under way
 	ctx     context.Context // of the beating; nil: nobody listens
@@ -50,7 +51,9 @@ type pulse struct {
 
 	evictions map[string]int64 // by the key that is written, what its server had evicted
 
-	work sync.WaitGroup // goroutines of it
+	answered bool           // a beat was, since the beating began
+	hurried  chan struct{}  // see hurry
+	work     sync.WaitGroup // goroutines of it
 }
 
 // A serverClock tells the time of the server: of a cluster, that of the node whose
@@ -110,6 +113,7 @@ func (p *pulse) add(e *ear, prefix string) {
 	if p.ctx == nil && p.most > 0 && !p.closed {
 		p.key = prefix + "pulse"
 		p.ctx, p.cancel = context.WithCancel(context.Background())
+		p.last, p.answered = time.Now(), false
 		p.moves.Add(1) // what happened before was not watched
 		p.work.Add(1)
 		go p.run(p.ctx)
@@ -170,10 +174,8 @@ func (p *pulse) run(ctx context.Context) {
 			touched = time.Now()
 			p.client.touch(ctx)
 		}
-		select {
-		case <-ctx.Done():
+		if !p.rest(ctx, t.C) {
 			return
-		case <-t.C:
 		}
 	}
 }
@@ -209,7 +211,10 @@ func (p *pulse) ensure(ctx context.Context) error {
 	b := p.begin(beating)
 	select {
 	case <-b.done:
-		return b.err
+		if b.err != nil {
+			return &unheardError{b.err}
+		}
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -284,6 +289,10 @@ func (p *pulse) try(beating context.Context, b *beat) {
 func (p *pulse) tryOnce(beating, ctx context.Context) error {
 	moves, sent := p.moves.Load(), time.Now()
 	a, err := p.ask(ctx, moves != p.agreed)
+	if beating.Err() == nil {
+		p.client.breakers.beat(err)
+		p.hush(err == nil, sent)
+	}
 	if err == nil {
 		p.compare(a.ids) // before anything is heard again
 	}
@@ -340,16 +349,23 @@ func (p *pulse) heard(until time.Time) {
 
 // silent is called when the time is over that Redis may be silent.
 func (p *pulse) silent() {
+	if p.overdue() {
+		p.hush(false, time.Time{})
+	}
+}
+
+func (p *pulse) overdue() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx == nil {
-		return
+		return false
 	}
 	if left := time.Until(p.until); left > 0 {
 		p.timer.Reset(left)
-		return
+		return false
 	}
 	p.deafen()
+	return true
 }
 
 // Vitals are what a beat learned of the primaries.
@@ -453,6 +469,7 @@ func (p *pulse) askCluster(ctx context.Context, l *links) (a vitals, err error) 
 		if err != nil {
 			return a, err
 		}
+		p.client.breakers.learn(ranges)
 		nodes = p.primaries(ranges)
 		p.mu.Lock()
 		p.slots = nodes
@@ -482,6 +499,7 @@ func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals,
 			if err == nil {
 				answers[i], err = p.askOne(ctx, c, n.key)
 			}
+			p.client.breakers.beatOf(n.addr, err)
 			errs[i] = err
 		})
 	}

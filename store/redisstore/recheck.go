@@ -21,16 +21,18 @@ func (s *Store[T]) Recheck(ctx context.Context, key string, e store.Entry[T]) (s
 		end(0, err)
 		return store.Entry[T]{}, err
 	case !same:
+		s.answered(key)
 		end(0, nil)
 		return store.Entry[T]{}, store.ErrNotFound
 	}
+	s.answered(key)
 	end(1, nil)
 	return e, nil
 }
 
 // recheck renews the times of e if the record is still of its version.
 func (s *Store[T]) recheck(ctx context.Context, full string, e *store.Entry[T]) (same bool, err error) {
-	call, cancel := s.deadlines.Begin(ctx)
+	call, cancel := s.reads.Begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
 		same, err = s.recheckOnce(call, full, e)
@@ -42,7 +44,7 @@ func (s *Store[T]) recheck(ctx context.Context, full string, e *store.Entry[T]) 
 
 func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[T]) (same bool, err error) {
 	moves := s.client.pulse.moves.Load()
-	l, err := s.heard(ctx)
+	l, err := s.heard(ctx, full)
 	if err != nil {
 		return false, err
 	}

@@ -22,7 +22,10 @@ func (s *Store[T]) SetNewer(ctx context.Context, key string, e store.Entry[T]) (
 	case err != nil:
 		err = s.fail(ctx, "set newer", key, err)
 	case kept:
+		s.answered(key)
 		s.stats.sets.Add(1)
+	default:
+		s.answered(key)
 	}
 	end(0, err)
 	return kept, err
@@ -55,7 +58,7 @@ func (s *Store[T]) setNewer(ctx context.Context, full string, e *store.Entry[T])
 func (s *Store[T]) replace(ctx context.Context, full string, id uint64, e *store.Entry[T]) (kept bool, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call, full)
 	if err != nil {
 		return false, err
 	}

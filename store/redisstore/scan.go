@@ -37,7 +37,7 @@ func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int,
 func (s *Store[T]) scanPrimaries(ctx context.Context, pattern string) (removed int, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call)
 	if err != nil {
 		return 0, err
 	}

@@ -31,6 +31,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 	if _, err = s.set(ctx, full, &e, ""); err != nil {
 		err = s.fail(ctx, "set", key, err)
 	} else {
+		s.answered(key)
 		s.stats.sets.Add(1)
 	}
 	end(0, err)
@@ -41,7 +42,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T], mode string) (kept bool, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call, full)
 	if err != nil {
 		return false, err
 	}
@@ -238,6 +239,7 @@ func (s *Store[T]) Fill(ctx context.Context, key string, e store.Entry[T]) (kept
 	if err != nil {
 		kept, watched, err = store.Entry[T]{}, false, s.fail(ctx, "fill", key, err)
 	} else {
+		s.answered(key)
 		s.stats.sets.Add(1)
 	}
 	end(0, err)
@@ -247,7 +249,7 @@ func (s *Store[T]) Fill(ctx context.Context, key string, e store.Entry[T]) (kept
 func (s *Store[T]) fill(ctx context.Context, full string, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call, full)
 	if err == nil {
 		err = s.blind
 	}
@@ -321,6 +323,7 @@ func (s *Store[T]) delete(ctx context.Context, keys []string) error {
 		if err != nil {
 			errs = append(errs, s.fail(ctx, "delete", kept[i], err))
 		} else {
+			s.answered(kept[i])
 			s.stats.deletes.Add(1)
 		}
 	}
@@ -344,7 +347,7 @@ func (s *Store[T]) unlink(ctx context.Context, full []string, write writer) (rem
 func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []error, write writer) (removed int) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call, full...)
 	if err != nil {
 		fillErrors(failed, err)
 		return 0

@@ -33,7 +33,7 @@ func (s *Store[T]) Stats(ctx context.Context) (store.Stats, error) {
 func (s *Store[T]) serverStats(ctx context.Context) (*store.ServerStats, error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.connected(call)
+	l, err := s.client.reach(call)
 	if err != nil {
 		return nil, err
 	}

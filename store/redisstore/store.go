@@ -62,6 +62,11 @@ type Options[T any] struct {
 
 	// Timeout bounds every operation. Zero or less: that of the client.
 	Timeout time.Duration
+
+	// ReadTimeout bounds what readers do before they can go elsewhere: Get, GetMany
+	// and Recheck. Zero or less, or above Timeout: that. What ends sooner than the
+	// client allows does not count for [Dialer.BreakAfter].
+	ReadTimeout time.Duration
 }
 
 // A Store is a view of Redis for values of one type. See [store.Store] and the
@@ -79,6 +84,8 @@ type Store[T any] struct {
 	plain      bool // see Plain
 	observer   store.Observer
 	deadlines  *deadline.Pool
+	reads      *deadline.Pool
+	impatient  bool  // some operations end before it is a failure of Redis that they do
 	blind      error // not nil: changes are not told
 	stats      counters
 }
@@ -100,6 +107,7 @@ var (
 	_ store.Reviser[int]    = (*Store[int])(nil)
 	_ store.Staler          = (*Store[int])(nil)
 	_ store.Stamper         = (*Store[int])(nil)
+	_ store.Recaller        = (*Store[int])(nil)
 	_ store.Expirer         = (*Store[int])(nil)
 	_ store.Counter         = (*Store[int])(nil)
 	_ store.PatternDeleter  = (*Store[int])(nil)
@@ -116,21 +124,32 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 	}
 	s := &Store[T]{
 		client: c, prefix: o.Prefix, tags: o.Tags, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize,
-		clientSide: o.ClientSide, observer: o.Observer, deadlines: &c.deadlines,
+		clientSide: o.ClientSide, observer: o.Observer,
 	}
 	if s.tags == nil {
 		s.tags = NewTags(c, "!"+s.prefix)
 	}
 	s.cleared = s.tags.clearedOf(s.prefix)
 	s.blind = errors.Join(c.broadcast.sees("store", s.prefix), c.broadcast.sees("tags", s.tags.prefix))
-	if o.Timeout > 0 {
-		s.deadlines = &deadline.Pool{Timeout: o.Timeout}
-	}
 	if o.ClientSide {
 		c.clientSide.Store(true)
 	}
+	s.bound(o.Timeout, o.ReadTimeout)
 	s.normalize()
 	return s
+}
+
+// bound says how long operations may take, and what readers do.
+func (s *Store[T]) bound(all, read time.Duration) {
+	s.deadlines = &s.client.deadlines
+	if all > 0 {
+		s.deadlines = &deadline.Pool{Timeout: all}
+	}
+	s.reads = s.deadlines
+	if read > 0 && read < s.deadlines.Timeout {
+		s.reads = &deadline.Pool{Timeout: read}
+	}
+	s.impatient = s.reads.Timeout < s.client.deadlines.Timeout
 }
 
 // normalize puts defaults in the place of zeros.
@@ -165,12 +184,13 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "get", Key: key, Keys: 1})
 	var e store.Entry[T]
 	found, err := s.get(ctx, full, &e)
-	switch {
-	case err != nil:
+	if err != nil {
 		err = s.fail(ctx, "get", key, err)
 		end(0, err)
 		return store.Entry[T]{}, err
-	case !found:
+	}
+	s.answered(key)
+	if !found {
 		s.stats.misses.Add(1)
 		end(0, nil)
 		return store.Entry[T]{Version: e.Version}, store.ErrNotFound
@@ -185,11 +205,11 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 // false.
 func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (found bool, err error) {
 	now := time.Now() // read once: it costs as much as the rest of begin
-	call, cancel := s.deadlines.BeginAt(ctx, now)
+	call, cancel := s.reads.BeginAt(ctx, now)
 	defer cancel()
 	for try := 1; ; try++ {
 		moves := s.client.pulse.moves.Load()
-		l, err := s.heard(call)
+		l, err := s.heard(call, full)
 		if err != nil {
 			return false, err
 		}

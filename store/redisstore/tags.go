@@ -80,7 +80,7 @@ func (t *Tags) clearedKey(space string) string { return t.prefix + "c:" + space 
 func (t *Tags) invalidated(iv store.Invalidation) {
 	if iv.All {
 		t.clock.drop()
-		t.copies.dropAll()
+		t.copies.doubtAll()
 		t.mu.Lock()
 		for _, c := range t.cleared {
 			c.drop()
@@ -153,7 +153,7 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 func (t *Tags) raise(ctx context.Context, life time.Duration, keys ...string) error {
 	call, cancel := t.client.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := t.client.connected(call)
+	l, err := t.client.reach(call, append(keys, t.clockKey())...)
 	if err != nil {
 		return err
 	}

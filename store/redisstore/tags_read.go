@@ -18,7 +18,7 @@ import (
 func (s *Store[T]) Stamp(ctx context.Context) (uint64, error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.heard(call)
+	l, err := s.heard(call, s.tags.clockKey())
 	var stamp uint64
 	if err == nil {
 		stamp, err = s.stamp(call, l, nil)
@@ -33,6 +33,18 @@ func (s *Store[T]) Stamp(ctx context.Context) (uint64, error) {
 // [store.Stamper] describes it.
 func (s *Store[T]) Current(tags []string, stamp uint64) (ok, known bool) {
 	return s.tags.current(tags, stamp)
+}
+
+// Recall reports whether tags were no newer than stamp when they were heard of last, as
+// [store.Recaller] describes it.
+func (s *Store[T]) Recall(tags []string, stamp uint64) bool {
+	if s.tags.pending.any(tags) {
+		return false
+	}
+	return !slices.ContainsFunc(tags, func(tag string) bool {
+		reading := s.tags.copies.recall(tag)
+		return reading == 0 || reading > stamp
+	})
 }
 
 // InvalidateTags is that of the [Tags] of the store, and concerns all stores that

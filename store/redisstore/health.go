@@ -1,0 +1,73 @@
+package redisstore
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lokroom/strata/internal/breaker"
+)
+
+// Health is what a [Client] knows of Redis without asking.
+type Health struct {
+	// Breaker is "closed" while Redis is asked, "open" while it is not because it does
+	// not answer, and "half-open" while a few operations are tried: see
+	// [Dialer.BreakAfter].
+	Breaker string    `json:"breaker"`
+	Since   time.Time `json:"since,omitzero"` // when it became so; zero: it was never open
+	Opened  uint64    `json:"opened"`         // how often Redis was given up
+
+	// Hears says whether changes are told, so that L1 may serve; Heard is when the last
+	// heartbeat was sent that Redis has answered. Where nobody listens, or there is no
+	// heartbeat, they are false and zero.
+	Hears bool      `json:"hears"`
+	Heard time.Time `json:"heard,omitzero"`
+
+	// Nodes are those of a cluster whose breaker is not closed.
+	Nodes []NodeHealth `json:"nodes,omitempty"`
+
+	// PendingTags is how many tags were invalidated here that Redis has not heard of,
+	// the oldest for PendingTagsFor.
+	PendingTags    int           `json:"pending_tags"`
+	PendingTagsFor time.Duration `json:"pending_tags_for_ns"`
+}
+
+// NodeHealth is of a node of a cluster.
+type NodeHealth struct {
+	Addr    string    `json:"addr"`
+	Breaker string    `json:"breaker"`
+	Since   time.Time `json:"since"`
+}
+
+// Health tells what is known of Redis. It does no I/O.
+func (c *Client) Health() Health {
+	s := c.breakers.whole.Status()
+	h := Health{Breaker: s.State.String(), Since: s.Since, Opened: s.Opened, Nodes: c.breakers.health()}
+	h.Hears, h.Heard = c.pulse.health()
+	for _, t := range c.tags.list() {
+		n, oldest := t.pending.counts()
+		h.PendingTags, h.PendingTagsFor = h.PendingTags+n, max(h.PendingTagsFor, oldest)
+	}
+	return h
+}
+
+func (bs *breakers) health() (nodes []NodeHealth) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	for addr, b := range bs.nodes {
+		if s := b.Status(); s.State != breaker.Closed {
+			nodes = append(nodes, NodeHealth{addr, s.State.String(), s.Since})
+		}
+	}
+	slices.SortFunc(nodes, func(a, b NodeHealth) int { return strings.Compare(a.Addr, b.Addr) })
+	return nodes
+}
+
+func (p *pulse) health() (hears bool, heard time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx == nil || !p.answered {
+		return false, time.Time{}
+	}
+	return p.hears.Load(), p.last
+}
