@@ -25,7 +25,7 @@ type guard struct {
 // other's copies now and then, which costs a read and no more.
 type stripe struct {
 	mu      sync.Mutex
-	epoch   uint64            // moved when one of the keys changed, or may have
+	epoch   uint64            // moved when one of the keys changed; by a doubt when they may have
 	waiting map[string]*alarm // those who wait for a change
 	_       [40]byte
 }
@@ -131,13 +131,32 @@ func (g *guard) move(key string, f func()) {
 	f()
 }
 
+// keepDoubtful is keep if nothing but doubts came up since m was taken.
+func (g *guard) keepDoubtful(m mark, f func()) bool {
+	m.stripe.mu.Lock()
+	defer m.stripe.mu.Unlock()
+	if m.stripe.epoch%doubt != m.epoch%doubt {
+		return false
+	}
+	f()
+	return true
+}
+
+// A doubt is how far an epoch is moved when nothing is known to have changed.
+const doubt = 1 << 32
+
 // moveAll overtakes all reads that are under way. When it returns, no keep runs
 // that does not know.
-func (g *guard) moveAll() {
+func (g *guard) moveAll() { g.moveEach(1) }
+
+// doubtAll is moveAll where nothing is known to have changed.
+func (g *guard) doubtAll() { g.moveEach(doubt) }
+
+func (g *guard) moveEach(by uint64) {
 	for i := range g.stripes {
 		st := &g.stripes[i]
 		st.mu.Lock()
-		st.epoch++
+		st.epoch += by
 		for key := range st.waiting {
 			st.ring(key)
 		}

@@ -165,4 +165,7 @@ func (s *Store[T]) rewound() {
 func (s *Store[T]) hear(hears bool) {
 	s.journal.hear(hears)
 	s.trust.hear(hears)
+	if hears {
+		s.pending.back()
+	}
 }

@@ -163,18 +163,23 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 
 // Close ends the watch on L2, cancels the loads under way and waits for them. It
 // does not close the tiers. Every call after it returns store.ErrClosed.
+//
+// If changes are pending that L2 could not be told of, it tries once more, for a second
+// at most. What L2 has not heard of then is lost: others may go on with old values
+// until the end of their lives, and the error, which is store.ErrUnavailable, says how
+// many keys that are.
 func (s *Store[T]) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	err := s.flush() // while it is told when L2 is back
 	for _, stop := range s.stop {
 		stop()
 	}
 	s.flights.Close()
 	s.sampler.stop()
-	s.pending.stop()
 	s.clock.Stop()
-	return nil
+	return err
 }
 
 // invalidated is called when an entry of L2 was changed by somebody else, or may
@@ -185,9 +190,14 @@ func (s *Store[T]) invalidated(iv store.Invalidation) {
 		if !iv.Cleared {
 			s.trust.doubt() // first: a copy that is kept from here on is of the new epoch, or refused
 		}
-		s.guard.moveAll()
+		gone := iv.Cleared || s.checker == nil
+		if gone {
+			s.guard.moveAll()
+		} else {
+			s.guard.doubtAll()
+		}
 		s.flights.ForgetAll()
-		if iv.Cleared || s.checker == nil {
+		if gone {
 			_ = store.Clear(ctx, s.l1) // in memory; New saw to it that it can
 		}
 		if !iv.Cleared {
@@ -221,6 +231,15 @@ func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) bool {
 
 // tryL1 is keepL1 that does not count what is refused.
 func (s *Store[T]) tryL1(key string, m mark, e store.Entry[T]) bool {
+	e = s.forL1(m, e)
+	return s.guard.keep(m, func() {
+		// An entry that L1 cannot keep is read from L2 again: L1 counts it.
+		_ = s.l1.Set(context.Background(), key, e)
+	})
+}
+
+// forL1 returns e as L1 is to have it.
+func (s *Store[T]) forL1(m mark, e store.Entry[T]) store.Entry[T] {
 	e.RefreshAt = s.refreshAt(&e)
 	if most := s.opts.L1TTL; most > 0 {
 		if end := store.In(s.opts.jitter(most)); e.ExpiresAt == 0 || end < e.ExpiresAt {
@@ -228,10 +247,17 @@ func (s *Store[T]) tryL1(key string, m mark, e store.Entry[T]) bool {
 		}
 	}
 	e.Epoch = m.copies
-	return s.guard.keep(m, func() {
-		// An entry that L1 cannot keep is read from L2 again: L1 counts it.
-		_ = s.l1.Set(context.Background(), key, e)
-	})
+	return e
+}
+
+// keepRead is keepL1 for what L2 has: what is refused only because the connection was
+// lost meanwhile is kept as a copy in doubt.
+func (s *Store[T]) keepRead(key string, m mark, e store.Entry[T]) bool {
+	kept := s.keepL1(key, m, e)
+	if !kept {
+		s.keepDoubtful(key, m, e)
+	}
+	return kept
 }
 
 // mark must be taken before what is to be kept in L1 is read from L2.

@@ -73,7 +73,7 @@ func (s *Store[T]) leadAlone(ctx context.Context, c *call[T], load Loader[T], ol
 	f.Entry, err = s.load(ctx, key, load, stands)
 	switch {
 	case err != nil:
-		return s.failSafe(old, err)
+		return s.failSafe(s.inDoubt(ctx, key, old, l2err), err)
 	case stands.kept():
 		f.Entry, f.asOf = s.keepOn(c, stands, f.Entry, l2err), stands.asOf
 	default:
@@ -246,7 +246,7 @@ func (s *Store[T]) filled(ctx context.Context, key string, m mark, e store.Entry
 		_ = s.dropL1(ctx, key)
 	case !watched:
 		s.confirm(ctx, key, e)
-	case !s.keepL1(key, m, e):
+	case !s.keepL1(key, m, e) && !s.keepDoubtful(key, m, e):
 		// L2 no longer watches what L1 may have had before the fill.
 		_ = s.dropL1(ctx, key)
 	}
@@ -259,6 +259,9 @@ func (s *Store[T]) confirm(ctx context.Context, key string, e store.Entry[T]) {
 	for try := 0; try < 2 && s.checker != nil && e.Version != 0; try++ {
 		m := s.mark(key)
 		now, err := s.checker.Recheck(ctx, key, e)
+		if err != nil && !errors.Is(err, store.ErrNotFound) && s.keepDoubtful(key, m, e) {
+			return
+		}
 		if err != nil {
 			break
 		}
@@ -269,15 +272,23 @@ func (s *Store[T]) confirm(ctx context.Context, key string, e store.Entry[T]) {
 	_ = s.dropL1(ctx, key) // in memory
 }
 
-// keepUnheard keeps in L1, for a short time, what L2 could not take and does not
-// watch.
+// keepUnheard keeps in L1 what L2 could not take and does not watch. After a short time
+// it is in doubt: see [Store.inDoubt].
 func (s *Store[T]) keepUnheard(key string, m mark, e store.Entry[T]) {
 	if s.watched {
 		if s.opts.MaxUnheard < 0 {
 			return
 		}
-		e.ExpiresAt = shorter(e.ExpiresAt, e.LoadedAt.Add(s.opts.MaxUnheard))
+		end := e.LoadedAt.Add(s.opts.MaxUnheard)
+		if e.StaleAt == 0 || s.opts.StrictStale {
+			e.ExpiresAt = shorter(e.ExpiresAt, end)
+		} else {
+			e.StaleAt = shorter(e.StaleAt, end)
+		}
 	}
 	m.copies = noEpoch
-	s.keepL1(key, m, e)
+	if !s.keepL1(key, m, e) && e.StaleAt != 0 {
+		e.StaleAt = e.LoadedAt // in doubt at once
+		s.keepDoubtful(key, m, e)
+	}
 }

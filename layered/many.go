@@ -117,7 +117,9 @@ func (s *Store[T]) readManyKept(ctx context.Context, ks []string) (found map[str
 	kept = make(map[string]bool, len(found))
 	for i, key := range ks {
 		if e, ok := found[key]; ok {
-			kept[key] = s.keepL1(key, marks[i], e)
+			kept[key] = s.keepRead(key, marks[i], e)
+		} else if err == nil {
+			s.denied(ctx, key)
 		}
 	}
 	return found, kept, err
@@ -290,6 +292,9 @@ func (s *Store[T]) batchAlone(ctx context.Context, b *batch[T], load ManyLoader[
 		f.proven = s.provenAlone(c, &e)
 		return f
 	})
+	if err != nil {
+		s.inDoubtMany(ctx, b, l2err)
+	}
 	s.failBatch(b, err)
 	return err
 }

@@ -17,8 +17,14 @@ type Options[T any] struct {
 	TTL time.Duration
 
 	// StaleFor is how much longer than TTL such a value is kept, to be served
-	// where the source fails.
+	// where the source fails. Where L2 cannot be reached either, L1 serves what it
+	// has of that age, even if it may have been changed elsewhere since L2 was heard
+	// of: never what this process has changed, or was told of.
 	StaleFor time.Duration
+
+	// StrictStale has nothing served as stale that may have been changed elsewhere:
+	// where neither the source nor L2 can answer, callers get the error of the source.
+	StrictStale bool
 
 	// AbsentFor is how long it is remembered that the source has no value.
 	// 0: 30 seconds. Negative: not at all.

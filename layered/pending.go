@@ -3,6 +3,7 @@ package layered
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -38,6 +39,7 @@ type pending struct {
 	running bool
 	closed  bool
 	quit    chan struct{}
+	wake    chan struct{} // L2 is back
 	work    sync.WaitGroup
 
 	retried atomic.Uint64
@@ -79,6 +81,7 @@ func (s *Store[T]) addPending(ks []string) {
 	}
 	if p.keys == nil {
 		p.keys = make(map[string]time.Time)
+		p.wake = make(chan struct{}, 1)
 	}
 	now := time.Now()
 	for _, key := range ks {
@@ -96,7 +99,13 @@ func (s *Store[T]) addPending(ks []string) {
 	}
 }
 
-func (p *pending) stop() {
+// flushFor is how long Close tries to tell L2 what is pending.
+const flushFor = time.Second
+
+// flush ends the trying, after having gone on with it for a while. What L2 has not heard
+// of then, it will not hear of any more: that is an error, which is store.ErrUnavailable.
+func (s *Store[T]) flush() error {
+	p := &s.pending
 	p.mu.Lock()
 	p.closed = true
 	if p.running {
@@ -104,6 +113,35 @@ func (p *pending) stop() {
 	}
 	p.mu.Unlock()
 	p.work.Wait()
+	if !p.some.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), flushFor)
+	defer cancel()
+	for {
+		done, err := s.tryPending(ctx)
+		if done {
+			return nil
+		}
+		t := time.NewTimer(firstRetry)
+		select {
+		case <-p.wake:
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return &store.Error{Store: "layered", Op: "close", Err: fmt.Errorf("%w: L2 has not heard of %s: %w", store.ErrUnavailable, p.what(), err)}
+		}
+		t.Stop()
+	}
+}
+
+// what says what is pending.
+func (p *pending) what() string {
+	n, _ := p.counts()
+	if n < 0 {
+		return "a Clear"
+	}
+	return fmt.Sprintf("the changes of %d keys", n)
 }
 
 // retry deletes what is pending until nothing is.
@@ -115,21 +153,43 @@ func (s *Store[T]) retry(quit <-chan struct{}) {
 		t := time.NewTimer(wait/2 + rand.N(wait/2))
 		select {
 		case <-t.C:
+		case <-p.wake:
+			t.Stop()
 		case <-quit:
 			t.Stop()
 			return
 		}
-		p.mu.Lock()
-		keys, all, since := maps.Clone(p.keys), p.all, p.since
-		p.mu.Unlock()
-		p.retried.Add(1)
-		if !made(s.deletePending(ctx, keys, all)) {
-			continue
-		}
-		if p.done(keys, all, since) {
+		done, err := s.tryPending(ctx)
+		switch {
+		case done:
 			return
+		case err == nil:
+			wait = firstRetry
 		}
-		wait = firstRetry
+	}
+}
+
+// tryPending deletes what is pending, and reports whether nothing is left.
+func (s *Store[T]) tryPending(ctx context.Context) (done bool, err error) {
+	p := &s.pending
+	p.mu.Lock()
+	keys, all, since := maps.Clone(p.keys), p.all, p.since
+	p.mu.Unlock()
+	p.retried.Add(1)
+	if err := s.deletePending(ctx, keys, all); !made(err) {
+		return false, err
+	}
+	return p.done(keys, all, since), nil
+}
+
+// back says that L2 can be told.
+func (p *pending) back() {
+	if !p.some.Load() {
+		return
+	}
+	select {
+	case p.wake <- struct{}{}:
+	default:
 	}
 }
 

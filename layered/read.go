@@ -167,7 +167,7 @@ func (s *Store[T]) readOnce(ctx context.Context, key string, strict bool, moment
 			return f, true, nil
 		case err == nil:
 			s.count.rechecked.Add(1)
-			f.Tier, f.kept = L2, s.keepL1(key, m, f.Entry)
+			f.Tier, f.kept = L2, s.keepRead(key, m, f.Entry)
 			return f, false, f.MissError()
 		case !errors.Is(err, store.ErrNotFound):
 			return f, false, err
@@ -182,7 +182,9 @@ func (s *Store[T]) readOnce(ctx context.Context, key string, strict bool, moment
 	case s.journal.moment() != moment:
 		return f, true, nil
 	case err == nil || f.Absent:
-		f.Tier, f.kept = L2, s.keepL1(key, m, f.Entry)
+		f.Tier, f.kept = L2, s.keepRead(key, m, f.Entry)
+	case errors.Is(err, store.ErrNotFound):
+		s.denied(ctx, key)
 	}
 	return f, false, err
 }

@@ -21,14 +21,15 @@ func (s *Store[T]) staleLocal(ctx context.Context, key string) (f Found[T], ok b
 	if err != nil {
 		return f, false
 	}
-	if !s.trusted(e) || !s.current(e) || s.tooStale(e) || s.closed.Load() {
+	stale := s.clock.Passed(e.StaleAt)
+	if !s.trusted(e) || stale && s.unconfirmed(e) || !s.current(e) || s.tooStale(e) || s.closed.Load() {
 		s.count.l1Stale.Add(1)
 		return f, false
 	}
 	if s.countL1 {
 		s.count.l1Hits.Add(1)
 	}
-	f = Found[T]{Entry: *e, Tier: L1, Stale: s.clock.Passed(e.StaleAt)}
+	f = Found[T]{Entry: *e, Tier: L1, Stale: stale}
 	if f.Stale {
 		s.count.staleServed.Add(1)
 	}

@@ -15,7 +15,7 @@ type counters struct {
 	l1Hits, l1Stale, l2Hits, misses, l2Errors atomic.Uint64
 	loads, loadErrors, shared                 atomic.Uint64
 	staleServed, invalidations, lost, refused atomic.Uint64
-	waits, rechecked, replayed                atomic.Uint64
+	waits, rechecked, replayed, doubtful      atomic.Uint64
 	refreshes, refreshErrors, notModified     atomic.Uint64
 }
 
@@ -29,6 +29,7 @@ type Counts struct {
 	Shared      uint64 // callers who got the result of another's load or L2 read
 	Waits       uint64 // times that another process's load was waited for
 	StaleServed uint64 // stale answers because the source failed, or was still being asked
+	Doubtful    uint64 // of which L2 could not be asked about either
 
 	Refreshes     uint64 // values that began to be loaded anew while they stood; their loads count above, too
 	NotModified   uint64 // loads that found the value that they were given to be the one still
@@ -63,6 +64,7 @@ func (s *Store[T]) Counts() Counts {
 		LoadErrors:    s.count.loadErrors.Load(),
 		Shared:        s.count.shared.Load(),
 		StaleServed:   s.count.staleServed.Load(),
+		Doubtful:      s.count.doubtful.Load(),
 		L2Errors:      s.count.l2Errors.Load(),
 		Invalidations: s.count.invalidations.Load(),
 		Lost:          s.count.lost.Load(),
@@ -88,6 +90,10 @@ func (s *Store[T]) Counts() Counts {
 	}
 	return c
 }
+
+// Pending returns how many keys were changed here that L2 has not heard of, -1 for all,
+// and for how long the oldest: what is in Counts, without the rest.
+func (s *Store[T]) Pending() (n int, oldest time.Duration) { return s.pending.counts() }
 
 // Stats returns the counters as those of one store: a hit is an answer from
 // either tier; sets and deletes are those of the lowest tier, sizes those of L1.

@@ -20,6 +20,7 @@ type trust struct {
 	mu      sync.Mutex // of changes
 	hears   bool
 	serving atomic.Uint64 // the epoch, if L2 is heard of; else 0
+	silent  atomic.Int64  // the [store.Time] since when it is not; else 0
 }
 
 // noEpoch marks entries that L2 has nothing to do with: it is not there, or could
@@ -38,6 +39,11 @@ func (t *trust) doubt() {
 func (t *trust) hear(hears bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if hears {
+		t.silent.Store(0)
+	} else {
+		t.silent.CompareAndSwap(0, int64(store.Now()))
+	}
 	t.hears = hears
 	t.serve()
 }

@@ -53,10 +53,10 @@ func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
 }
 
 // DeleteAndWait is Delete that returns only when no process at all serves what was
-// deleted from its memory: whoever has not heard of it by then has noticed that he
-// hears nothing. It takes Options.MaxUnheard and a tenth more, which all processes
-// must have alike. If ctx ends first, the entries are deleted, and the error is that
-// of ctx.
+// deleted from its memory as what is there now: whoever has not heard of it by then has
+// noticed that he hears nothing. (Options.StaleFor says what may be served as stale.) It
+// takes Options.MaxUnheard and a tenth more, which all processes must have alike. If ctx
+// ends first, the entries are deleted, and the error is that of ctx.
 func (s *Store[T]) DeleteAndWait(ctx context.Context, keys ...string) error {
 	if err := s.Delete(ctx, keys...); err != nil || !s.watched {
 		return err
