@@ -42,7 +42,7 @@ test-alloc: need-go need-redis
 	go test ./internal/size ./store/otterstore ./store/ristrettostore # have more tests that the race detector disturbs
 
 soak: need-go need-redis ## what several processes see while things fail, SOAK=1m for each fault
-	STRATA_SOAK=$(SOAK) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestHistory$$' ./internal/integration
+	STRATA_SOAK=$(SOAK) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestHistory$$|TestChaos$$' ./internal/integration
 
 mutants: need-go need-redis ## take each fence away, and write into docs/consistency.md which tests notice: half an hour
 	STRATA_MUTANTS=$(or $(MUTANTS),all) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestMutants$$' ./internal/integration

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
@@ -26,8 +27,14 @@ type Backend struct {
 	tokens    tokens
 
 	mu     sync.Mutex
-	caches map[string]interface{ Close() error } // by name
+	caches map[string]tiers // by name
 	closed bool
+}
+
+// tiers are those of a cache of any type.
+type tiers interface {
+	Close() error
+	Pending() (n int, oldest time.Duration)
 }
 
 // Open makes a Backend. A nil Config is the zero one: L1 alone.
@@ -36,7 +43,7 @@ type Backend struct {
 // returns an error that is store.ErrUnavailable, unless Config.RedisOptional is
 // set. ctx bounds how long it waits for Redis to answer.
 func Open(ctx context.Context, c *Config) (*Backend, error) {
-	b := &Backend{caches: make(map[string]interface{ Close() error })}
+	b := &Backend{caches: make(map[string]tiers)}
 	b.tokens.init()
 	if c != nil {
 		b.cfg = *c
@@ -64,6 +71,9 @@ func (c *Config) normalize() error {
 	}
 	if c.Redis != nil && c.Broadcast {
 		errs = append(errs, errors.New("Config has both Redis and Broadcast, which its Dialer has to say"))
+	}
+	if c.BreakAfter != 0 && c.RedisURL == "" {
+		errs = append(errs, errors.New("Config has BreakAfter but no RedisURL: of a client of one's own its Dialer has to say it"))
 	}
 	if c.Redis == nil && c.RedisURL == "" && c.RedisPassword != "" {
 		errs = append(errs, errors.New("Config has a RedisPassword but no RedisURL"))
@@ -108,7 +118,8 @@ func (b *Backend) openRedis(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional, MaxUnheard: max(b.cfg.MaxUnheard, 0), WaitReplicas: b.cfg.WaitReplicas}
+	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional, MaxUnheard: max(b.cfg.MaxUnheard, 0), WaitReplicas: b.cfg.WaitReplicas,
+		BreakAfter: b.cfg.BreakAfter, Logger: b.cfg.Logger}
 	if b.cfg.Broadcast {
 		dialer.Broadcast = []string{b.cfg.Prefix}
 	}
@@ -175,6 +186,10 @@ func (b *Backend) InvalidateTags(ctx context.Context, tags ...string) error {
 
 // Close closes every cache of the backend, waits for their loads, and gives back
 // the memory and the connections. Caches return store.ErrClosed from then on.
+//
+// Changes that Redis could not be told of are tried once more. If it still cannot be
+// reached, the error is store.ErrUnavailable and says how many are lost: others may go
+// on with the old values until the end of their lives.
 func (b *Backend) Close() error {
 	b.mu.Lock()
 	if b.closed {
@@ -185,10 +200,7 @@ func (b *Backend) Close() error {
 	caches := b.caches
 	b.mu.Unlock()
 
-	var errs []error
-	for _, c := range caches {
-		errs = append(errs, c.Close())
-	}
+	err := b.closeCaches(caches)
 	if b.redis != nil && b.redis != b.cfg.Redis {
 		b.redis.Close()
 	}
@@ -198,12 +210,38 @@ func (b *Backend) Close() error {
 	if b.ristretto != nil {
 		b.ristretto.Close()
 	}
+	return err
+}
+
+// flushFor is how long Close waits for Redis to hear of tags.
+const flushFor = time.Second
+
+// closeCaches closes all at a time: each may have changes that Redis has not heard of, and
+// so may the tags.
+func (b *Backend) closeCaches(caches map[string]tiers) error {
+	var mu sync.Mutex
+	var errs []error
+	var wg sync.WaitGroup
+	add := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+	}
+	for _, c := range caches {
+		wg.Go(func() { add(c.Close()) })
+	}
+	if b.redisTags != nil && b.redis != b.cfg.Redis {
+		ctx, cancel := context.WithTimeout(context.Background(), flushFor)
+		defer cancel()
+		add(b.redisTags.Flush(ctx))
+	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 
 // register takes name for a cache, and makes the cache while nobody else can
 // take it.
-func (b *Backend) register(name string, open func() (interface{ Close() error }, error)) error {
+func (b *Backend) register(name string, open func() (tiers, error)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {

@@ -32,13 +32,20 @@ type Options[K comparable, V any] struct {
 	RevisionOf func(id K, v V) uint64
 
 	// StaleFor is how much longer than TTL a value is kept, to be served if the
-	// source fails.
+	// source fails. If Redis cannot be reached either, what L1 has of that age is
+	// served, even if it may have been changed elsewhere since Redis was heard of:
+	// never what this process has changed, or was told of.
 	StaleFor time.Duration
 
 	// StaleWhileRevalidate serves it at once then, while one process loads it in
 	// the background. What was deleted or set is never among that; what was
 	// made stale by Expire is. Without it, readers wait for the load.
 	StaleWhileRevalidate bool
+
+	// StrictStale has nothing served as stale that may have been changed elsewhere:
+	// if neither the source nor Redis can answer, Get returns the error of the
+	// loader.
+	StrictStale bool
 
 	// RefreshAhead is the share of a value's TTL, in 0..1, after which the first
 	// who reads it has it loaded in the background, by one process, so that
@@ -77,6 +84,12 @@ type Options[K comparable, V any] struct {
 	// Jitter is the share of every life, in 0..1, that is taken off at random.
 	// 0: 0.1. Negative: none.
 	Jitter float64
+
+	// RedisTimeout is how long a read waits for Redis before the loader is called; the
+	// deadline of the caller holds, too. What is loaded then is kept in L1 for
+	// Config.MaxUnheard, and not in Redis. It is meant for a source that is quicker
+	// than the timeout of the client, which is 1 second: 0, or more than that, is that.
+	RedisTimeout time.Duration
 
 	// LoadTimeout bounds a load. 0: 30 seconds. Negative: no bound.
 	LoadTimeout time.Duration
@@ -137,7 +150,7 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
 	c.key = key
-	err = b.register(name, func() (interface{ Close() error }, error) {
+	err = b.register(name, func() (tiers, error) {
 		c.tiers, err = openTiers(b, space, &c.opts)
 		return c.tiers, err
 	})
@@ -161,11 +174,14 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 			Tags:     b.redisTags,
 			Codec:    o.Codec,
 			Observer: b.cfg.Observer,
+
+			ReadTimeout: o.RedisTimeout,
 		})
 	}
 	return layered.New(l1, l2, &layered.Options[V]{
 		TTL:         o.TTL,
 		StaleFor:    o.StaleFor,
+		StrictStale: o.StrictStale,
 		AbsentFor:   o.AbsentFor,
 		L1TTL:       o.L1TTL,
 		Jitter:      o.Jitter,

@@ -3,6 +3,7 @@ package strata
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -78,6 +79,17 @@ type Config struct {
 	// store.ErrReplicas: the change was made, but a failover may undo it. Not
 	// together with Redis, whose Dialer says it. 0: none.
 	WaitReplicas int
+
+	// BreakAfter is how many operations of Redis in a row may fail before it is
+	// not asked any more until it answers again: see redisstore.Dialer.BreakAfter,
+	// which also says it where there is a client of one's own (Redis). 0: 5.
+	// Negative: it is always asked.
+	BreakAfter int
+
+	// Logger is told in a line each when Redis is not asked any more because it
+	// does not answer, and when it is asked again. Of a client of one's own (Redis)
+	// its Dialer has to say it. nil: nobody is.
+	Logger *slog.Logger
 
 	// Observer is told of every exchange with Redis and every load.
 	// nil: nobody.

@@ -2,6 +2,7 @@ package strata_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -422,4 +423,23 @@ func ExampleCache_Stats() {
 	st := squares.Stats()
 	fmt.Println(st.L1Hits, "hits,", st.Misses, "misses,", st.Loads, "loads")
 	// Output: 27 hits, 3 misses, 3 loads
+}
+
+// What a readiness endpoint or a log may say of the state of Redis and of changes that it
+// has not heard of.
+func ExampleBackend_Health() {
+	b, err := strata.Open(context.Background(), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer b.Close()
+	h := b.Health()
+	text, _ := json.Marshal(h)
+	fmt.Println(h.Err(), string(text))
+	b.Close()
+	fmt.Println(b.Health().Err())
+	// Output:
+	// <nil> {}
+	// strata: health: closed
 }

@@ -1,0 +1,94 @@
+package strata
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+// Health is what a [Backend] knows of its state without asking anybody. Its JSON is for
+// whoever watches the process. [Health.Err] says it in one line.
+type Health struct {
+	// Redis is nil if there is none.
+	Redis *redisstore.Health `json:"redis,omitempty"`
+
+	// Caches are those of the backend, by name, that have changes pending.
+	Caches map[string]PendingHealth `json:"pending,omitempty"`
+
+	// Closed says that Close was called.
+	Closed bool `json:"closed,omitempty"`
+}
+
+// PendingHealth tells of the changes made through a cache of which Redis has not heard.
+type PendingHealth struct {
+	Keys int           `json:"keys"` // -1: all of the cache
+	For  time.Duration `json:"for_ns"`
+}
+
+// Health returns the state of the backend. It does no I/O, so that it may be called as
+// often as one likes: [Backend.Ping] asks Redis.
+func (b *Backend) Health() Health {
+	b.mu.Lock()
+	h := Health{Closed: b.closed}
+	for name, c := range b.caches {
+		if n, oldest := c.Pending(); n != 0 {
+			if h.Caches == nil {
+				h.Caches = make(map[string]PendingHealth)
+			}
+			h.Caches[name] = PendingHealth{n, oldest}
+		}
+	}
+	b.mu.Unlock()
+	if b.redis != nil {
+		r := b.redis.Health()
+		h.Redis = &r
+	}
+	return h
+}
+
+// Err returns nil if everything works as it should, and otherwise an error that says what
+// does not: store.ErrClosed after Close, else one that is store.ErrUnavailable. Caches go
+// on answering then, from L1 and the source; whether a process without Redis counts as
+// ready is for the caller to say.
+func (h Health) Err() error {
+	if h.Closed {
+		return &store.Error{Store: "strata", Op: "health", Err: store.ErrClosed}
+	}
+	var what []string
+	if r := h.Redis; r != nil {
+		if r.Breaker != "closed" {
+			what = append(what, fmt.Sprintf("Redis does not answer: the breaker is %s since %s", r.Breaker, r.Since.UTC().Format(time.RFC3339)))
+		}
+		for _, n := range r.Nodes {
+			what = append(what, fmt.Sprintf("%s does not answer: its breaker is %s since %s", n.Addr, n.Breaker, n.Since.UTC().Format(time.RFC3339)))
+		}
+		if !r.Hears && !r.Heard.IsZero() && r.Breaker == "closed" {
+			what = append(what, "Redis was last heard of at "+r.Heard.UTC().Format(time.RFC3339))
+		}
+		if r.PendingTags > 0 {
+			what = append(what, fmt.Sprintf("it has not heard of %d invalidated tags for %v", r.PendingTags, r.PendingTagsFor.Round(time.Millisecond)))
+		}
+	}
+	var names []string
+	for name := range h.Caches {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		p := h.Caches[name]
+		keys := fmt.Sprintf("changes of %d keys", p.Keys)
+		if p.Keys < 0 {
+			keys = "a Clear"
+		}
+		what = append(what, fmt.Sprintf("it has not heard of %s of %q for %v", keys, name, p.For.Round(time.Millisecond)))
+	}
+	if len(what) == 0 {
+		return nil
+	}
+	return &store.Error{Store: "strata", Op: "health", Err: fmt.Errorf("%w: %w", store.ErrUnavailable, errors.New(strings.Join(what, "; ")))}
+}
