@@ -87,6 +87,9 @@ type Call[T any] struct {
 	among     map[string]*Call[T] // those that it was begun among: open or aside
 	next      *Call[T]            // another one for the same key, begun before
 	keeping   chan struct{}       // not nil while Keep runs; closed at its end
+	detached  bool                // it goes on when nobody waits
+	offer     *offer[T]           // nil: nothing
+	offers    chan struct{}       // closed with the first; nil until asked for
 }
 
 // Do returns what fn returns, and shared says that another caller's fn did the
@@ -242,12 +245,7 @@ func (c *Call[T]) Wait(ctx context.Context) (T, error) {
 		return c.value, c.err
 	case <-ctx.Done():
 	}
-	c.shard.mu.Lock()
-	defer c.shard.mu.Unlock()
-	if c.waiters--; c.waiters == 0 {
-		c.end()
-		c.leave() // nobody may join what is being cancelled
-	}
+	c.Quit()
 	var zero T
 	return zero, context.Cause(ctx)
 }
@@ -403,6 +401,9 @@ func (g *Group[T]) ForgetAll() (keeping []<-chan struct{}) {
 func (c *Call[T]) forget(keeping []<-chan struct{}) []<-chan struct{} {
 	c.forgotten = true
 	c.leave()
+	if c.offer != nil {
+		c.offer.stands = false
+	}
 	if c.keeping != nil {
 		keeping = append(keeping, c.keeping)
 	}
