@@ -169,7 +169,7 @@ type job[T any] struct {
 // has not begun and was not tried too lately. If it would be too much at a time, the
 // next read will try. stands is the only one of them, if that can be told, or nil.
 func (s *Store[T]) inBackground(ctx context.Context, dues []due, load ManyLoader[T], stands *store.Entry[T]) {
-	if len(dues) == 0 || load == nil || !s.pace.enter(s.opts.RefreshLimit) {
+	if len(dues) == 0 || load == nil || s.full() || !s.pace.enter(s.opts.RefreshLimit) {
 		return
 	}
 	now := s.clock.Now()
@@ -260,7 +260,7 @@ func (s *Store[T]) loadAnew(ctx context.Context, jobs []*job[T], load ManyLoader
 	}
 	defer stop() // if load panics
 	jobs[0].stands = s.oldNow(ctx, jobs[0])
-	loaded, err := s.loadMany(withOld(ctx, jobs[0].stands), keysOf(jobs), load)
+	loaded, err := s.loadMany(withOld(ctx, jobs[0].stands), keysOf(jobs), load, 0)
 	stop()
 	inParallel(keysOf(jobs), func(i int, key string) {
 		j := jobs[i]

@@ -86,9 +86,10 @@ func (f *shaky) back() {
 	f.hears(true)
 }
 
-// lasting are options with which a value is fresh for 100 s, and then stale for 1000 s.
+// lasting are options with which a value is fresh for 100 s, and then stale for 1000 s. A
+// source that has failed is asked by the next read.
 func lasting() layered.Options[int] {
-	return layered.Options[int]{TTL: 100 * time.Second, StaleFor: 1000 * time.Second, Jitter: -1}
+	return layered.Options[int]{TTL: 100 * time.Second, StaleFor: 1000 * time.Second, Jitter: -1, RetryAfter: -1}
 }
 
 // ways are the ways to read one key.

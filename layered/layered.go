@@ -61,6 +61,10 @@ type Store[T any] struct {
 
 	refresher store.Refresher[T] // nil if L2 is none
 	pace      *pace              // nil if nothing is loaded anew in the background
+	failures  *failures          // nil if none is remembered
+	slots     chan struct{}      // has one for each load under way; nil: there is no bound
+	usual     average            // what a load takes
+	strays    strays
 
 	guard   *guard
 	trust   trust
@@ -133,6 +137,12 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 			errs = append(errs, fmt.Errorf("L2 %T must be a store.Refresher: it tells of changes, which a refresh must not undo", l2))
 		}
 	}
+	if opts.RetryAfter > 0 {
+		s.failures = newFailures()
+	}
+	if opts.MaxLoads > 0 {
+		s.slots = make(chan struct{}, opts.MaxLoads)
+	}
 	s.viewer, _ = s.l1.(store.Viewer[T])
 	if _, ok := s.l1.(store.Reporter); !ok {
 		s.countL1 = true
@@ -161,7 +171,8 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 	return s, nil
 }
 
-// Close ends the watch on L2, cancels the loads under way and waits for them. It
+// Close ends the watch on L2, cancels the loads under way and waits until they have
+// returned. It
 // does not close the tiers. Every call after it returns store.ErrClosed.
 //
 // If changes are pending that L2 could not be told of, it tries once more, for a second
@@ -177,6 +188,7 @@ func (s *Store[T]) Close() error {
 		stop()
 	}
 	s.flights.Close()
+	s.strays.Wait() // after the flights, which begin them
 	s.sampler.stop()
 	s.clock.Stop()
 	return err

@@ -13,7 +13,7 @@ import (
 // leadLeased loads as the only one of all processes, or waits for the one that
 // does. old is what L2 has, or had, for the case that the source fails.
 func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], old Found[T]) (Found[T], error) {
-	key := c.Key()
+	key, patience := c.Key(), s.patience()
 	ctx, cancel := s.waitContext(ctx)
 	defer cancel()
 	// What is fresh by its life, though the read did not find it so: it cannot be
@@ -35,13 +35,15 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 			if g.Told {
 				c.Stand()
 			}
-			return s.loadLeased(c, load, old, &g)
+			return s.loadLeased(c, load, old, &g, patience)
 		case g.State == store.BackedOff:
 			stop()
-			return s.failSafe(old, store.ErrLoadFailed)
+			return s.failSafe(old, backedOff(key, &g))
 		case g.State == store.Taken:
 			s.count.waits.Add(1)
+			began := time.Now()
 			err = waitFor(ctx, changed, g.Left)
+			patience = max(0, patience-time.Since(began)) // whom we have waited for may have been refused
 			stop()
 			if err != nil { // nobody waits any more, or the other does not come to an end
 				return s.leadAlone(c.Context(), c, load, old, errWaited)
@@ -57,6 +59,7 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 			return again, again.MissError()
 		case again.Tier != Source:
 			old = again
+			s.offer(c, &old)
 		}
 		if g.State == store.Fresh {
 			fresh = g.Version
@@ -90,7 +93,7 @@ func waitFor(ctx context.Context, changed <-chan struct{}, left time.Duration) e
 // loadLeased loads under a lease and keeps the result in both tiers if the lease
 // still stands then. That it does proves that nothing happened to the key from
 // before the load on, so that the result answers all who have joined until then.
-func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store.Grant) (Found[T], error) {
+func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store.Grant, patience time.Duration) (Found[T], error) {
 	key, lease := c.Key(), g.Lease
 	f := Found[T]{asOf: s.moment.Add(1)}
 	m := s.mark(key)
@@ -107,14 +110,14 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 		}
 	}()
 	var err error
-	f.Entry, err = s.load(c.Context(), key, load, stands)
+	f.Entry, err = s.load(c.Context(), key, load, stands, patience)
 	stop()
 	released = true
 	if !mutant.LateJoin.Load() {
 		c.Leave() // what is done to the key from here on does not refuse the fill
 	}
 	if err != nil {
-		s.giveBack(c.Values(), key, lease, old.Tier != Source)
+		s.giveBack(c.Values(), key, lease, old.Tier != Source, err)
 		return s.failSafe(old, err)
 	}
 	if stands.kept() { // its tags may have been invalidated before the lease was given
@@ -124,14 +127,11 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 	return f, f.MissError()
 }
 
-// giveBack ends a lease under which nothing could be loaded. Where there is a stale
-// value to serve, the source is left alone for a while.
-func (s *Store[T]) giveBack(ctx context.Context, key string, lease uint64, stale bool) {
-	var backOff time.Duration
-	if stale {
-		backOff = max(s.opts.RetryAfter, 0)
-	}
-	if err := s.leaser.Release(ctx, key, lease, backOff, ""); err != nil && !errors.Is(err, store.ErrLeaseLost) {
+// giveBack ends a lease under which nothing could be loaded, because of failure. Where
+// there is a stale value to serve, the source is left alone for a while.
+func (s *Store[T]) giveBack(ctx context.Context, key string, lease uint64, stale bool, failure error) {
+	backOff, why := s.backOff(failure, stale)
+	if err := s.leaser.Release(ctx, key, lease, backOff, why); err != nil && !errors.Is(err, store.ErrLeaseLost) {
 		s.count.l2Errors.Add(1) // the lease ends by itself
 	}
 	s.guard.ring(key)

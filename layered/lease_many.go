@@ -24,7 +24,7 @@ func (s *Store[T]) batchLeased(ctx context.Context, values context.Context, b *b
 		if err != nil {
 			stop()
 			s.count.l2Errors.Add(1)
-			s.giveBackAll(values, r)
+			s.giveBackAll(values, b, r, nil)
 			return s.batchAlone(ctx, b, load, err)
 		}
 		s.loadGranted(ctx, values, b, r, load)
@@ -74,7 +74,7 @@ func (s *Store[T]) leaseMany(ctx context.Context, b *batch[T], fresh map[string]
 		case store.Taken:
 			r.taken, r.left = key, g.Left
 		case store.BackedOff:
-			f, err := s.failSafe(b.stale[key], fmt.Errorf("%q: %w", key, store.ErrLoadFailed))
+			f, err := s.failSafe(b.stale[key], fmt.Errorf("%q: %w", key, backedOff(key, &g)))
 			b.finish(key, f, err)
 		case store.Fresh:
 			fresh[key] = g.Version
@@ -96,17 +96,18 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], r round
 		stops[i] = s.renew(values, key, r.granted[key].Lease)
 	}
 	var loaded map[string]store.Entry[T]
-	defer func() { // also if load panics
+	var failed error
+	defer func() { // also if load ends its goroutine
 		for i, key := range ks {
 			stops[i]()
 			if _, ok := loaded[key]; ok {
 				delete(r.granted, key)
 			}
 		}
-		s.giveBackAll(values, r)
+		s.giveBackAll(values, b, r, failed)
 	}()
 	asOf := s.moment.Add(1)
-	loaded, err := s.loadMany(ctx, ks, load)
+	loaded, failed = s.loadMany(ctx, ks, load, s.patience())
 	for _, stop := range stops {
 		stop()
 	}
@@ -119,16 +120,18 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], r round
 	})
 	for _, key := range ks {
 		if b.open[key] != nil { // it was not loaded
-			f, ferr := s.failSafe(b.stale[key], err)
-			b.finish(key, f, ferr)
+			f, err := s.failSafe(b.stale[key], failed)
+			b.finish(key, f, err)
 		}
 	}
 }
 
-// giveBackAll ends the leases of r.
-func (s *Store[T]) giveBackAll(ctx context.Context, r round) {
+// giveBackAll ends the leases of r, under which nothing could be loaded because of
+// failure, which may be nil.
+func (s *Store[T]) giveBackAll(ctx context.Context, b *batch[T], r round, failure error) {
 	inParallel(slices.Collect(maps.Keys(r.granted)), func(_ int, key string) {
-		s.giveBack(ctx, key, r.granted[key].Lease, false)
+		_, stale := b.stale[key]
+		s.giveBack(ctx, key, r.granted[key].Lease, stale && failure != nil, failure)
 	})
 }
 

@@ -15,13 +15,16 @@ type call[T any] = flight.Call[Found[T]]
 // reads itself. What takes longer has a goroutine, because others may wait for it
 // longer than the caller does.
 func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T], strict bool) {
+	if s.opts.FinishLoads {
+		c.Detach()
+	}
 	var old Found[T]
 	var l2err error
 	if !c.Here(func() (f Found[T], all bool, err error) {
 		if old, l2err = s.behind(ctx, c.Key(), strict); ended(l2err) {
 			return f, false, nil
 		}
-		return s.answer(ctx, c.Key(), &old, l2err, load, strict)
+		return s.answer(ctx, c, &old, l2err, load, strict)
 	}) {
 		go s.leadOn(c, load, strict, old, l2err)
 	}
@@ -33,8 +36,11 @@ func (s *Store[T]) leadOn(c *call[T], load Loader[T], strict bool, old Found[T],
 		if ended(l2err) { // for the leader, not for those who have joined
 			old, l2err = s.behind(c.Values(), c.Key(), strict) // L2 bounds its operations itself
 		}
-		if f, all, err := s.answer(ctx, c.Key(), &old, l2err, load, strict); all {
+		if f, all, err := s.answer(ctx, c, &old, l2err, load, strict); all {
 			return f, err
+		}
+		if why := s.resting(ctx, c.Key(), &old, l2err); why != nil {
+			return s.failSafe(old, why)
 		}
 		if s.leaser != nil && l2err == nil {
 			return s.leadLeased(ctx, c, load, old)
@@ -44,8 +50,9 @@ func (s *Store[T]) leadOn(c *call[T], load Loader[T], strict bool, old Found[T],
 }
 
 // answer answers with what was found behind L1, if that is all there is to do.
-func (s *Store[T]) answer(ctx context.Context, key string, old *Found[T], l2err error, load Loader[T], strict bool) (f Found[T], all bool, err error) {
-	if load != nil && !s.serves(ctx, key, old, load, strict) {
+func (s *Store[T]) answer(ctx context.Context, c *call[T], old *Found[T], l2err error, load Loader[T], strict bool) (f Found[T], all bool, err error) {
+	if load != nil && !s.serves(ctx, c.Key(), old, load, strict) {
+		s.offer(c, old)
 		return f, false, nil
 	}
 	f, err = withoutLoader(*old, l2err)
@@ -70,7 +77,7 @@ func (s *Store[T]) leadAlone(ctx context.Context, c *call[T], load Loader[T], ol
 	}
 	f := Found[T]{asOf: s.moment.Add(1)}
 	var err error
-	f.Entry, err = s.load(ctx, key, load, stands)
+	f.Entry, err = s.load(ctx, key, load, stands, s.patience())
 	switch {
 	case err != nil:
 		return s.failSafe(s.inDoubt(ctx, key, old, l2err), err)
@@ -144,18 +151,25 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 	return f, nil
 }
 
-// load calls load and gives what it returns a life. An absent value is no error. stands
-// is what load may find to be the value still, or nil.
-func (s *Store[T]) load(ctx context.Context, key string, load Loader[T], stands *old[T]) (store.Entry[T], error) {
+// load calls load, once it may, and gives what it returns a life. An absent value is no
+// error. stands is what load may find to be the value still, or nil. See admit for
+// patience.
+func (s *Store[T]) load(ctx context.Context, key string, load Loader[T], stands *old[T], patience time.Duration) (store.Entry[T], error) {
+	leave, err := s.admit(ctx, key, patience)
+	if err != nil {
+		return store.Entry[T]{}, err
+	}
 	ctx, cancel := s.loadContext(withOld(ctx, stands))
 	defer cancel()
 	s.count.loads.Add(1)
 	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: key, Keys: 1})
 	began, stamp := time.Now(), s.opts.Tags.now()
-	e, err := stands.answer(load(ctx, key))
-	if errors.Is(err, store.ErrNotFound) || (err == nil && e.Absent) {
-		e, err = store.Entry[T]{Absent: true, Revision: e.Revision}, nil
+	e, err := stands.answer(ask(ctx, &s.strays, leave, func() (store.Entry[T], error) { return load(ctx, key) }))
+	if isAbsent(&e, err) {
+		e, err = asAbsent(e), nil
 	}
+	s.took(time.Since(began), err)
+	s.remember(ctx, key, err)
 	if err != nil {
 		s.count.loadErrors.Add(1)
 		end(0, err)
@@ -169,6 +183,21 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T], stands 
 	}
 	end(1, nil)
 	return e, nil
+}
+
+// isAbsent reports whether a loader that returned e and err has said that the source has
+// no value.
+func isAbsent[T any](e *store.Entry[T], err error) bool {
+	var panicked *flight.PanicError
+	return err == nil && e.Absent || errors.Is(err, store.ErrNotFound) && !errors.As(err, &panicked)
+}
+
+// asAbsent returns e as one of which the source has no value.
+func asAbsent[T any](e store.Entry[T]) store.Entry[T] {
+	if !e.Absent { // it came with an error
+		e.ExpiresAt = 0
+	}
+	return store.Entry[T]{Absent: true, ExpiresAt: e.ExpiresAt, Tags: e.Tags, Revision: e.Revision}
 }
 
 // loadContext bounds a load.
@@ -187,9 +216,10 @@ func (s *Store[T]) arrived(e *store.Entry[T], began time.Time) {
 		e.LoadTime = time.Since(began)
 	}
 	switch {
+	case e.ExpiresAt != 0:
 	case e.Absent:
 		s.opts.live(e, s.opts.AbsentFor)
-	case e.ExpiresAt == 0:
+	default:
 		s.opts.live(e, s.opts.TTL)
 	}
 }

@@ -170,9 +170,9 @@ func (s *Store[T]) flyMany(ctx context.Context, keys []string, load ManyLoader[T
 	}
 	s.count.shared.Add(uint64(len(keys) - len(led)))
 	for i, c := range all {
-		f, err := c.Wait(ctx)
+		f, late, err := s.await(ctx, c, began, false)
 		switch {
-		case !leads[i] && !(f.kept && len(f.Tags) == 0) && !s.holds(&f, began):
+		case !late && !leads[i] && !(f.kept && len(f.Tags) == 0) && !s.holds(&f, began):
 			again = append(again, keys[i])
 		case err == nil || f.Absent:
 			found[keys[i]] = f.Entry
@@ -204,6 +204,11 @@ func joinDistinct(errs []error) error {
 // leadMany does the work of the flights that a batch leads: one exchange with
 // L2, one load, and the way back. Every flight is finished when it returns.
 func (s *Store[T]) leadMany(caller context.Context, led []*call[T], load ManyLoader[T]) {
+	if s.opts.FinishLoads {
+		for _, c := range led {
+			c.Detach()
+		}
+	}
 	ctx, cancel := whileAny(caller, led)
 	defer cancel()
 	flight.Protect(func() (Found[T], error) {
@@ -256,6 +261,7 @@ func (s *Store[T]) batch(ctx context.Context, led []*call[T], load ManyLoader[T]
 	}
 	l2err := s.behindMany(values, b)
 	s.serveStale(values, b, load)
+	s.restMany(values, b, l2err)
 	if len(b.open) == 0 {
 		return nil
 	}
@@ -285,7 +291,7 @@ func (s *Store[T]) batchAlone(ctx context.Context, b *batch[T], load ManyLoader[
 		c.Renew() // see leadAlone
 	}
 	asOf := s.moment.Add(1)
-	loaded, err := s.loadMany(ctx, b.keys(), load)
+	loaded, err := s.loadMany(ctx, b.keys(), load, s.patience())
 	s.eachLoaded(b, loaded, func(c *call[T], e store.Entry[T]) Found[T] {
 		f := Found[T]{Entry: e, asOf: asOf}
 		c.Keep(func() { f.Entry = s.fill(c.Values(), c.Key(), e, l2err) })
@@ -314,6 +320,7 @@ func (s *Store[T]) failBatch(b *batch[T], err error) {
 func (s *Store[T]) behindMany(ctx context.Context, b *batch[T]) error {
 	if !s.hasL2 {
 		s.count.misses.Add(uint64(len(b.open)))
+		s.staleAlone(ctx, b)
 		return nil
 	}
 	asOf := s.moment.Add(1)
@@ -326,6 +333,7 @@ func (s *Store[T]) behindMany(ctx context.Context, b *batch[T]) error {
 		f := Found[T]{Entry: e, Tier: L2, Stale: e.Stale(now), asOf: asOf, kept: kept[key]}
 		if f.Stale {
 			b.stale[key] = f
+			s.offer(b.open[key], &f)
 			continue
 		}
 		s.count.l2Hits.Add(1)
@@ -339,14 +347,19 @@ func (s *Store[T]) behindMany(ctx context.Context, b *batch[T]) error {
 }
 
 // loadMany calls load and gives each entry a life. If load succeeds, every key
-// is in the map.
-func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]) (map[string]store.Entry[T], error) {
+// is in the map. See admit for patience.
+func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T], patience time.Duration) (map[string]store.Entry[T], error) {
+	leave, err := s.admit(ctx, first(ks), patience)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := s.loadContext(ctx)
 	defer cancel()
 	s.count.loads.Add(1)
 	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: first(ks), Keys: len(ks)})
 	began, stamp := time.Now(), s.opts.Tags.now()
-	got, err := load(ctx, ks)
+	got, err := ask(ctx, &s.strays, leave, func() (map[string]store.Entry[T], error) { return load(ctx, ks) })
+	s.took(time.Since(began), err)
 	if err != nil {
 		s.count.loadErrors.Add(1)
 	}
@@ -354,10 +367,12 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 	for _, key := range ks {
 		e, ok := got[key]
 		if !ok && err != nil {
+			s.remember(ctx, key, err)
 			continue
 		}
+		s.remember(ctx, key, nil)
 		if !ok || e.Absent {
-			e = store.Entry[T]{Absent: true, Revision: e.Revision}
+			e = asAbsent(e)
 		}
 		s.arrived(&e, began)
 		e.Stamp = stamp

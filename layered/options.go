@@ -1,6 +1,7 @@
 package layered
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -76,6 +77,34 @@ type Options[T any] struct {
 	// 0: 30 seconds. Negative: no bound.
 	LoadTimeout time.Duration
 
+	// SoftTimeout is how long a load is waited for where a value past its soft
+	// expiry is there: after that time, counted from its begin, that value is
+	// the answer, flagged as stale with store.ErrSlow as its Cause, and the load
+	// goes on. It is also how long a load waits for a place among MaxLoads and
+	// for LoadBudget. 0: a stale value is not served because of that, and the
+	// budget is waited for for a second.
+	SoftTimeout time.Duration
+
+	// FinishLoads lets loads that nobody waits for any more go on, until
+	// LoadTimeout at most, so that the next read finds what they bring. Without
+	// it they are cancelled, unless somebody was served a stale value meanwhile.
+	FinishLoads bool
+
+	// MaxLoads is how many loads may be under way in this process at the same
+	// time; a batch counts as one. One more waits: see SoftTimeout. If it must
+	// not begin then, a stale value is served if there is one, with an error
+	// that is store.ErrOverload as its Cause; else that error is returned. In
+	// the background nothing waits: a later read tries again. 0: no bound.
+	MaxLoads int
+
+	// LoadBudget is asked before each load; a batch counts as one. It waits until
+	// the load may begin, or returns an error, at the latest when its context
+	// ends, if it must not: that is then as above, and no other process tries to
+	// load that key for the time of SoftTimeout. The Wait of a ratelimit.Limiter
+	// does it, also for all processes together. It must not read from the Store.
+	// It may be called concurrently. nil: there is none.
+	LoadBudget func(ctx context.Context) error
+
 	// Lease is how long this process may take to load a key while others wait
 	// for it, before one of them tries. It is renewed while the load goes on,
 	// so that only a process that has stopped loses it. 0: 3 seconds.
@@ -84,8 +113,16 @@ type Options[T any] struct {
 	// RetryAfter is how long a source that failed is left alone, by all
 	// processes, where there is a stale value to serve, or one to load anew. In
 	// the background it is twice as long after each failure that follows, up to 16
-	// times, less a part by Jitter, until a load succeeds. 0: 5 seconds. Negative: the next read tries again.
+	// times, less a part by Jitter, until a load succeeds. While L2 cannot be
+	// reached, or is no store.Leaser, it is this process only. 0: 5 seconds.
+	// Negative: the next read tries again.
 	RetryAfter time.Duration
+
+	// HoldErrors leaves a source that failed alone for RetryAfter also where there
+	// is nothing stale to serve: a read of the same key returns an error that is
+	// store.ErrLoadFailed, and that of the source, until then. In this process
+	// only.
+	HoldErrors bool
 
 	// MaxUnheard bounds the life in L1 of what was loaded while L2 could not
 	// be reached and so cannot tell of changes. 0: 2 seconds. Negative:
@@ -125,6 +162,12 @@ func (o *Options[T]) normalize() (errs []error) {
 	}
 	if o.L1TTL < 0 {
 		errs = append(errs, fmt.Errorf("L1TTL %v is negative: to do without L1, pass none", o.L1TTL))
+	}
+	if o.SoftTimeout < 0 {
+		errs = append(errs, fmt.Errorf("SoftTimeout %v is negative", o.SoftTimeout))
+	}
+	if o.MaxLoads < 0 {
+		errs = append(errs, fmt.Errorf("MaxLoads %d is negative", o.MaxLoads))
 	}
 	if o.Lease < 0 {
 		errs = append(errs, fmt.Errorf("lease of %v is negative", o.Lease))

@@ -15,12 +15,13 @@ type Tier uint8
 
 // The tiers.
 const (
-	Source Tier = iota // the loader
-	L1                 // this process
-	L2                 // the shared tier
+	Source  Tier = iota // the loader
+	L1                  // this process
+	L2                  // the shared tier
+	Default             // none: see [Store.FallBack]
 )
 
-// String returns "source", "L1" or "L2".
+// String returns "source", "L1", "L2" or "default".
 func (t Tier) String() string {
 	switch t {
 	case Source:
@@ -29,6 +30,8 @@ func (t Tier) String() string {
 		return "L1"
 	case L2:
 		return "L2"
+	case Default:
+		return "default"
 	default:
 		return fmt.Sprintf("Tier(%d)", uint8(t))
 	}
@@ -39,7 +42,7 @@ type Found[T any] struct {
 	store.Entry[T]
 	Tier  Tier
 	Stale bool  // past its soft expiry: the source could not answer, or is being asked
-	Cause error // why a stale entry was served; nil if it is being loaded anew
+	Cause error // why a stale entry, or a default, was served; nil if it is being loaded anew
 
 	// Who joins a call that is under way takes its result only if it was true
 	// after he had joined.
@@ -246,11 +249,11 @@ func (s *Store[T]) join(ctx context.Context, key string, load Loader[T], strict 
 		} else {
 			s.count.shared.Add(1)
 		}
-		f, err := c.Wait(ctx)
+		f, late, err := s.await(ctx, c, began, strict)
 		if errors.Is(err, flight.ErrClosed) {
 			return f, s.errClosed("get", key)
 		}
-		if lead {
+		if lead || late {
 			return f, err
 		}
 		revalidated := f.Stale && f.Cause == nil

@@ -224,6 +224,7 @@ func TestStore_staleIsServedWhenTheSourceFails(t *testing.T) {
 				if err != nil || f.Value != 1 || !f.Stale || !errors.Is(f.Cause, errSource) {
 					t.Errorf("got %+v, %v, want the stale 1 and why", f, err)
 				}
+				time.Sleep(5 * time.Second) // RetryAfter
 				if v := mustGet(t, s, "k", value(2)); v != 2 {
 					t.Errorf("got %d once the source is back, want 2", v)
 				}

@@ -114,7 +114,7 @@ func (s *Store[T]) standing(ctx context.Context, key string) (b base, stands *ol
 func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], b *base, stands *old[T]) (f Found[T], err error) {
 	s.count.refreshes.Add(1)
 	f.asOf = s.moment.Add(1)
-	f.Entry, err = s.load(ctx, c.Key(), load, stands)
+	f.Entry, err = s.load(ctx, c.Key(), load, stands, s.patience())
 	if err != nil {
 		s.count.refreshErrors.Add(1)
 		return Found[T]{}, err

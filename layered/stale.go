@@ -98,3 +98,16 @@ func (s *Store[T]) serveStale(values context.Context, b *batch[T], load ManyLoad
 	s.inBackground(values, b.due, load, nil)
 	b.due = nil
 }
+
+// staleAlone puts into b.stale what L1 has that is stale, where that is the only tier.
+func (s *Store[T]) staleAlone(ctx context.Context, b *batch[T]) {
+	for key, c := range b.open {
+		e, err := s.getL1(ctx, key)
+		if (err != nil && !e.Absent) || !s.clock.Passed(e.StaleAt) {
+			continue
+		}
+		f := Found[T]{Entry: e, Tier: L1, Stale: true}
+		b.stale[key] = f
+		s.offer(c, &f)
+	}
+}

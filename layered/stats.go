@@ -17,6 +17,7 @@ type counters struct {
 	staleServed, invalidations, lost, refused atomic.Uint64
 	waits, rechecked, replayed, doubtful      atomic.Uint64
 	refreshes, refreshErrors, notModified     atomic.Uint64
+	overloads, defaults                       atomic.Uint64
 }
 
 // Counts are what a Store did since it was made.
@@ -28,8 +29,10 @@ type Counts struct {
 	LoadErrors  uint64 // of which failed; "not found" is no failure
 	Shared      uint64 // callers who got the result of another's load or L2 read
 	Waits       uint64 // times that another process's load was waited for
-	StaleServed uint64 // stale answers because the source failed, or was still being asked
+	StaleServed uint64 // stale answers because the source failed, was overloaded, or was still being asked
 	Doubtful    uint64 // of which L2 could not be asked about either
+	Overloads   uint64 // loads that did not begin, because of Options.MaxLoads or LoadBudget
+	Defaults    uint64 // answers by [Store.FallBack]
 
 	Refreshes     uint64 // values that began to be loaded anew while they stood; their loads count above, too
 	NotModified   uint64 // loads that found the value that they were given to be the one still
@@ -65,6 +68,8 @@ func (s *Store[T]) Counts() Counts {
 		Shared:        s.count.shared.Load(),
 		StaleServed:   s.count.staleServed.Load(),
 		Doubtful:      s.count.doubtful.Load(),
+		Overloads:     s.count.overloads.Load(),
+		Defaults:      s.count.defaults.Load(),
 		L2Errors:      s.count.l2Errors.Load(),
 		Invalidations: s.count.invalidations.Load(),
 		Lost:          s.count.lost.Load(),

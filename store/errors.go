@@ -33,6 +33,14 @@ var (
 	// making it again at once.
 	ErrReplicas = errors.New("fewer replicas than wanted have confirmed")
 
+	// ErrOverload says that a value was not loaded because too many loads are under
+	// way, or too many have begun lately.
+	ErrOverload = errors.New("too many loads")
+
+	// ErrSlow is why a stale value is served while the source is asked: that takes,
+	// or would take, longer than is to be waited.
+	ErrSlow = errors.New("the source takes too long")
+
 	// ErrInvalidKey says that no key can be made of what was given.
 	ErrInvalidKey = errors.New("invalid key")
 

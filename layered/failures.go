@@ -1,0 +1,97 @@
+package layered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync/atomic"
+
+	"github.com/lokroom/strata/store"
+)
+
+// failures remember which loads have failed lately, so that a source that is down is
+// not asked for a key by every read, where that can be answered otherwise. It is of this
+// process: what an L2 that is a Leaser remembers all others know, too, but it may be L2
+// that is down.
+//
+// Each key has one place that it shares with others, of which the last stands: what is
+// forgotten by that costs a load.
+type failures struct {
+	seed   maphash.Seed
+	places [1024]atomic.Pointer[failure]
+}
+
+type failure struct {
+	key   string
+	err   error
+	until store.Time
+}
+
+func newFailures() *failures { return &failures{seed: maphash.MakeSeed()} }
+
+func (f *failures) place(key string) *atomic.Pointer[failure] {
+	return &f.places[maphash.String(f.seed, key)%uint64(len(f.places))]
+}
+
+// note remembers until when the source is not to be asked for key, because of err.
+func (f *failures) note(key string, until store.Time, err error) {
+	f.place(key).Store(&failure{key, err, until})
+}
+
+// forget forgets the failure of key.
+func (f *failures) forget(key string) {
+	p := f.place(key)
+	if last := p.Load(); last != nil && last.key == key {
+		p.CompareAndSwap(last, nil)
+	}
+}
+
+// of returns why the source is not to be asked for key now; nil if it may be.
+func (f *failures) of(key string, now store.Time) error {
+	last := f.place(key).Load()
+	if last == nil || last.key != key || now >= last.until {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", store.ErrLoadFailed, last.err)
+}
+
+// remember notes that a load of key has failed with err, or has not. That it was given up
+// because nobody waits says nothing of the source.
+func (s *Store[T]) remember(ctx context.Context, key string, err error) {
+	switch {
+	case s.failures == nil || errors.Is(ctx.Err(), context.Canceled):
+	case err != nil:
+		s.failures.note(key, store.In(s.opts.RetryAfter), err)
+	default:
+		s.failures.forget(key)
+	}
+}
+
+// resting returns why the source is not asked for key now, which is answered with old
+// then; nil if it is asked. Where L2 could not be asked, which l2err tells, it may put a
+// copy in doubt in the place of old.
+func (s *Store[T]) resting(ctx context.Context, key string, old *Found[T], l2err error) error {
+	if s.failures == nil {
+		return nil
+	}
+	why := s.failures.of(key, store.Now())
+	if why == nil {
+		return nil
+	}
+	if *old = s.inDoubt(ctx, key, *old, l2err); old.Tier == Source && !s.opts.HoldErrors {
+		return nil
+	}
+	return why
+}
+
+// restMany finishes those calls of b for whose keys the source is not asked now.
+func (s *Store[T]) restMany(ctx context.Context, b *batch[T], l2err error) {
+	for key := range b.open {
+		old := b.stale[key]
+		if why := s.resting(ctx, key, &old, l2err); why != nil {
+			f, err := s.failSafe(old, why)
+			b.finish(key, f, err)
+		}
+	}
+}
