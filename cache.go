@@ -21,8 +21,9 @@ type Options[K comparable, V any] struct {
 	// evicted or changed.
 	TTL time.Duration
 
-	// TTLOf gives a value a TTL of its own. 0: TTL. Negative: the value is
-	// answered but not kept. It must be quick and may run concurrently.
+	// TTLOf gives a value a TTL of its own. 0: TTL. NoStore, or any below zero:
+	// the value is answered but not kept. It must be quick and may run
+	// concurrently.
 	TTLOf func(id K, v V) time.Duration
 
 	// RevisionOf tells the version of a value at the source, as a number that
@@ -94,10 +95,56 @@ type Options[K comparable, V any] struct {
 	// LoadTimeout bounds a load. 0: 30 seconds. Negative: no bound.
 	LoadTimeout time.Duration
 
+	// SoftTimeout is how long a load is waited for where a value past its TTL is
+	// there: then that is the answer, which GetEntry flags as stale with
+	// store.ErrSlow as its Cause, and the load goes on. It counts from the begin
+	// of the load. It is also how long a load waits for MaxLoads and LoadBudget.
+	// 0: there is no such answer, and the budget is waited for for a second.
+	SoftTimeout time.Duration
+
+	// FinishLoads lets loads that nobody waits for any more go on, so that the
+	// next read finds what they bring. Without it they are cancelled, unless
+	// somebody was served a stale value meanwhile.
+	FinishLoads bool
+
+	// RetryAfter is how long a source that failed is left alone where there is a
+	// stale value to serve, a Default, or a value to load anew. 0: 5 seconds.
+	// Negative: the next read tries again.
+	RetryAfter time.Duration
+
+	// Default gives a value of last resort, where the source has failed with err
+	// and there is none, not even a stale one; false: there is none either, and
+	// the reader gets err. It is not kept. GetEntry flags it as stale, with
+	// layered.Default as its Tier and err as its Cause. GetFresh does without.
+	// It may run concurrently. nil: there is none.
+	Default func(id K, err error) (V, bool)
+
+	// MaxLoads is how many loads may be under way in this process at the same
+	// time; a batch counts as one. One more waits, for SoftTimeout at most. Then
+	// a stale value is served if there is one, with an error that is
+	// store.ErrOverload as its Cause; else that error is returned. 0: no bound.
+	MaxLoads int
+
+	// LoadBudget is asked before each load; a batch counts as one. It waits until
+	// the load may begin, or returns an error, at the latest when its context
+	// ends, if it must not: that is then as with MaxLoads. The Wait of a
+	// ratelimit.Limiter does it, with redislimit for all processes together. It
+	// may run concurrently. nil: there is none.
+	LoadBudget func(ctx context.Context) error
+
+	// LoadEntry is a loader that says more of a value than the value itself
+	// tells: how long it may be kept, its tags, its revision. It stands in the
+	// place of the loader that is passed to New, which must be nil then.
+	LoadEntry func(ctx context.Context, id K) (Loaded[V], error)
+
 	// LoadMany loads many values in one go, for GetMany. An id that is not in
 	// the map is absent at the source. nil: the loader is called for each id,
 	// a few at a time.
 	LoadMany func(ctx context.Context, ids []K) (map[K]V, error)
+
+	// LoadEntries is LoadMany as LoadEntry is a loader. There must be only one of
+	// the two.
+	LoadEntries func(ctx context.Context, ids []K) (map[K]Loaded[V], error)
 
 	// Tags gives a value its invalidation tags: see Backend.InvalidateTags. They
 	// may depend on what was loaded. It must be quick and may run concurrently.
@@ -141,12 +188,12 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	if c.opts.TTL == 0 {
 		c.opts.TTL = keys.Medium
 	}
-	if c.opts.Reload != nil && load == nil && c.opts.LoadMany == nil {
+	if c.opts.Reload != nil && !c.loads() {
 		return nil, fmt.Errorf("strata: cache %q: Reload needs a loader for the first time", name)
 	}
 	space, err := keys.New(name, &keys.Options{Version: c.opts.Version})
 	key, kerr := keyFunc[K]()
-	if err := errors.Join(err, kerr); err != nil {
+	if err := errors.Join(err, kerr, c.checkLoaders()); err != nil {
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
 	c.key = key
@@ -194,6 +241,13 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 		RefreshBeta:          o.RefreshBeta,
 		StaleWhileRevalidate: o.StaleWhileRevalidate,
 		RevalidateFor:        o.RevalidateFor,
+
+		SoftTimeout: o.SoftTimeout,
+		FinishLoads: o.FinishLoads,
+		RetryAfter:  o.RetryAfter,
+		HoldErrors:  o.Default != nil,
+		MaxLoads:    o.MaxLoads,
+		LoadBudget:  o.LoadBudget,
 	})
 }
 
@@ -224,7 +278,7 @@ type Entry[V any] struct {
 	Tier  layered.Tier  // where it came from
 	Age   time.Duration // since its load began; 0 if not known
 	Stale bool          // it should have been loaded anew, but could not be, or is being
-	Cause error         // why it could not; nil if it is being loaded
+	Cause error         // why it could not, or not in time; nil if it is being loaded
 }
 
 // GetEntry is Get that tells what is known about the value. Of an id that the
@@ -244,6 +298,11 @@ func (c *Cache[K, V]) GetEntry(ctx context.Context, id K) (Entry[V], error) {
 
 // find is not part of Get so that a hit in L1 need not pay for the closure.
 func (c *Cache[K, V]) find(ctx context.Context, key string, id K) (layered.Found[V], error) {
+	f, err := c.findInTiers(ctx, key, id)
+	return c.fallBack(id, f, err)
+}
+
+func (c *Cache[K, V]) findInTiers(ctx context.Context, key string, id K) (layered.Found[V], error) {
 	if hasToken(ctx) {
 		return c.findSince(ctx, key, id)
 	}
@@ -252,7 +311,7 @@ func (c *Cache[K, V]) find(ctx context.Context, key string, id K) (layered.Found
 
 // loader loads id for the tiers; nil if there is no source.
 func (c *Cache[K, V]) loader(id K) layered.Loader[V] {
-	if c.load == nil && c.opts.LoadMany == nil {
+	if !c.loads() {
 		return nil
 	}
 	load := func(ctx context.Context, _ string) (store.Entry[V], error) { return c.loadEntry(ctx, id) }
@@ -262,26 +321,6 @@ func (c *Cache[K, V]) loader(id K) layered.Loader[V] {
 	return layered.Reloading(load, func(ctx context.Context, _ string, old store.Entry[V]) (store.Entry[V], error) {
 		return c.reloadEntry(ctx, id, old)
 	})
-}
-
-func (c *Cache[K, V]) loadEntry(ctx context.Context, id K) (store.Entry[V], error) {
-	v, err := c.loadOne(ctx, id)
-	if err != nil {
-		return store.Entry[V]{}, err
-	}
-	return c.entry(id, v), nil
-}
-
-func (c *Cache[K, V]) loadOne(ctx context.Context, id K) (V, error) {
-	if c.load != nil {
-		return c.load(ctx, id)
-	}
-	vs, err := c.opts.LoadMany(ctx, []K{id})
-	v, ok := vs[id]
-	if err == nil && !ok {
-		err = store.ErrNotFound
-	}
-	return v, err
 }
 
 // entry gives v the life and the revision that the options say.

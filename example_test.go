@@ -13,6 +13,7 @@ import (
 
 	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/keys"
+	"github.com/lokroom/strata/ratelimit"
 	"github.com/lokroom/strata/store"
 )
 
@@ -442,4 +443,148 @@ func ExampleBackend_Health() {
 	// Output:
 	// <nil> {}
 	// strata: health: closed
+}
+
+// A source that is slow need not be waited for by those who can be answered with what
+// it said before.
+func ExampleOptions_softTimeout() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	var slow atomic.Bool
+	goOn := make(chan struct{})
+	prices, err := strata.New(b, "price", func(_ context.Context, id int) (int, error) {
+		if slow.Load() {
+			<-goOn
+			return 101 * id, nil
+		}
+		return 100 * id, nil
+	}, &strata.Options[int, int]{
+		TTL:         time.Millisecond,
+		StaleFor:    time.Hour,
+		SoftTimeout: 10 * time.Millisecond, // what a page can wait for a price
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	price, err := prices.Get(ctx, 7)
+	fmt.Println(price, err)
+	slow.Store(true)
+	time.Sleep(2 * time.Millisecond)
+	e, err := prices.GetEntry(ctx, 7)
+	fmt.Println(e.Value, e.Stale, err)
+	fmt.Println("because:", e.Cause)
+	close(goOn) // the load was not given up
+	for price == 700 {
+		price, err = prices.Get(ctx, 7)
+	}
+	fmt.Println(price, err)
+	// Output:
+	// 700 <nil>
+	// 700 true <nil>
+	// because: the source takes too long
+	// 707 <nil>
+}
+
+// Where there is nothing at all to answer with, there may be something that does no
+// harm.
+func ExampleOptions_default() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	limits, err := strata.New(b, "limit", func(context.Context, string) (int, error) {
+		return 0, errors.New("connection refused")
+	}, &strata.Options[string, int]{
+		Default: func(tenant string, err error) (int, bool) { return 10, tenant != "" },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	limit, err := limits.Get(ctx, "acme")
+	fmt.Println(limit, err)
+	e, err := limits.GetEntry(ctx, "acme")
+	fmt.Println(e.Value, "by", e.Tier, err)
+	_, err = limits.Get(ctx, "")
+	fmt.Println(err)
+	// Output:
+	// 10 <nil>
+	// 10 by default <nil>
+	// connection refused
+}
+
+// A source can be spared: only so many loads at a time, and only so many in a second, in
+// this process or, with redislimit.New in the place of ratelimit.New, in all together.
+func ExampleOptions_loadBudget() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	limiter, err := ratelimit.New(ratelimit.Policy{Name: "loads", Limit: 2, Window: time.Hour})
+	if err != nil {
+		log.Fatal(err)
+	}
+	listings, err := strata.New(b, "listing", newShop().ListingByID, &strata.Options[int64, Listing]{
+		MaxLoads:   20,
+		LoadBudget: func(ctx context.Context) error { return limiter.Wait(ctx, "database", 1) },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for id := range int64(3) {
+		l, err := listings.Get(ctx, id+1)
+		fmt.Println(l.Title, errors.Is(err, store.ErrOverload))
+	}
+	// Output:
+	// loading 1
+	// Loft by the canal false
+	// loading 2
+	// Room with a view false
+	//  true
+}
+
+// A loader may know more of a value than the value tells.
+func ExampleLoaded() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	repo := newShop()
+	listings, err := strata.New(b, "listing", nil, &strata.Options[int64, Listing]{
+		LoadEntry: func(ctx context.Context, id int64) (strata.Loaded[Listing], error) {
+			if id == 4 { // announced, and to be there soon
+				return strata.Loaded[Listing]{Absent: true, TTL: time.Second}, nil
+			}
+			l, err := repo.ListingByID(ctx, id)
+			return strata.Loaded[Listing]{
+				Value: l,
+				TTL:   keys.Short, // strata.NoStore: do not keep it
+				Tags:  []string{"owner:7"},
+			}, err
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	e, err := listings.GetEntry(ctx, 1)
+	fmt.Println(e.Value.Title, e.Tags, e.ExpiresAt.Until() <= keys.Short, err)
+	_, err = listings.Get(ctx, 4)
+	fmt.Println(err)
+	// Output:
+	// loading 1
+	// Loft by the canal [owner:7] true <nil>
+	// not found
 }

@@ -39,11 +39,15 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, ids []K) (map[K]V, error) {
 			values[byKey[key]] = e.Value
 		}
 	}
-	return values, err
+	answered := func(id K) bool {
+		key, err := c.key(id)
+		return err == nil && found[key].Absent
+	}
+	return values, c.fallBackMany(ids, values, answered, err)
 }
 
 func (c *Cache[K, V]) findMany(ctx context.Context, ks []string, byKey map[string]K) (map[string]store.Entry[V], error) {
-	if c.load == nil && c.opts.LoadMany == nil {
+	if !c.loads() {
 		return c.tiers.GetMany(ctx, ks)
 	}
 	return c.tiers.GetManyOrLoad(ctx, ks, func(ctx context.Context, ks []string) (map[string]store.Entry[V], error) {
@@ -51,14 +55,14 @@ func (c *Cache[K, V]) findMany(ctx context.Context, ks []string, byKey map[strin
 		for i, key := range ks {
 			ids[i] = byKey[key]
 		}
-		if c.opts.LoadMany == nil {
+		if c.opts.LoadMany == nil && c.opts.LoadEntries == nil {
 			return c.loadEach(ctx, ks, ids)
 		}
-		values, err := c.opts.LoadMany(ctx, ids)
-		loaded := make(map[string]store.Entry[V], len(values))
+		entries, err := c.loadEntries(ctx, ids)
+		loaded := make(map[string]store.Entry[V], len(entries))
 		for i, id := range ids {
-			if v, ok := values[id]; ok {
-				loaded[ks[i]] = c.entry(id, v)
+			if e, ok := entries[id]; ok {
+				loaded[ks[i]] = e
 			}
 		}
 		return loaded, err

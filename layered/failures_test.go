@@ -237,3 +237,15 @@ func TestLoadTimeout_grace(t *testing.T) {
 		}
 	})
 }
+
+// An entry from NewEntry has the life that it was given, also an endless one.
+func TestNewEntry_forever(t *testing.T) {
+	o := soft()
+	everySetup(t, o, func(t *testing.T, s *layered.Store[int]) {
+		mustGet(t, s, "k", func(context.Context, string) (store.Entry[int], error) {
+			return s.NewEntry(1, store.Forever), nil
+		})
+		time.Sleep(10_000 * time.Hour)
+		gets(t, t.Context(), s, "k", mustNotLoad(t), 0, 1, nil)
+	})
+}

@@ -208,15 +208,16 @@ func (s *Store[T]) loadContext(ctx context.Context) (context.Context, context.Ca
 	return context.WithTimeout(ctx, s.opts.LoadTimeout)
 }
 
-// arrived gives e, whose load began at began, a life unless it has one, and notes how
-// long the load took, unless the loader has.
+// arrived gives e, whose load began at began, a life unless it has one, be it endless,
+// from NewEntry. It notes how long the load took, unless the loader has.
 func (s *Store[T]) arrived(e *store.Entry[T], began time.Time) {
+	given := e.ExpiresAt != 0 || e.LoadedAt != 0
 	e.LoadedAt = store.At(began)
 	if e.LoadTime == 0 {
 		e.LoadTime = time.Since(began)
 	}
 	switch {
-	case e.ExpiresAt != 0:
+	case given:
 	case e.Absent:
 		s.opts.live(e, s.opts.AbsentFor)
 	default:

@@ -68,13 +68,14 @@ type Options[T any] struct {
 	StaleWhileRevalidate bool
 
 	// RevalidateFor bounds that: who reads a value that has been past its soft expiry
-	// for longer waits for the load, and gets the value only if that fails. What
-	// MarkStale has made stale counts as older than any bound. 0: StaleFor is the
-	// only one.
+	// for longer waits for the load, and gets the value only if that fails, or takes
+	// longer than SoftTimeout, or his context, allows. What MarkStale has made stale
+	// counts as older than any bound. 0: StaleFor is the only one.
 	RevalidateFor time.Duration
 
-	// LoadTimeout bounds a load, whatever deadlines its callers have.
-	// 0: 30 seconds. Negative: no bound.
+	// LoadTimeout bounds a load, whatever deadlines its callers have. A loader
+	// that does not heed it is left alone a tenth of a second later; while it
+	// runs it still counts among MaxLoads. 0: 30 seconds. Negative: no bound.
 	LoadTimeout time.Duration
 
 	// SoftTimeout is how long a load is waited for where a value past its soft

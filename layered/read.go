@@ -52,12 +52,14 @@ type Found[T any] struct {
 }
 
 // A Loader gets the value under key from the source. An entry without an expiry
-// gets the life that the options give; one that has expired is answered but not
-// kept. An error that is store.ErrNotFound, or an entry that is Absent, says
-// that the source has none, which is remembered for Options.AbsentFor.
+// gets the life that the options give, unless it comes from [Store.NewEntry]; one
+// that has expired is answered but not kept. An error that is store.ErrNotFound, or
+// an entry that is Absent, says that the source has none, which is remembered until
+// the entry expires, or for Options.AbsentFor. A panic is an error like any other.
 //
 // Its context has the values of the first caller's, a deadline of its own, and
-// is cancelled when no caller waits any more. In the background, where
+// is cancelled when no caller waits any more; soon after that its callers do not wait
+// for it either, though Close does. In the background, where
 // Options.RefreshAhead and StaleWhileRevalidate have it called, also after those
 // calls have returned, it is cancelled by Close.
 type Loader[T any] func(ctx context.Context, key string) (store.Entry[T], error)

@@ -136,7 +136,7 @@ func (o *old[T]) answer(e store.Entry[T], err error) (store.Entry[T], error) {
 	}
 	o.stands = true
 	stands := o.entry
-	stands.ExpiresAt, stands.StaleAt = e.ExpiresAt, e.StaleAt
+	stands.ExpiresAt, stands.StaleAt, stands.LoadedAt = e.ExpiresAt, e.StaleAt, e.LoadedAt
 	return stands, nil
 }
 

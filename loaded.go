@@ -1,0 +1,119 @@
+package strata
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lokroom/strata/store"
+)
+
+// NoStore is the TTL of what is answered but not kept.
+const NoStore time.Duration = -1
+
+// A Loaded is a value as a loader returns it that knows more of it than the value tells:
+// see Options.LoadEntry. What is zero is as Options say.
+type Loaded[V any] struct {
+	// Value is the value. If Absent, it is not looked at.
+	Value V
+
+	// TTL is how long the value is fresh. 0: as TTLOf or TTL say, or AbsentFor if
+	// Absent. NoStore, or any below zero: it is answered but not kept.
+	// store.Forever: until evicted or changed.
+	TTL time.Duration
+
+	// Tags are its invalidation tags: see Backend.InvalidateTags. Those of
+	// Options.Tags come on top, but not if Absent.
+	Tags []string
+
+	// Revision is its version at the source. 0: what RevisionOf says.
+	Revision uint64
+
+	// Absent says that the source has no value. An error that is store.ErrNotFound
+	// says so, too, but leaves no way to say for how long, or with which tags.
+	Absent bool
+}
+
+// loads reports whether there is a source.
+func (c *Cache[K, V]) loads() bool {
+	return c.load != nil || c.opts.LoadEntry != nil || c.opts.LoadMany != nil || c.opts.LoadEntries != nil
+}
+
+// loadEntry gets id from the source, whichever of the loaders there is.
+func (c *Cache[K, V]) loadEntry(ctx context.Context, id K) (store.Entry[V], error) {
+	if c.load != nil {
+		v, err := c.load(ctx, id)
+		if err != nil {
+			return store.Entry[V]{}, err
+		}
+		return c.entry(id, v), nil
+	}
+	if c.opts.LoadEntry != nil {
+		l, err := c.opts.LoadEntry(ctx, id)
+		if err != nil {
+			return store.Entry[V]{}, err
+		}
+		return c.loadedEntry(id, &l), nil
+	}
+	es, err := c.loadEntries(ctx, []K{id})
+	e, ok := es[id]
+	if err == nil && !ok {
+		err = store.ErrNotFound
+	}
+	return e, err
+}
+
+// loadEntries gets ids from the source with LoadMany or LoadEntries.
+func (c *Cache[K, V]) loadEntries(ctx context.Context, ids []K) (map[K]store.Entry[V], error) {
+	if c.opts.LoadMany != nil {
+		vs, err := c.opts.LoadMany(ctx, ids)
+		es := make(map[K]store.Entry[V], len(vs))
+		for id, v := range vs {
+			es[id] = c.entry(id, v)
+		}
+		return es, err
+	}
+	ls, err := c.opts.LoadEntries(ctx, ids)
+	es := make(map[K]store.Entry[V], len(ls))
+	for id, l := range ls {
+		es[id] = c.loadedEntry(id, &l)
+	}
+	return es, err
+}
+
+// loadedEntry is entry for what a loader knows more of.
+func (c *Cache[K, V]) loadedEntry(id K, l *Loaded[V]) store.Entry[V] {
+	if l.Absent {
+		e := store.Entry[V]{Absent: true, Tags: l.Tags, Revision: l.Revision}
+		if l.TTL != 0 {
+			like := c.tiers.NewEntry(e.Value, l.TTL)
+			e.ExpiresAt = like.ExpiresAt
+			if like.StaleAt != 0 { // what is absent is never stale
+				e.ExpiresAt = like.StaleAt
+			}
+		}
+		return e
+	}
+	e := c.entry(id, l.Value)
+	if l.TTL != 0 {
+		like := c.tiers.NewEntry(l.Value, l.TTL)
+		e.ExpiresAt, e.StaleAt = like.ExpiresAt, like.StaleAt
+	}
+	e.Tags = append(e.Tags[:len(e.Tags):len(e.Tags)], l.Tags...)
+	if l.Revision != 0 {
+		e.Revision = l.Revision
+	}
+	return e
+}
+
+// checkLoaders reports loaders of which there must be one only.
+func (c *Cache[K, V]) checkLoaders() error {
+	var errs []error
+	if c.load != nil && c.opts.LoadEntry != nil {
+		errs = append(errs, errors.New("there is a loader and LoadEntry"))
+	}
+	if c.opts.LoadMany != nil && c.opts.LoadEntries != nil {
+		errs = append(errs, errors.New("there is LoadMany and LoadEntries"))
+	}
+	return errors.Join(errs...)
+}
