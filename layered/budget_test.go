@@ -169,6 +169,9 @@ func TestMaxLoads_background(t *testing.T) {
 		synctest.Wait()
 		hit(t, s, "k", r, 1)
 		r.loaded(t, 2)
+		if c := s.Counts(); c.RefreshErrors != 0 || c.Overloads != 0 {
+			t.Errorf("it was tried before: %+v", c)
+		}
 	})
 }
 

@@ -67,13 +67,14 @@ func TestRetryAfter_otherwise(t *testing.T) {
 			}
 		}
 		gets(t, t.Context(), s, "new", value(1), 0, 1, nil)
-		for i := range 100 {
+		const keys = 10_000 // more than failures are remembered
+		for i := range keys {
 			mustGet(t, s, fmt.Sprint(i), value(i))
 		}
 		time.Sleep(100 * time.Second)
 		gets(t, t.Context(), s, "1", failing(errSource), 0, 1, errSource)
 		gets(t, t.Context(), s, "1", mustNotLoad(t), 0, 1, errSource)
-		for i := 2; i < 100; i++ {
+		for i := 2; i < keys; i++ {
 			gets(t, t.Context(), s, fmt.Sprint(i), value(-i), 0, -i, nil)
 		}
 		if f, err := s.Refresh(t.Context(), "1", value(5)); err != nil || f.Value != 5 {

@@ -280,3 +280,33 @@ func maxLoadsOthersLoad(t *testing.T, build builder) {
 	want(t, a, now(3), 2, layered.L2)
 	close(g.let)
 }
+
+// Of processes that have as much to do as they may, one after the other has the lease of a
+// key, but nobody waits for its own place beyond the time that it has waited for others.
+func TestMaxLoads_waitsAddUpToOne(t *testing.T) { inBothModes(t, maxLoadsWaits) }
+
+func maxLoadsWaits(t *testing.T, build builder) {
+	server := redistest.Start(t, nil)
+	o := &layered.Options[int]{MaxLoads: 1, SoftTimeout: 2 * time.Second}
+	a, b := build(t, server, o), build(t, server, o)
+	g := newGated(1)
+	for i, h := range []*house{a, b} {
+		go h.Find(t.Context(), fmt.Sprint("other ", i), g.load)
+		<-g.here
+	}
+	began := time.Now()
+	took := make(chan time.Duration, 2)
+	for _, h := range []*house{a, b} {
+		go func() {
+			if _, err := h.Find(t.Context(), "k", now(1)); !errors.Is(err, store.ErrOverload) {
+				t.Errorf("got %v", err)
+			}
+			took <- time.Since(began)
+		}()
+	}
+	one, other := <-took, <-took
+	if other-one > one*3/4 { // it would be as long again
+		t.Errorf("one waited for %v, the other for %v", one, other)
+	}
+	close(g.let)
+}
