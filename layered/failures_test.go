@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -204,10 +205,10 @@ func TestLoadTimeout_loaderDoesNotHeedIt(t *testing.T) {
 	everySetup(t, o, func(t *testing.T, s *layered.Store[int]) {
 		mustGet(t, s, "k", value(1))
 		time.Sleep(100 * time.Second)
-		var ended int
+		var ended atomic.Int64
 		deaf := func(context.Context, string) (store.Entry[int], error) {
 			time.Sleep(time.Minute)
-			ended++
+			ended.Add(1)
 			return store.Entry[int]{Value: 9}, nil
 		}
 		took := 10*time.Second + 100*time.Millisecond
@@ -217,8 +218,8 @@ func TestLoadTimeout_loaderDoesNotHeedIt(t *testing.T) {
 			t.Errorf("got %v after %v", err, time.Since(began))
 		}
 		gets(t, t.Context(), s, "new", value(2), 0, 2, nil) // nobody waits for it
-		if err := s.Close(); err != nil || ended != 2 {
-			t.Errorf("Close returned %v when %d loaders of 2 had", err, ended)
+		if err := s.Close(); err != nil || ended.Load() != 2 {
+			t.Errorf("Close returned %v when %d loaders of 2 had", err, ended.Load())
 		}
 	})
 }

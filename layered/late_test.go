@@ -305,7 +305,7 @@ func TestDeadline_passesWhileL2Hangs(t *testing.T) {
 			<-gate
 			return e, err
 		}
-		go mustGet(t, s, "k", value(2)) // leads
+		go s.Find(t.Context(), "k", value(2)) // leads
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()

@@ -161,7 +161,9 @@ func softDeletedWhileWaiting(t *testing.T, build builder) {
 	if err := a.Delete(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
-	want(t, a, now(3), 3, layered.L2)
+	if f, err := a.Find(t.Context(), "k", now(3)); err != nil || f.Value != 3 {
+		t.Errorf("after the Delete: %+v, %v", f, err)
+	}
 	close(g.let)
 	if f := <-answer; f.Value == 1 && !f.Stale {
 		t.Errorf("who loaded got %+v", f)
