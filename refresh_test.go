@@ -51,6 +51,7 @@ func TestOptions_Reload(t *testing.T) {
 		if e, err := c.GetEntry(ctx, 2); err != nil || e.Value != first || !e.Stale || !errors.Is(e.Cause, errBroken) {
 			t.Errorf("where it fails: %+v, %v", e, err)
 		}
+		time.Sleep(5 * time.Second) // RetryAfter
 		if found, err := c.GetMany(ctx, []int64{2, 3}); err != nil || len(found) != 2 {
 			t.Errorf("got %v, %v", found, err)
 		}
