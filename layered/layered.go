@@ -72,6 +72,7 @@ type Store[T any] struct {
 	moment  atomic.Uint64 // counts the reads of L2 and the loads, see Found.asOf
 	clock   clock.Coarse
 	sampler sampler
+	heat    heat
 	pending pending
 	journal *journal // nil if L2 does not tell of what it has lost
 	count   counters
@@ -159,6 +160,7 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		s.stop = append(s.stop, watcher.Watch(s.invalidated))
 	}
 	s.startSampler()
+	s.startHeat(l1)
 	if r, ok := l2.(store.Rewinder); ok && opts.JournalFor > 0 {
 		s.journal = newJournal(opts.JournalFor)
 		s.stop = append(s.stop, r.Rewound(s.rewound))

@@ -23,8 +23,16 @@ type ManyLoader[T any] func(ctx context.Context, keys []string) (map[string]stor
 // GetMany returns the entries that the tiers have under keys, as
 // [store.ManyGetter] describes it, with at most one exchange with L2.
 func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store.Entry[T], error) {
+	return s.getMany(ctx, keys, true)
+}
+
+// getMany is GetMany that need not count as reading.
+func (s *Store[T]) getMany(ctx context.Context, keys []string, counts bool) (map[string]store.Entry[T], error) {
 	found := make(map[string]store.Entry[T], len(keys))
 	missing := s.localMany(ctx, keys, found)
+	if counts {
+		s.noteRead(missing...)
+	}
 	if s.closed.Load() {
 		return found, s.errClosed("get many", "")
 	}
@@ -132,8 +140,16 @@ func (s *Store[T]) readManyKept(ctx context.Context, ks []string) (found map[str
 // The map holds every key for which there is an answer; absent entries are in it
 // with Absent set. The error joins what kept others from being answered.
 func (s *Store[T]) GetManyOrLoad(ctx context.Context, keys []string, load ManyLoader[T]) (map[string]store.Entry[T], error) {
+	return s.getManyOrLoad(ctx, keys, load, true)
+}
+
+// getManyOrLoad is GetManyOrLoad that need not count as reading.
+func (s *Store[T]) getManyOrLoad(ctx context.Context, keys []string, load ManyLoader[T], counts bool) (map[string]store.Entry[T], error) {
 	found := make(map[string]store.Entry[T], len(keys))
 	missing := s.localMany(ctx, keys, found)
+	if counts {
+		s.noteRead(missing...)
+	}
 	if s.opts.refreshesAhead() {
 		s.inBackground(ctx, s.dueAmong(found), load, nil)
 	}

@@ -99,6 +99,7 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 	if e, ok := s.Local(ctx, key); ok {
 		return *e, e.MissError()
 	}
+	s.noteRead(key)
 	return s.getL2(ctx, key)
 }
 
@@ -225,11 +226,13 @@ func (s *Store[T]) Find(ctx context.Context, key string, load Loader[T]) (Found[
 // changed, anywhere, before it was called, and nothing stale unless the source fails.
 // It asks L2 in one exchange, which moves no value if that in L1 is still the one.
 func (s *Store[T]) FindFresh(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
+	s.noteRead(key)
 	return s.join(ctx, key, load, true)
 }
 
 // beyond gets key from behind L1, or what L1 has that is stale, if that may be served.
 func (s *Store[T]) beyond(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
+	s.noteRead(key)
 	if s.opts.StaleWhileRevalidate && load != nil {
 		if f, ok := s.staleSoon(ctx, key, load); ok {
 			return f, f.MissError()

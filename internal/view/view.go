@@ -24,6 +24,8 @@ type View[T any] struct {
 	// use, to have different keys collide.
 	Mask uint64
 
+	samplers samplers
+
 	seed maphash.Seed // of its own, so that views of a budget do not collide
 	cost func(key string, e *store.Entry[T]) int64
 	gen  atomic.Pointer[generation]

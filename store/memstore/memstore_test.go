@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 		Want: []storetest.Capability{
 			storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter, storetest.PatternDeleter,
 			storetest.Clearer, storetest.Tagger, storetest.Pinger, storetest.Reporter, storetest.Watcher, storetest.Filler, storetest.Reviser,
-			storetest.Refresher,
+			storetest.Refresher, storetest.HitSampler, storetest.HotKeeper,
 		},
 	})
 }

@@ -8,6 +8,7 @@ package memstore
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/lokroom/strata/store"
 )
@@ -24,7 +25,8 @@ type Options struct {
 // their key is used again. Calls do their work even if their context is done.
 type Store[T any] struct {
 	*data[T]
-	stats store.Stats // under data.mu
+	stats    store.Stats     // under data.mu
+	samplers []*func(string) // the same
 }
 
 var (
@@ -42,6 +44,8 @@ var (
 	_ store.Filler[int]     = (*Store[int])(nil)
 	_ store.Reviser[int]    = (*Store[int])(nil)
 	_ store.Refresher[int]  = (*Store[int])(nil)
+	_ store.HitSampler      = (*Store[int])(nil)
+	_ store.HotKeeper       = (*Store[int])(nil)
 )
 
 // data is what a store shares with its peers.
@@ -51,6 +55,8 @@ type data[T any] struct {
 	max     int
 	version uint64 // of the last write
 	claims  map[refresh]claim
+	hot     []store.Hot // those with the most reads first
+	hotAt   time.Time   // when they were last added to
 	closed  bool
 
 	watch sync.RWMutex // read-locked while watchers are called
@@ -160,6 +166,9 @@ func (s *Store[T]) read(key string) (store.Entry[T], bool) {
 		return store.Entry[T]{}, false
 	}
 	s.stats.Hits++
+	for _, fn := range s.samplers {
+		(*fn)(key)
+	}
 	return it.Entry, true
 }
 

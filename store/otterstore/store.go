@@ -48,6 +48,7 @@ var (
 	_ store.Viewer[int]    = (*Store[int])(nil)
 	_ store.Clearer        = (*Store[int])(nil)
 	_ store.Reporter       = (*Store[int])(nil)
+	_ store.HitSampler     = (*Store[int])(nil)
 )
 
 // New returns an empty store in b.
@@ -77,7 +78,7 @@ func (s *Store[T]) View(_ context.Context, key string) (*store.Entry[T], error) 
 	it, _ := b.cache.GetIfPresent(h)
 	if e := s.view.Entry(it, key); e != nil {
 		if !b.clock.Passed(it.ExpiresAt) {
-			s.view.Mine().Hits.Add(1)
+			s.view.Hit(s.view.Mine(), key)
 			return e, nil
 		}
 		b.remove(h, func(now *view.Item) bool { return now == it })

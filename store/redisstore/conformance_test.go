@@ -103,7 +103,7 @@ func (p *place) harness() storetest.Harness {
 		TooLarge:      redisstore.DefaultMaxValueSize + 1,
 		Want: []storetest.Capability{
 			storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter, storetest.PatternDeleter,
-			storetest.Clearer, storetest.Stamper, storetest.Pinger, storetest.Reporter, storetest.Watcher, storetest.Reviser,
+			storetest.Clearer, storetest.Stamper, storetest.Pinger, storetest.Reporter, storetest.Watcher, storetest.Reviser, storetest.HotKeeper,
 		},
 	}
 	if !p.clientSide {

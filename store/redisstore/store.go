@@ -114,6 +114,7 @@ var (
 	_ store.Clearer         = (*Store[int])(nil)
 	_ store.Pinger          = (*Store[int])(nil)
 	_ store.Reporter        = (*Store[int])(nil)
+	_ store.HotKeeper       = (*Store[int])(nil)
 )
 
 // New returns a store of values of type T on c. Nil options are the defaults.

@@ -59,3 +59,8 @@ func (s *Store[T]) Stats(context.Context) (store.Stats, error) {
 	st.MaxBytes = s.budget.max
 	return st, nil
 }
+
+// SampleHits implements [store.HitSampler].
+func (s *Store[T]) SampleHits(fn func(key string)) (every int, stop func()) {
+	return s.view.SampleHits(fn)
+}

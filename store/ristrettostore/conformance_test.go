@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 			return openIn(budgetOf(s))
 		},
 		Want: []storetest.Capability{
-			storetest.Expirer, storetest.PatternDeleter, storetest.Clearer, storetest.Reporter,
+			storetest.Expirer, storetest.PatternDeleter, storetest.Clearer, storetest.Reporter, storetest.HitSampler,
 		},
 	})
 }

@@ -50,6 +50,7 @@ var (
 	_ store.Viewer[int]    = (*Store[int])(nil)
 	_ store.Clearer        = (*Store[int])(nil)
 	_ store.Reporter       = (*Store[int])(nil)
+	_ store.HitSampler     = (*Store[int])(nil)
 )
 
 // New returns an empty store in b.
@@ -85,7 +86,7 @@ func (s *Store[T]) View(_ context.Context, key string) (*store.Entry[T], error) 
 	it := s.budget.find(h)
 	if e := s.view.Entry(it, key); e != nil {
 		if !s.budget.clock.Passed(it.ExpiresAt) {
-			n.Hits.Add(1)
+			s.view.Hit(n, key)
 			return e, nil
 		}
 		s.drop(it)

@@ -44,6 +44,9 @@ type bent struct {
 	claim         func(key string, version uint64, d time.Duration) (store.Grant, error)
 	endClaim      func(key string, version, claim uint64, d time.Duration) error
 	replace       func(key string, version uint64, e entry) (entry, bool, error)
+	sampleHits    func(fn func(string)) (int, func())
+	addHot        func(hot []store.Hot, most int) error
+	listHot       func(n int) ([]store.Hot, error)
 	withContext   func(ctx context.Context) error // before Get, Set and Delete
 }
 
@@ -74,6 +77,9 @@ func newBent(m *memory, bend func(b *bent)) *bent {
 		return m.EndClaim(bg, key, version, claim, d)
 	}
 	b.replace = func(key string, version uint64, e entry) (entry, bool, error) { return m.Replace(bg, key, version, e) }
+	b.sampleHits = m.SampleHits
+	b.addHot = func(hot []store.Hot, most int) error { return m.AddHot(bg, hot, most) }
+	b.listHot = func(n int) ([]store.Hot, error) { return m.ListHot(bg, n) }
 	b.withContext = func(context.Context) error { return nil }
 	bend(b)
 	return b
@@ -117,9 +123,14 @@ func (b *bent) DeletePattern(_ context.Context, pattern string) (int, error) {
 }
 func (b *bent) Clear(context.Context) error                            { return b.clear() }
 func (b *bent) InvalidateTags(_ context.Context, tags ...string) error { return b.invalidate(tags...) }
-func (b *bent) Ping(context.Context) error                             { return b.ping() }
-func (b *bent) Stats(context.Context) (store.Stats, error)             { return b.stats() }
-func (b *bent) Watch(fn func(store.Invalidation)) func()               { return b.watch(fn) }
+func (b *bent) SampleHits(fn func(string)) (int, func())               { return b.sampleHits(fn) }
+func (b *bent) AddHot(_ context.Context, hot []store.Hot, most int) error {
+	return b.addHot(hot, most)
+}
+func (b *bent) ListHot(_ context.Context, n int) ([]store.Hot, error) { return b.listHot(n) }
+func (b *bent) Ping(context.Context) error                            { return b.ping() }
+func (b *bent) Stats(context.Context) (store.Stats, error)            { return b.stats() }
+func (b *bent) Watch(fn func(store.Invalidation)) func()              { return b.watch(fn) }
 func (b *bent) Fill(_ context.Context, key string, e entry) (entry, bool, error) {
 	return b.fill(key, e)
 }

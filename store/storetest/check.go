@@ -28,7 +28,7 @@ func rules() []rule {
 	return slices.Concat(
 		capabilityRules, basicRules, keyRules, lifeRules, contextRules, concurrentRules, closedRules, neighbourRules,
 		manyRules, expireRules, counterRules, patternRules, clearRules, tagRules, statsRules, watchRules, fillRules, reviseRules,
-		refreshRules,
+		refreshRules, hotRules,
 	)
 }
 

@@ -104,6 +104,8 @@ const (
 	Filler         Capability = "Filler"
 	Reviser        Capability = "Reviser"
 	Refresher      Capability = "Refresher"
+	HitSampler     Capability = "HitSampler"
+	HotKeeper      Capability = "HotKeeper"
 )
 
 // of reports whether s has the capability.
@@ -137,6 +139,10 @@ func (c Capability) of(s store.Store[Value]) (ok bool) {
 		_, ok = s.(store.Reviser[Value])
 	case Refresher:
 		_, ok = s.(store.Refresher[Value])
+	case HitSampler:
+		_, ok = s.(store.HitSampler)
+	case HotKeeper:
+		_, ok = s.(store.HotKeeper)
 	}
 	return ok
 }

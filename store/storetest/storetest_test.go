@@ -73,7 +73,7 @@ func mustFail(t *testing.T, h storetest.Harness, rules []string) {
 // Every rule notices when it is broken, and says which it is.
 func TestRules_noticeFaults(t *testing.T) {
 	var covered []string
-	for _, f := range slices.Concat(coreFaults, manyFaults, expireFaults, counterFaults, removeFaults, watchFaults, reviseFaults, refreshFaults) {
+	for _, f := range slices.Concat(coreFaults, manyFaults, expireFaults, counterFaults, removeFaults, watchFaults, reviseFaults, refreshFaults, hotFaults) {
 		covered = append(covered, f.rules...)
 		t.Run(f.what, func(t *testing.T) {
 			t.Parallel()
