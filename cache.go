@@ -150,6 +150,11 @@ type Options[K comparable, V any] struct {
 	// may depend on what was loaded. It must be quick and may run concurrently.
 	Tags func(id K, v V) []string
 
+	// KeepHot is how many of the ids that are read most in this process are added
+	// once a minute to the list of hot ids that Redis keeps for all processes:
+	// see WarmHot. Without Redis it means nothing. 0: none, but by SaveHot.
+	KeepHot int
+
 	// Codec turns values into bytes for Redis. nil: codec.Msgpack.
 	Codec codec.Codec[V]
 
@@ -167,6 +172,7 @@ type Cache[K comparable, V any] struct {
 	load    func(context.Context, K) (V, error) // nil: nothing is loaded
 	opts    Options[K, V]
 	key     func(K) (string, error)
+	id      func(key string) (K, error) // the other way round; nil if there is none
 	tiers   *layered.Store[V]
 }
 
@@ -196,7 +202,7 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	if err := errors.Join(err, kerr, c.checkLoaders()); err != nil {
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
-	c.key = key
+	c.key, c.id = key, idFunc[K]()
 	err = b.register(name, func() (tiers, error) {
 		c.tiers, err = openTiers(b, space, &c.opts)
 		return c.tiers, err
@@ -236,6 +242,8 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 		MaxUnheard:  b.cfg.MaxUnheard,
 		Observer:    b.cfg.Observer,
 		Tags:        &b.tags,
+
+		KeepHot: o.KeepHot,
 
 		RefreshAhead:         o.RefreshAhead,
 		RefreshBeta:          o.RefreshBeta,

@@ -47,3 +47,54 @@ func textKey[K comparable](id K) (key string, err error) {
 	}
 	return string(text), nil
 }
+
+// idFunc returns the function that turns the keys of keyFunc back into ids, or nil if
+// there is none: MarshalText without UnmarshalText.
+func idFunc[K comparable]() func(key string) (K, error) {
+	t := reflect.TypeFor[K]()
+	kind := t.Kind()
+	switch {
+	case kind == reflect.String:
+		return func(key string) (id K, err error) {
+			reflect.ValueOf(&id).Elem().SetString(key)
+			return id, nil
+		}
+	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+		return textID[K](t)
+	case kind >= reflect.Int && kind <= reflect.Int64:
+		return func(key string) (id K, err error) {
+			n, err := strconv.ParseInt(key, 10, t.Bits())
+			reflect.ValueOf(&id).Elem().SetInt(n)
+			return id, err
+		}
+	case kind >= reflect.Uint && kind <= reflect.Uint64:
+		return func(key string) (id K, err error) {
+			n, err := strconv.ParseUint(key, 10, t.Bits())
+			reflect.ValueOf(&id).Elem().SetUint(n)
+			return id, err
+		}
+	default:
+		return nil
+	}
+}
+
+// textID is idFunc for a type with MarshalText.
+func textID[K comparable](t reflect.Type) func(key string) (K, error) {
+	reads := reflect.TypeFor[encoding.TextUnmarshaler]()
+	switch {
+	case t.Kind() == reflect.Pointer && t.Implements(reads):
+		return func(key string) (id K, err error) {
+			v := reflect.New(t.Elem())
+			reflect.ValueOf(&id).Elem().Set(v)
+			err = v.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(key))
+			return id, err
+		}
+	case reflect.PointerTo(t).Implements(reads):
+		return func(key string) (id K, err error) {
+			err = any(&id).(encoding.TextUnmarshaler).UnmarshalText([]byte(key))
+			return id, err
+		}
+	default:
+		return nil
+	}
+}

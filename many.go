@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/lokroom/strata/internal/flight"
+	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
 )
 
@@ -47,10 +48,19 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, ids []K) (map[K]V, error) {
 }
 
 func (c *Cache[K, V]) findMany(ctx context.Context, ks []string, byKey map[string]K) (map[string]store.Entry[V], error) {
-	if !c.loads() {
+	load := c.manyLoader(byKey)
+	if load == nil {
 		return c.tiers.GetMany(ctx, ks)
 	}
-	return c.tiers.GetManyOrLoad(ctx, ks, func(ctx context.Context, ks []string) (map[string]store.Entry[V], error) {
+	return c.tiers.GetManyOrLoad(ctx, ks, load)
+}
+
+// manyLoader loads the ids of byKey for the tiers; nil if there is no source.
+func (c *Cache[K, V]) manyLoader(byKey map[string]K) layered.ManyLoader[V] {
+	if !c.loads() {
+		return nil
+	}
+	return func(ctx context.Context, ks []string) (map[string]store.Entry[V], error) {
 		ids := make([]K, len(ks))
 		for i, key := range ks {
 			ids[i] = byKey[key]
@@ -66,7 +76,7 @@ func (c *Cache[K, V]) findMany(ctx context.Context, ks []string, byKey map[strin
 			}
 		}
 		return loaded, err
-	})
+	}
 }
 
 // loadEach loads ids one by one, some at the same time. One that fails does not

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/lokroom/strata/internal/hot"
+	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
 )
 
@@ -15,19 +17,57 @@ type heat struct {
 	sketch  hot.Sketch
 	unknown bool // L1 does not tell what it is asked for
 	saving  sync.Mutex
+	work    sync.WaitGroup // of Options.KeepHot
 }
 
+// saveHotEvery is how often Options.KeepHot has keys saved.
+const saveHotEvery = time.Minute
+
+// keepsHot returns what is wrong with Options.KeepHot for these tiers, which may be nil.
+func (o *Options[T]) keepsHot(l1, l2 store.Store[T]) (errs []error) {
+	if o.KeepHot <= 0 || l2 == nil {
+		return nil
+	}
+	if _, ok := l2.(store.HotKeeper); !ok {
+		errs = append(errs, fmt.Errorf("L2 %T must be a store.HotKeeper for KeepHot", l2))
+	}
+	if _, ok := l1.(store.HitSampler); !ok && l1 != nil {
+		errs = append(errs, fmt.Errorf("L1 %T must be a store.HitSampler for KeepHot", l1))
+	}
+	return errs
+}
+
+// startHeat begins to count. l1 may be nil.
 func (s *Store[T]) startHeat(l1 store.Store[T]) {
-	if l1 == nil {
-		return
+	if l1 != nil {
+		var every int
+		note := func(key string) { s.heat.sketch.Note(key, float64(every)) }
+		every, stop, err := store.SampleHits(l1, note)
+		if err != nil {
+			s.heat.unknown = true
+			return
+		}
+		s.stop = append(s.stop, stop)
 	}
-	var every int
-	every, stop, err := store.SampleHits(l1, func(key string) { s.heat.sketch.Note(key, float64(every)) })
-	if err != nil {
-		s.heat.unknown = true
-		return
+	if s.opts.KeepHot > 0 && s.hasL2 {
+		ctx, cancel := context.WithCancel(context.Background())
+		s.heat.work.Go(func() { s.keepHot(ctx) })
+		s.stop = append(s.stop, func() { cancel(); s.heat.work.Wait() })
 	}
-	s.stop = append(s.stop, stop)
+}
+
+// keepHot saves what is hot until ctx ends. What fails is saved with the next.
+func (s *Store[T]) keepHot(ctx context.Context) {
+	for {
+		t := time.NewTimer(keys.Jitter(saveHotEvery, 0.1)) // so that a fleet does not do it in step
+		select {
+		case <-t.C:
+			_ = s.SaveHot(ctx, s.opts.KeepHot)
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
 }
 
 // noteRead counts reads of keys that L1 does not answer.
@@ -88,17 +128,4 @@ func (s *Store[T]) heated(op string) error {
 		return &store.Error{Store: "layered", Op: op, Err: errors.ErrUnsupported}
 	}
 	return nil
-}
-
-// Warm is GetManyOrLoad that returns no values, only for how many of the keys there is
-// an answer now, and does not count as reading. With a nil load it is GetMany, so that
-// it fills L1 with what L2 has.
-func (s *Store[T]) Warm(ctx context.Context, keys []string, load ManyLoader[T]) (n int, err error) {
-	var found map[string]store.Entry[T]
-	if load == nil {
-		found, err = s.getMany(ctx, keys, false)
-	} else {
-		found, err = s.getManyOrLoad(ctx, keys, load, false)
-	}
-	return len(found), err
 }

@@ -149,6 +149,11 @@ type Options[T any] struct {
 	// 0: every second. Negative: never.
 	SampleEvery time.Duration
 
+	// KeepHot is how many of the keys that are read most through this Store are
+	// added once a minute to the list that L2 keeps for all processes: see
+	// SaveHot. Without an L2 it means nothing. 0: none, but by SaveHot.
+	KeepHot int
+
 	// Observer is told of each load. nil: nobody.
 	Observer store.Observer
 }
@@ -172,6 +177,9 @@ func (o *Options[T]) normalize() (errs []error) {
 	}
 	if o.Lease < 0 {
 		errs = append(errs, fmt.Errorf("lease of %v is negative", o.Lease))
+	}
+	if o.KeepHot < 0 {
+		errs = append(errs, fmt.Errorf("KeepHot %d is negative", o.KeepHot))
 	}
 	if o.RefreshLimit < 0 {
 		errs = append(errs, fmt.Errorf("RefreshLimit %d is negative", o.RefreshLimit))
