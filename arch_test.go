@@ -23,7 +23,7 @@ import (
 var floors = [][]string{
 	{"store", "internal/meter", "internal/redistest", "internal/model", "internal/history"},
 	{"keys", "codec", "ratelimit", "internal/flight", "internal/clock", "internal/size", "internal/view", "internal/hot", "internal/mutant", "internal/deadline", "internal/breaker"},
-	{"store/memstore", "store/ristrettostore", "store/otterstore", "store/redisstore", "store/storetest"},
+	{"store/memstore", "store/ristrettostore", "store/otterstore", "store/redisstore", "store/encodedstore", "store/storetest"},
 	{"layered", "invalidate", "ratelimit/redislimit"},
 	{".", "httpcache", "otelcache"},
 	{"httpcache/admin"},

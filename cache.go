@@ -10,6 +10,7 @@ import (
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/encodedstore"
 	"github.com/lokroom/strata/store/otterstore"
 	"github.com/lokroom/strata/store/redisstore"
 	"github.com/lokroom/strata/store/ristrettostore"
@@ -158,14 +159,30 @@ type Options[K comparable, V any] struct {
 	// Codec turns values into bytes for Redis. nil: codec.Msgpack.
 	Codec codec.Codec[V]
 
+	// Clone copies a value, so that who gets it may change it: it is called for
+	// every value that the cache gives to a caller, and for what Set is given
+	// where it stays in memory. Values that the loader returns are the cache's from
+	// then on. It must not change its argument, must leave nothing shared that is
+	// to be changed, and may run concurrently, also on one value. nil: values are
+	// shared, and nobody may change one.
+	Clone func(v V) V
+
+	// DecodeEach keeps values in L1 as bytes, by Codec, and decodes them anew for
+	// each caller, so that all may change what they get. A hit then takes
+	// microseconds. What Codec cannot encode is not kept, and callers who share a
+	// load of it get an error. It is for values that are hard to Clone; not
+	// together with that. With codec.Seal L1 seals, too, which counts.
+	DecodeEach bool
+
 	// Version is part of the key in Redis. Raise it when V changes so that old
 	// values cannot be read: processes with different versions do not see each
 	// other's values.
 	Version uint
 }
 
-// A Cache keeps the values of one kind of thing by their ids. Values are shared:
-// who gets one must not change it. All methods may be called concurrently.
+// A Cache keeps the values of one kind of thing by their ids. Values are shared: who
+// gets one must not change it, nor what was passed to Set, unless Options.Clone or
+// DecodeEach says otherwise. All methods may be called concurrently.
 type Cache[K comparable, V any] struct {
 	name    string
 	backend *Backend
@@ -199,7 +216,7 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	}
 	space, err := keys.New(name, &keys.Options{Version: c.opts.Version})
 	key, kerr := keyFunc[K]()
-	if err := errors.Join(err, kerr, c.checkLoaders()); err != nil {
+	if err := errors.Join(err, kerr, c.checkLoaders(), c.opts.isolation()); err != nil {
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
 	c.key, c.id = key, idFunc[K]()
@@ -216,6 +233,10 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K, V]) (*layered.Store[V], error) {
 	var l1, l2 store.Store[V]
 	switch {
+	case o.DecodeEach && b.otter != nil:
+		l1 = encodedstore.New(otterstore.New[[]byte](b.otter, nil), o.Codec)
+	case o.DecodeEach && b.ristretto != nil:
+		l1 = encodedstore.New(ristrettostore.New[[]byte](b.ristretto, nil), o.Codec)
 	case b.otter != nil:
 		l1 = otterstore.New[V](b.otter, nil)
 	case b.ristretto != nil:
@@ -244,6 +265,7 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 		Tags:        &b.tags,
 
 		KeepHot: o.KeepHot,
+		Copy:    o.copies(),
 
 		RefreshAhead:         o.RefreshAhead,
 		RefreshBeta:          o.RefreshBeta,
@@ -273,11 +295,11 @@ func (c *Cache[K, V]) Get(ctx context.Context, id K) (V, error) {
 			if c.tiers.Due(e) {
 				c.refreshSoon(ctx, key, id, e)
 			}
-			return e.Value, e.MissError()
+			return c.out(e.Value, e.MissError())
 		}
 	}
 	f, err := c.find(ctx, key, id)
-	return f.Value, err
+	return c.out(f.Value, err)
 }
 
 // An Entry is a value and what is known about it.
@@ -301,6 +323,7 @@ func (c *Cache[K, V]) GetEntry(ctx context.Context, id K) (Entry[V], error) {
 	if e.LoadedAt != 0 {
 		e.Age = max(store.Now().Sub(e.LoadedAt), 0)
 	}
+	e.Value, err = c.out(e.Value, err)
 	return e, err
 }
 
@@ -357,7 +380,7 @@ func (c *Cache[K, V]) Set(ctx context.Context, id K, v V) error {
 	if err != nil {
 		return c.failed("set", err)
 	}
-	return c.tiers.Set(ctx, key, c.entry(id, v))
+	return c.tiers.Set(ctx, key, c.entry(id, c.in(v)))
 }
 
 // Delete makes every process forget the values of ids, so that the next Get loads

@@ -37,7 +37,7 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, ids []K) (map[K]V, error) {
 	values := make(map[K]V, len(found))
 	for key, e := range found {
 		if !e.Absent {
-			values[byKey[key]] = e.Value
+			values[byKey[key]], _ = c.out(e.Value, nil)
 		}
 	}
 	answered := func(id K) bool {

@@ -23,7 +23,7 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, id K) (V, error) {
 		return zero, c.failed("refresh", err)
 	}
 	f, err := c.tiers.Refresh(ctx, key, c.loader(id))
-	return f.Value, err
+	return c.out(f.Value, err)
 }
 
 // reloadEntry asks the source whether old is still the value of id.

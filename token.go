@@ -180,7 +180,7 @@ func (c *Cache[K, V]) GetFresh(ctx context.Context, id K) (V, error) {
 		return zero, c.failed("get", err)
 	}
 	f, err := c.findFresh(ctx, key, id)
-	return f.Value, err
+	return c.out(f.Value, err)
 }
 
 // findManySince is findMany for a context with tokens.

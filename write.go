@@ -53,7 +53,7 @@ func (w *Write[K, V]) DoneSet(ctx context.Context, values map[K]V) error {
 		if err != nil {
 			return w.cache.failed("done", err)
 		}
-		entries[key] = w.cache.entry(id, v)
+		entries[key] = w.cache.entry(id, w.cache.in(v))
 	}
 	return w.bracket.DoneSet(ctx, entries)
 }
@@ -94,7 +94,7 @@ func (c *Cache[K, V]) SetVersion(ctx context.Context, id K, v V, revision uint64
 	if err != nil {
 		return false, c.failed("set", err)
 	}
-	e := c.entry(id, v)
+	e := c.entry(id, c.in(v))
 	e.Revision = revision
 	return c.tiers.SetNewer(ctx, key, e)
 }

@@ -30,10 +30,13 @@ func (s *Store[T]) await(ctx context.Context, c *call[T], began uint64, strict b
 		if f, late = s.around(ctx, c, began); late {
 			c.Detach()
 			c.Quit()
+			if f, err = s.own(f); err != nil {
+				return f, true, err
+			}
 			return f, true, f.MissError()
 		}
 	}
-	f, err = c.Wait(ctx)
+	f, err = s.result(ctx, c)
 	return f, false, err
 }
 

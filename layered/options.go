@@ -154,6 +154,12 @@ type Options[T any] struct {
 	// SaveHot. Without an L2 it means nothing. 0: none, but by SaveHot.
 	KeepHot int
 
+	// Copy copies a value for each of several callers who share a load, or a read
+	// of L2. It may run concurrently, also on one value; an error is theirs. It is
+	// for an L1 that gives each caller a value of his own, as store/encodedstore
+	// does, so that nobody shares one with anybody. nil: they share the value.
+	Copy func(T) (T, error)
+
 	// Observer is told of each load. nil: nobody.
 	Observer store.Observer
 }

@@ -40,7 +40,7 @@ func (s *Store[T]) Refresh(ctx context.Context, key string, load Loader[T]) (Fou
 		} else {
 			s.count.shared.Add(1)
 		}
-		f, err := c.Wait(ctx)
+		f, err := s.result(ctx, c)
 		switch {
 		case errors.Is(err, flight.ErrClosed):
 			return f, s.errClosed("refresh", key)

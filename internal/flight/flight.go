@@ -82,6 +82,7 @@ type Call[T any] struct {
 	cancel    context.CancelFunc
 	over      bool // ctx is cancelled, or will be when it is made
 	waiters   int
+	joined    bool // somebody waits, or has waited, beside who leads
 	forgotten bool
 	stands    bool                // Forget leaves it be
 	among     map[string]*Call[T] // those that it was begun among: open or aside
@@ -123,6 +124,7 @@ func (g *Group[T]) begin(ctx context.Context, key string, aside bool) (c *Call[T
 	among := s.among(aside)
 	if c := among[key]; c != nil {
 		c.waiters++
+		c.joined = true
 		return c, false
 	}
 	c = &Call[T]{group: g, shard: s, key: key, done: make(chan struct{}), waiters: 1}
@@ -300,6 +302,13 @@ func (c *Call[T]) Leave() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	c.leave()
+}
+
+// Alone reports whether nobody has joined the call. Once it has finished, nobody will.
+func (c *Call[T]) Alone() bool {
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	return !c.joined
 }
 
 // Forgotten reports whether the call was forgotten.

@@ -506,3 +506,25 @@ func BenchmarkDo(b *testing.B) {
 		}
 	}
 }
+
+// Who leads is alone unless somebody has joined, whether or not he has left again.
+func TestCall_Alone(t *testing.T) {
+	var g flight.Group[int]
+	defer g.Close()
+	c, _ := g.Begin(t.Context(), "k")
+	if !c.Alone() {
+		t.Error("who leads is not alone")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	joined, lead := g.Begin(ctx, "k")
+	cancel()
+	if _, err := joined.Wait(ctx); lead || err == nil || c.Alone() {
+		t.Errorf("somebody has joined, and left with %v: alone is %v", err, c.Alone())
+	}
+	c.Finish(1, nil)
+	if c, _ := g.Begin(t.Context(), "k"); !c.Alone() {
+		t.Error("the next one is not alone")
+	} else {
+		c.Finish(0, nil)
+	}
+}

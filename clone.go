@@ -1,0 +1,51 @@
+package strata
+
+import (
+	"errors"
+
+	"github.com/lokroom/strata/codec"
+)
+
+// out returns v as a caller gets it, unless there is an error.
+func (c *Cache[K, V]) out(v V, err error) (V, error) {
+	if c.opts.Clone == nil || err != nil {
+		return v, err
+	}
+	return c.opts.Clone(v), nil
+}
+
+// in returns v, which a caller has passed, as it may stay in memory. What goes to Redis
+// has been encoded when the caller goes on.
+func (c *Cache[K, V]) in(v V) V {
+	if c.opts.Clone == nil || c.backend.redis != nil {
+		return v
+	}
+	return c.opts.Clone(v)
+}
+
+// copies returns how callers who share a load are given values of their own with
+// DecodeEach; else nil.
+func (o *Options[K, V]) copies() func(V) (V, error) {
+	if !o.DecodeEach {
+		return nil
+	}
+	c := o.Codec
+	if c == nil {
+		c = codec.Msgpack[V]()
+	}
+	return func(v V) (copied V, err error) {
+		b, err := codec.AppendFor(c, nil, "", v)
+		if err != nil {
+			return copied, err
+		}
+		return codec.DecodeFor(c, "", b)
+	}
+}
+
+// isolation returns what is wrong with Clone and DecodeEach.
+func (o *Options[K, V]) isolation() error {
+	if o.Clone != nil && o.DecodeEach {
+		return errors.New("Options have both Clone and DecodeEach")
+	}
+	return nil
+}
