@@ -184,6 +184,14 @@ func (b *Backend) InvalidateTags(ctx context.Context, tags ...string) error {
 	return b.redisTags.Invalidate(ctx, tags...)
 }
 
+// unheard is how long what was loaded while Redis could not be reached may be kept.
+func (b *Backend) unheard() time.Duration {
+	if b.cfg.MaxUnheard == 0 {
+		return defaultUnheard
+	}
+	return max(b.cfg.MaxUnheard, 0)
+}
+
 // Close closes every cache of the backend, waits for their loads, and gives back
 // the memory and the connections. Caches return store.ErrClosed from then on.
 //

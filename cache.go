@@ -190,7 +190,10 @@ type Cache[K comparable, V any] struct {
 	opts    Options[K, V]
 	key     func(K) (string, error)
 	id      func(key string) (K, error) // the other way round; nil if there is none
-	tiers   *layered.Store[V]
+	space   string                      // what begins the keys in Redis, after the prefix of the backend
+
+	captures bool // Config.CaptureDeps
+	tiers    *layered.Store[V]
 }
 
 // New makes a cache called name, which is unique in its backend and part of its
@@ -220,8 +223,9 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
 	c.key, c.id = key, idFunc[K]()
+	c.space, c.captures = space.Prefix(), b.cfg.CaptureDeps
 	err = b.register(name, func() (tiers, error) {
-		c.tiers, err = openTiers(b, space, &c.opts)
+		c.tiers, err = c.openTiers()
 		return c.tiers, err
 	})
 	if err != nil {
@@ -230,7 +234,8 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	return c, nil
 }
 
-func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K, V]) (*layered.Store[V], error) {
+func (c *Cache[K, V]) openTiers() (*layered.Store[V], error) {
+	b, o := c.backend, &c.opts
 	var l1, l2 store.Store[V]
 	switch {
 	case o.DecodeEach && b.otter != nil:
@@ -244,13 +249,17 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 	}
 	if b.redis != nil {
 		l2 = redisstore.New(b.redis, &redisstore.Options[V]{
-			Prefix:   b.cfg.Prefix + space.Prefix(),
+			Prefix:   b.cfg.Prefix + c.space,
 			Tags:     b.redisTags,
 			Codec:    o.Codec,
 			Observer: b.cfg.Observer,
 
 			ReadTimeout: o.RedisTimeout,
 		})
+	}
+	var changed func(context.Context, []string) error
+	if c.captures {
+		changed = c.changed
 	}
 	return layered.New(l1, l2, &layered.Options[V]{
 		TTL:         o.TTL,
@@ -266,6 +275,8 @@ func openTiers[K comparable, V any](b *Backend, space *keys.Space, o *Options[K,
 
 		KeepHot: o.KeepHot,
 		Copy:    o.copies(),
+
+		Changed: changed,
 
 		RefreshAhead:         o.RefreshAhead,
 		RefreshBeta:          o.RefreshBeta,
@@ -290,7 +301,7 @@ func (c *Cache[K, V]) Get(ctx context.Context, id K) (V, error) {
 		var zero V
 		return zero, c.failed("get", err)
 	}
-	if !hasToken(ctx) {
+	if !hasToken(ctx) && c.reader(ctx) == nil {
 		if e, ok := c.tiers.Local(ctx, key); ok {
 			if c.tiers.Due(e) {
 				c.refreshSoon(ctx, key, id, e)
@@ -334,6 +345,9 @@ func (c *Cache[K, V]) find(ctx context.Context, key string, id K) (layered.Found
 }
 
 func (c *Cache[K, V]) findInTiers(ctx context.Context, key string, id K) (layered.Found[V], error) {
+	if d := c.reader(ctx); d != nil {
+		return c.findNoting(ctx, d, key, id)
+	}
 	if hasToken(ctx) {
 		return c.findSince(ctx, key, id)
 	}

@@ -91,6 +91,15 @@ type Config struct {
 	// its Dialer has to say it. nil: nobody is.
 	Logger *slog.Logger
 
+	// CaptureDeps has loaders that read other caches of the backend tied to what
+	// they read: a value is invalidated when an id, of any of those caches, that
+	// its loader has read with its context is changed: by Set, Delete, Clear and
+	// their kin, by Expire and by Refresh, in any process. It lives no longer than
+	// what it was made of. Such a loader reads caches as with GetFresh, which
+	// takes an exchange with Redis each, and every change takes two more. Tags
+	// that begin with "!" are its own. All processes must have it alike.
+	CaptureDeps bool
+
 	// Observer is told of every exchange with Redis and every load.
 	// nil: nobody.
 	Observer store.Observer
@@ -99,6 +108,8 @@ type Config struct {
 const (
 	defaultPrefix = "strata:"
 	defaultMemory = 64 << 20
+
+	defaultUnheard = 2 * time.Second
 )
 
 // FromEnv returns the Config that the environment describes:

@@ -39,8 +39,23 @@ func (c *Cache[K, V]) loads() bool {
 	return c.load != nil || c.opts.LoadEntry != nil || c.opts.LoadMany != nil || c.opts.LoadEntries != nil
 }
 
-// loadEntry gets id from the source, whichever of the loaders there is.
+// loadEntry gets id from the source, and what the load has read with it.
 func (c *Cache[K, V]) loadEntry(ctx context.Context, id K) (store.Entry[V], error) {
+	ctx, d := c.capture(ctx)
+	e, err := c.loadOne(ctx, id)
+	d.done()
+	switch {
+	case err == nil:
+		return c.onto(d, e), nil
+	case d != nil && errors.Is(err, store.ErrNotFound):
+		return c.onto(d, store.Entry[V]{Absent: true}), nil
+	default:
+		return store.Entry[V]{}, err
+	}
+}
+
+// loadOne gets id from the source, whichever of the loaders there is.
+func (c *Cache[K, V]) loadOne(ctx context.Context, id K) (store.Entry[V], error) {
 	if c.load != nil {
 		v, err := c.load(ctx, id)
 		if err != nil {

@@ -29,11 +29,15 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, ids []K) (map[K]V, error) {
 		}
 		ks[i], byKey[key] = key, id
 	}
-	find := c.findMany
-	if hasToken(ctx) {
-		find = c.findManySince
+	var found map[string]store.Entry[V]
+	var err error
+	if d := c.reader(ctx); d != nil {
+		found, err = c.findManyNoting(ctx, d, ks, byKey)
+	} else if hasToken(ctx) {
+		found, err = c.findManySince(ctx, ks, byKey)
+	} else {
+		found, err = c.findMany(ctx, ks, byKey)
 	}
-	found, err := find(ctx, ks, byKey)
 	values := make(map[K]V, len(found))
 	for key, e := range found {
 		if !e.Absent {
@@ -68,11 +72,15 @@ func (c *Cache[K, V]) manyLoader(byKey map[string]K) layered.ManyLoader[V] {
 		if c.opts.LoadMany == nil && c.opts.LoadEntries == nil {
 			return c.loadEach(ctx, ks, ids)
 		}
+		ctx, d := c.capture(ctx)
 		entries, err := c.loadEntries(ctx, ids)
-		loaded := make(map[string]store.Entry[V], len(entries))
+		d.done()
+		loaded := make(map[string]store.Entry[V], len(ids))
 		for i, id := range ids {
 			if e, ok := entries[id]; ok {
-				loaded[ks[i]] = e
+				loaded[ks[i]] = c.onto(d, e)
+			} else if err == nil && d != nil {
+				loaded[ks[i]] = c.onto(d, store.Entry[V]{Absent: true})
 			}
 		}
 		return loaded, err

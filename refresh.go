@@ -23,6 +23,15 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, id K) (V, error) {
 		return zero, c.failed("refresh", err)
 	}
 	f, err := c.tiers.Refresh(ctx, key, c.loader(id))
+	if d := c.reader(ctx); d != nil {
+		c.noteRead(d, key, &f, err)
+	}
+	if c.captures && (err == nil || f.Absent) {
+		if cerr := c.changed(ctx, []string{key}); cerr != nil {
+			v, _ := c.out(f.Value, err)
+			return v, cerr
+		}
+	}
 	return c.out(f.Value, err)
 }
 

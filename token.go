@@ -167,6 +167,9 @@ func (c *Cache[K, V]) findSince(ctx context.Context, key string, id K) (layered.
 
 // findFresh is find that does not answer from L1.
 func (c *Cache[K, V]) findFresh(ctx context.Context, key string, id K) (layered.Found[V], error) {
+	if d := c.reader(ctx); d != nil {
+		return c.findNoting(ctx, d, key, id)
+	}
 	return c.tiers.FindFresh(ctx, key, c.loader(id))
 }
 

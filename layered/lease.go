@@ -124,6 +124,7 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 		f.asOf, g.Stamp, m = stands.asOf, stands.entry.Stamp, m.overtaken()
 	}
 	f.Entry, f.proven = s.fillLeased(c.Values(), key, f.Entry, g, m)
+	f.unkept = !f.proven
 	return f, f.MissError()
 }
 

@@ -116,6 +116,7 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], r round
 		f := Found[T]{Entry: e, asOf: asOf}
 		g := r.granted[c.Key()]
 		f.Entry, f.proven = s.fillLeased(c.Values(), c.Key(), e, &g, marks[c.Key()])
+		f.unkept = !f.proven
 		return f
 	})
 	for _, key := range ks {

@@ -160,9 +160,20 @@ type Options[T any] struct {
 	// does, so that nobody shares one with anybody. nil: they share the value.
 	Copy func(T) (T, error)
 
+	// Changed is called when keys were changed through this Store, or any of them
+	// may have been (nil), before the call that did it returns, whether or not
+	// that failed; and again when L2 has been told of a change later. Loads,
+	// refreshes and Expire change nothing. ctx may have ended. Its error is that
+	// of the call if that has none. nil: nobody is told.
+	Changed func(ctx context.Context, keys []string) error
+
 	// Observer is told of each load. nil: nobody.
 	Observer store.Observer
 }
+
+// DefaultAbsentFor is how long it is remembered that the source has no value, where
+// Options do not say.
+const DefaultAbsentFor = 30 * time.Second
 
 // normalize puts defaults in the place of zeros and returns what is wrong.
 func (o *Options[T]) normalize() (errs []error) {
@@ -206,7 +217,7 @@ func (o *Options[T]) normalize() (errs []error) {
 		errs = append(errs, errors.New("jitter is not a number"))
 	}
 	o.TTL = orDefault(o.TTL, 5*time.Minute)
-	o.AbsentFor = orDefault(o.AbsentFor, 30*time.Second)
+	o.AbsentFor = orDefault(o.AbsentFor, DefaultAbsentFor)
 	o.LoadTimeout = orDefault(o.LoadTimeout, 30*time.Second)
 	o.Lease = orDefault(o.Lease, 3*time.Second)
 	o.RetryAfter = orDefault(o.RetryAfter, 5*time.Second)

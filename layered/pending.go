@@ -198,12 +198,22 @@ func (s *Store[T]) deletePending(ctx context.Context, keys map[string]time.Time,
 	if all {
 		err := store.Clear(ctx, s.l2)
 		s.changedAll(m)
+		s.toldLate(ctx, nil, err)
 		return err
 	}
 	ks := slices.Collect(maps.Keys(keys))
 	err := s.l2.Delete(ctx, ks...)
 	s.changed(m, ks)
+	s.toldLate(ctx, ks, err)
 	return err
+}
+
+// toldLate tells of a change that L2 has heard of now, unless err says that it has not.
+// What failed then is seen to by who was told.
+func (s *Store[T]) toldLate(ctx context.Context, ks []string, err error) {
+	if made(err) {
+		_ = s.tellChanged(ctx, "delete", ks, nil)
+	}
 }
 
 // done takes out what was deleted, and reports whether nothing is left.

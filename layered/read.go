@@ -49,7 +49,12 @@ type Found[T any] struct {
 	asOf   uint64 // the moment at which it was read or loaded; see [Store.moment]
 	proven bool   // nothing happened to the key before newcomers were kept out
 	kept   bool   // it is in L1 now, so that it answers like L1
+	unkept bool   // see Unkept
 }
+
+// Unkept reports whether f was loaded by the only process that could keep it, but was not
+// kept in L2: its key may have been changed while it was loaded.
+func (f *Found[T]) Unkept() bool { return f.unkept }
 
 // A Loader gets the value under key from the source. An entry without an expiry
 // gets the life that the options give, unless it comes from [Store.NewEntry]; one

@@ -95,7 +95,7 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 			s.addPending(ks)
 		}
 		_ = s.dropAll(ctx, ks)
-		return &store.Error{Store: "layered", Op: op, Key: first(ks), Err: err}
+		return s.tellChanged(ctx, op, ks, &store.Error{Store: "layered", Op: op, Key: first(ks), Err: err})
 	}
 	m := s.journal.moment()
 	err := f()
@@ -109,6 +109,18 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 		if l1err := s.dropAll(ctx, ks); err == nil {
 			err = l1err
 		}
+	}
+	return s.tellChanged(ctx, op, ks, err)
+}
+
+// tellChanged calls Options.Changed for ks after the operation op, which has ended with
+// err, and returns what that is to return.
+func (s *Store[T]) tellChanged(ctx context.Context, op string, ks []string, err error) error {
+	if s.opts.Changed == nil || op == "expire" {
+		return err
+	}
+	if cerr := s.opts.Changed(ctx, ks); err == nil {
+		err = cerr
 	}
 	return err
 }
@@ -199,12 +211,11 @@ func (s *Store[T]) writeAll(ctx context.Context, op string, f func() error) erro
 	if s.hasL2 && op == "clear" && unheard(err) {
 		s.addPending(nil)
 	}
-	if !s.hasL2 && op != "clear" { // f has done what there is to do
-		return err
+	if s.hasL2 || op == "clear" { // else f has done what there is to do
+		s.guard.moveAll()
+		if l1err := store.Clear(ctx, s.l1); err == nil {
+			err = l1err
+		}
 	}
-	s.guard.moveAll()
-	if l1err := store.Clear(ctx, s.l1); err == nil {
-		err = l1err
-	}
-	return err
+	return s.tellChanged(ctx, op, nil, err)
 }

@@ -149,6 +149,14 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 	return err
 }
 
+// InvalidateSoon is Invalidate that does not wait: it is done as soon as it can be, and
+// until then this client finds none of the entries.
+func (t *Tags) InvalidateSoon(tags ...string) {
+	if len(tags) > 0 {
+		t.pend(tags)
+	}
+}
+
 // raise gives the tags, or markers of Clear, under keys a new reading of the clock.
 func (t *Tags) raise(ctx context.Context, life time.Duration, keys ...string) error {
 	call, cancel := t.client.deadlines.Begin(ctx)

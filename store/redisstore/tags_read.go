@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lokroom/strata/internal/mutant"
@@ -188,6 +189,7 @@ func (t *Tags) learn(ctx context.Context, l *links, tags []string) error {
 			break
 		}
 	}
+	var missing []int
 	for i, r := range replies {
 		text, err := r.ToString()
 		if v, ok := parseReading(text); err == nil && ok {
@@ -197,7 +199,32 @@ func (t *Tags) learn(ctx context.Context, l *links, tags []string) error {
 		if err := r.NonRedisError(); err != nil && !rueidis.IsRedisNil(err) {
 			return err
 		}
-		if _, err := t.complete(ctx, l, cs[i], t.tagKey(tags[i]), tagLife); err != nil {
+		missing = append(missing, i)
+	}
+	return inParallel(missing, func(i int) error {
+		_, err := t.complete(ctx, l, cs[i], t.tagKey(tags[i]), tagLife)
+		return err
+	})
+}
+
+// inParallel calls f for each of is, several at a time, and returns the first error.
+func inParallel(is []int, f func(i int) error) error {
+	if len(is) == 1 {
+		return f(is[0])
+	}
+	errs := make([]error, len(is))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 32)
+	for n, i := range is {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[n] = f(i)
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
 			return err
 		}
 	}
