@@ -23,9 +23,11 @@ import (
 type plan struct {
 	versions sync.Map // of *atomic.Int64, by id
 	failing  atomic.Bool
-	parts    atomic.Int64 // loads
+	staleFor time.Duration // of wholes
+	parts    atomic.Int64  // loads
 	wholes   atomic.Int64
 
+	slow chan struct{} // if not nil: part 1 is read, and then waits for this
 	read chan struct{} // if not nil: a whole has read its parts, and waits
 	goOn chan struct{} // for this
 }
@@ -40,6 +42,9 @@ var errPlan = errors.New("the plan is lost")
 func (p *plan) part(_ context.Context, id int) (int64, error) {
 	p.parts.Add(1)
 	v := p.version(id).Load()
+	if p.slow != nil && id == 1 {
+		<-p.slow
+	}
 	switch {
 	case p.failing.Load():
 		return 0, errPlan
@@ -89,7 +94,7 @@ func (p *plan) open(t *testing.T, c strata.Config, o *strata.Options[int, int64]
 			<-p.goOn
 		}
 		return sum, nil
-	}, &strata.Options[string, int64]{TTL: time.Hour, Jitter: -1, Tags: func(string, int64) []string { return []string{"whole"} }})
+	}, &strata.Options[string, int64]{TTL: time.Hour, StaleFor: p.staleFor, Jitter: -1, Tags: func(string, int64) []string { return []string{"whole"} }})
 	q.houses, err2 = strata.New(q.Backend, "house", func(ctx context.Context, name string) (int64, error) {
 		return q.wholes.Get(ctx, name)
 	}, nil)
@@ -513,7 +518,7 @@ func TestCaptureDeps_tooMany(t *testing.T) {
 // whose writer has died outlives the hold.
 func TestCaptureDeps_crashUnderAHold(t *testing.T) {
 	server := redistest.Start(t, nil)
-	var p plan
+	p := plan{staleFor: time.Hour}
 	a, b := p.open(t, strata.Config{RedisURL: server.URL()}, nil), p.open(t, strata.Config{RedisURL: server.URL()}, nil)
 	sum(t, a.wholes, "1", 0)
 	const hold = 500 * time.Millisecond
@@ -531,6 +536,37 @@ func TestCaptureDeps_crashUnderAHold(t *testing.T) {
 		v, err := a.wholes.Get(t.Context(), "1")
 		return err == nil && v == 1
 	})
+	sum(t, b.wholes, "1", 1)
+}
+
+// R16 for what was made of something else: of a part whose load outlives a hold nothing
+// is made to stay.
+func TestCaptureDeps_loadThatOutlivesTheHold(t *testing.T) {
+	server := redistest.Start(t, nil)
+	p := plan{slow: make(chan struct{})}
+	a, b := p.open(t, strata.Config{RedisURL: server.URL()}, nil), p.open(t, strata.Config{RedisURL: server.URL()}, nil)
+	const hold = 300 * time.Millisecond
+	began := time.Now()
+	if _, err := b.parts.BeginWrite(t.Context(), hold, 1); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan int64)
+	go func() {
+		v, err := a.wholes.Get(t.Context(), "1")
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- v
+	}()
+	redistest.WaitFor(t, "the load of the part to begin, and the hold to end", func() bool {
+		return p.parts.Load() == 1 && time.Since(began) > 2*hold
+	})
+	p.version(1).Store(1) // the commit comes late, and its writer is dead
+	close(p.slow)
+	if v := <-answer; v != 0 {
+		t.Errorf("who asked before it got %d", v)
+	}
+	sum(t, a.wholes, "1", 1)
 	sum(t, b.wholes, "1", 1)
 }
 

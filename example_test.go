@@ -588,3 +588,69 @@ func ExampleLoaded() {
 	// Loft by the canal [owner:7] true <nil>
 	// not found
 }
+
+// HostByID is a loader of names.
+func (s shop) HostByID(_ context.Context, id int64) (string, error) {
+	fmt.Println("loading host", id)
+	return fmt.Sprintf("%s, %d", s[id].Title, s[id].Price), nil
+}
+
+func ExampleCache_Warm() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	repo := newShop()
+	listings, err := strata.New(b, "listing", repo.ListingByID, &strata.Options[int64, Listing]{LoadMany: repo.ListingsByID})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	n, err := listings.Warm(ctx, slices.Values([]int64{1, 2, 3}), &strata.WarmOptions{
+		Concurrency: 4, // loads at the same time
+		Progress:    func(p strata.WarmProgress) { fmt.Println(p.Done, "done,", p.Failed, "failed") },
+	})
+	fmt.Println(n, err)
+
+	l, err := listings.Get(ctx, 3)
+	fmt.Println(l.Title, err)
+	// Output:
+	// loading 3 at once
+	// 3 done, 0 failed
+	// 3 <nil>
+	// Boathouse <nil>
+}
+
+func ExampleConfig_captureDeps() {
+	ctx := context.Background()
+	b, err := strata.Open(ctx, &strata.Config{CaptureDeps: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer b.Close()
+	repo := newShop()
+
+	hosts, err := strata.New(b, "host", repo.HostByID, nil)
+	pages, err := strata.New(b, "page", func(ctx context.Context, id int64) (string, error) {
+		h, err := hosts.Get(ctx, id) // with the context of the load
+		return "<h1>" + h + "</h1>", err
+	}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for range 2 {
+		fmt.Println(pages.Get(ctx, 2))
+	}
+	repo[2] = Listing{ID: 2, Title: "Room with a view", Price: 50}
+	hosts.Delete(ctx, 2)
+	fmt.Println(pages.Get(ctx, 2))
+	// Output:
+	// loading host 2
+	// <h1>Room with a view, 45</h1> <nil>
+	// <h1>Room with a view, 45</h1> <nil>
+	// loading host 2
+	// <h1>Room with a view, 50</h1> <nil>
+}
