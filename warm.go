@@ -35,10 +35,10 @@ type WarmProgress struct {
 func (o *WarmOptions) normalize() error {
 	var errs []error
 	if o.Concurrency < 0 {
-		errs = append(errs, fmt.Errorf("Concurrency %d is negative", o.Concurrency))
+		errs = append(errs, fmt.Errorf("%d loads at a time: Concurrency is negative", o.Concurrency))
 	}
 	if o.BatchSize < 0 {
-		errs = append(errs, fmt.Errorf("BatchSize %d is negative", o.BatchSize))
+		errs = append(errs, fmt.Errorf("batches of %d ids: BatchSize is negative", o.BatchSize))
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = 8

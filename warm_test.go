@@ -53,11 +53,11 @@ func testWarm(t *testing.T, b *strata.Backend, many bool) {
 	o := &strata.Options[int64, listing]{}
 	var batches atomic.Int64
 	if many {
-		o.LoadMany = func(_ context.Context, ids []int64) (map[int64]listing, error) {
+		o.LoadMany = func(ctx context.Context, ids []int64) (map[int64]listing, error) {
 			batches.Add(1)
 			found := make(map[int64]listing)
 			for _, id := range ids {
-				if l, err := r.ByID(nil, id); err == nil {
+				if l, err := r.ByID(ctx, id); err == nil {
 					found[id] = l
 				}
 			}
