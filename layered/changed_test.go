@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,7 +79,8 @@ func TestChanged_late(t *testing.T) {
 	for _, all := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			var w told
-			down := true
+			var down atomic.Bool
+			down.Store(true)
 			second := &deafL2{Store: memstore.New[int](nil), down: &down}
 			s := open(t, memstore.New[int](nil), second, &layered.Options[int]{Changed: w.changed})
 			want, change := "k", func() error { return s.Delete(t.Context(), "k") }
@@ -91,7 +93,7 @@ func TestChanged_late(t *testing.T) {
 			w.is(t, want)
 			time.Sleep(time.Minute)
 			w.is(t)
-			down = false
+			down.Store(false)
 			time.Sleep(time.Minute)
 			w.is(t, want)
 			s.Close()
@@ -102,18 +104,18 @@ func TestChanged_late(t *testing.T) {
 // A deafL2 cannot be told of deletions while it is down.
 type deafL2 struct {
 	*memstore.Store[int]
-	down *bool
+	down *atomic.Bool
 }
 
 func (s *deafL2) Delete(ctx context.Context, ks ...string) error {
-	if *s.down {
+	if s.down.Load() {
 		return store.ErrUnavailable
 	}
 	return s.Store.Delete(ctx, ks...)
 }
 
 func (s *deafL2) Clear(ctx context.Context) error {
-	if *s.down {
+	if s.down.Load() {
 		return store.ErrUnavailable
 	}
 	return s.Store.Clear(ctx)
