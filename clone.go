@@ -23,6 +23,18 @@ func (c *Cache[K, V]) in(v V) V {
 	return c.opts.Clone(v)
 }
 
+// lent returns v as a function of the options gets it, which is not to be trusted more
+// than a caller.
+func (c *Cache[K, V]) lent(v V) V {
+	if copies := c.opts.copies(); copies != nil {
+		if own, err := copies(v); err == nil {
+			return own
+		}
+	}
+	v, _ = c.out(v, nil)
+	return v
+}
+
 // copies returns how callers who share a load are given values of their own with
 // DecodeEach; else nil.
 func (o *Options[K, V]) copies() func(V) (V, error) {

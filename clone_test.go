@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/store"
 )
 
 // A tour is a value that is easily changed by mistake.
@@ -118,6 +120,37 @@ func testIsolation(t *testing.T, b *strata.Backend, o strata.Options[int, *tour]
 				t.Errorf("after %s: %+v, %v", way, got, err)
 			}
 		}
+	}
+}
+
+// What Reload does to the old value is its own business, too.
+func TestIsolation_reload(t *testing.T) {
+	for name, o := range isolations {
+		t.Run(name, func(t *testing.T) {
+			places(t, func(t *testing.T, b *strata.Backend) {
+				var calls atomic.Int64
+				o.Reload = func(_ context.Context, id int, old store.Entry[*tour]) (*tour, error) {
+					calls.Add(1)
+					old.Value.spoil()
+					return nil, store.ErrNotModified
+				}
+				c, err := strata.New(b, "tour", func(_ context.Context, id int) (*tour, error) { return newTour(id), nil }, &o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 3 {
+					if v, err := c.Get(t.Context(), 1); err != nil || !v.is(1) {
+						t.Errorf("Get: %+v, %v", v, err)
+					}
+					if v, err := c.Refresh(t.Context(), 1); err != nil || !v.is(1) {
+						t.Errorf("Refresh: %+v, %v", v, err)
+					}
+				}
+				if calls.Load() != 3 {
+					t.Errorf("%d calls of Reload", calls.Load())
+				}
+			})
+		})
 	}
 }
 

@@ -96,7 +96,8 @@ type Config struct {
 	// its loader has read with its context is changed: by Set, Delete, Clear and
 	// their kin, by Expire and by Refresh, in any process. It lives no longer than
 	// what it was made of. Such a loader reads caches as with GetFresh, which
-	// takes an exchange with Redis each, and every change takes two more. Tags
+	// takes an exchange with Redis each, and every change takes two more. What was
+	// made of other values is always loaded anew, not asked for by Reload. Tags
 	// that begin with "!" are its own. All processes must have it alike.
 	CaptureDeps bool
 

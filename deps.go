@@ -87,6 +87,23 @@ func (d *deps) done() {
 	}
 }
 
+// some reports whether the load has read anything.
+func (d *deps) some() bool {
+	if d == nil {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.tags) > 0
+}
+
+// madeOfOthers reports whether a value with these tags was.
+func madeOfOthers(tags []string) bool {
+	return slices.ContainsFunc(tags, func(tag string) bool {
+		return strings.HasPrefix(tag, depID) || strings.HasPrefix(tag, depAny)
+	})
+}
+
 // noteRead notes that a load has read key, and what it has found.
 func (c *Cache[K, V]) noteRead(d *deps, key string, f *layered.Found[V], err error) {
 	d.mu.Lock()

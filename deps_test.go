@@ -484,6 +484,57 @@ func TestCaptureDeps_lives(t *testing.T) {
 	})
 }
 
+// What was made of parts is not found unmodified: it would outlive them.
+func TestCaptureDeps_reload(t *testing.T) {
+	server := redistest.Start(t, nil)
+	for _, url := range []string{"", server.URL()} {
+		b := backend(t, &strata.Config{RedisURL: url, CaptureDeps: true})
+		var p plan
+		parts, err := strata.New(b, "part", p.part, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var reloads atomic.Int64
+		load := func(ctx context.Context, name string) (int64, error) {
+			if name == "alone" {
+				return 0, nil
+			}
+			return parts.Get(ctx, 1)
+		}
+		c, err := strata.New(b, "c", load, &strata.Options[string, int64]{
+			Reload: func(ctx context.Context, name string, _ store.Entry[int64]) (int64, error) {
+				reloads.Add(1)
+				if name == "alone" {
+					if _, err := parts.Get(ctx, 2); err != nil {
+						return 0, err
+					}
+				}
+				return 0, store.ErrNotModified
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"1", "alone"} {
+			for range 2 {
+				if _, err := c.Refresh(t.Context(), name); err != nil {
+					t.Errorf("Refresh of %q: %v", name, err)
+				}
+			}
+		}
+		if n := reloads.Load(); n != 1 { // of the one that is made of nothing else, once there is one
+			t.Errorf("%d calls of Reload", n)
+		}
+		p.version(1).Add(1)
+		if err := parts.Delete(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := c.Refresh(t.Context(), "1"); v != 1 || err != nil {
+			t.Errorf("got %d, %v", v, err)
+		}
+	}
+}
+
 // Of very many ids it is remembered that some of their cache was read. A change of any is
 // then a change of all.
 func TestCaptureDeps_tooMany(t *testing.T) {

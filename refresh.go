@@ -36,15 +36,28 @@ func (c *Cache[K, V]) Refresh(ctx context.Context, id K) (V, error) {
 }
 
 // reloadEntry asks the source whether old is still the value of id.
+//
+// A value that was made of others is always loaded: it cannot live on when they do not.
 func (c *Cache[K, V]) reloadEntry(ctx context.Context, id K, old store.Entry[V]) (store.Entry[V], error) {
-	v, err := c.opts.Reload(ctx, id, old)
+	if c.captures && madeOfOthers(old.Tags) {
+		return c.loadEntry(ctx, id)
+	}
+	noting, d := c.capture(ctx)
+	lent := old
+	lent.Value = c.lent(old.Value)
+	v, err := c.opts.Reload(noting, id, lent)
+	d.done()
 	switch {
+	case errors.Is(err, store.ErrNotModified) && d.some():
+		return c.loadEntry(ctx, id) // it is now, so to speak
 	case errors.Is(err, store.ErrNotModified):
 		return c.entry(id, old.Value), err // with the life that it gets now
+	case d.some() && errors.Is(err, store.ErrNotFound):
+		return c.onto(d, store.Entry[V]{Absent: true}), nil
 	case err != nil:
 		return store.Entry[V]{}, err
 	}
-	return c.entry(id, v), nil
+	return c.onto(d, c.entry(id, v)), nil
 }
 
 // refreshSoon has e, which L1 has answered with, loaded in the background. It is not
