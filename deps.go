@@ -120,7 +120,8 @@ func (c *Cache[K, V]) noteRead(d *deps, key string, f *layered.Found[V], err err
 		d.fresh = earlier(d.fresh, f.StaleAt)
 	}
 	d.fresh, d.end = earlier(d.fresh, f.ExpiresAt), earlier(d.end, f.ExpiresAt)
-	d.unkept = d.unkept || f.Unkept()
+	inDoubt := c.backend.redis != nil && f.Tier == layered.L1 // else a strict read is not answered from there
+	d.unkept = d.unkept || f.Unkept() || inDoubt
 	if c.backend.redis != nil && f.Tier == layered.Source && f.LoadedAt != 0 && f.Version == 0 {
 		// Redis was not there to say that its key is being written.
 		d.end = earlier(d.end, store.In(c.backend.unheard()))

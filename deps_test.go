@@ -660,6 +660,28 @@ func TestCaptureDeps_redisAway(t *testing.T) {
 	}
 }
 
+// What was made of a copy in doubt is an answer, and is not kept: that may have been
+// changed elsewhere long before the load began.
+func TestCaptureDeps_copyInDoubt(t *testing.T) {
+	server := redistest.Start(t, nil)
+	link := redistest.StartProxy(t, server.Addr())
+	var p plan
+	a := p.open(t, strata.Config{RedisURL: "redis://" + link.Addr()}, &strata.Options[int, int64]{StaleFor: time.Hour})
+	redistest.WaitFor(t, "the part to be in L1", func() bool {
+		e, err := a.parts.GetEntry(t.Context(), 1)
+		return err == nil && e.Tier == layered.L1
+	})
+	p.failing.Store(true)
+	link.Refuse(true)
+	link.Cut()
+	for range 50 { // until Redis is not even asked any more
+		before := p.wholes.Load()
+		if v, err := a.wholes.Get(t.Context(), "1"); v != 0 || err != nil || p.wholes.Load() != before+1 {
+			t.Errorf("got %d, %v, after %d loads", v, err, p.wholes.Load()-before)
+		}
+	}
+}
+
 // Whatever happens at the same time: who reads strictly after a change was made reads it,
 // through two caches, and in the end all have the last one.
 func TestCaptureDeps_history(t *testing.T) {
