@@ -26,7 +26,7 @@ func (c *Cache[K, V]) fallBackMany(ids []K, values map[K]V, known func(id K) boo
 			continue
 		}
 		if f, err := c.fallBack(id, layered.Found[V]{}, err); err == nil {
-			values[id] = f.Value
+			values[id], _ = c.out(f.Value, nil)
 		} else {
 			left = true
 		}

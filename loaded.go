@@ -39,6 +39,9 @@ func (c *Cache[K, V]) loads() bool {
 	return c.load != nil || c.opts.LoadEntry != nil || c.opts.LoadMany != nil || c.opts.LoadEntries != nil
 }
 
+// loadsMany reports whether the source gives many values in one go.
+func (c *Cache[K, V]) loadsMany() bool { return c.opts.LoadMany != nil || c.opts.LoadEntries != nil }
+
 // loadEntry gets id from the source, and what the load has read with it.
 func (c *Cache[K, V]) loadEntry(ctx context.Context, id K) (store.Entry[V], error) {
 	ctx, d := c.capture(ctx)

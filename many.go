@@ -69,7 +69,7 @@ func (c *Cache[K, V]) manyLoader(byKey map[string]K) layered.ManyLoader[V] {
 		for i, key := range ks {
 			ids[i] = byKey[key]
 		}
-		if c.opts.LoadMany == nil && c.opts.LoadEntries == nil {
+		if !c.loadsMany() {
 			return c.loadEach(ctx, ks, ids)
 		}
 		ctx, d := c.capture(ctx)

@@ -161,7 +161,7 @@ func (w *warming[K, V]) warm(batch []K) {
 // that is being loaded does not have to wait for the others.
 func (w *warming[K, V]) fill(ks []string, byKey map[string]K) (left int, errs []error) {
 	c, load := w.cache, w.cache.manyLoader(byKey)
-	if c.opts.LoadMany != nil || load == nil {
+	if c.loadsMany() || load == nil {
 		missing, err := c.tiers.Warm(w.ctx, ks, load)
 		return len(missing), []error{err}
 	}
