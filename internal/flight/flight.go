@@ -53,12 +53,10 @@ type Group[T any] struct {
 
 type shard[T any] struct {
 	mu     sync.Mutex
-	open   map[string]*Call[T] // those that a newcomer joins
-	aside  map[string]*Call[T] // the same, of BeginAside
-	live   map[string]*Call[T] // those that have not finished, forgotten ones included, by next
+	live   map[string]*Call[T] // those that have not finished, by next
 	block  map[string]int      // Blocks in force
 	closed bool
-	_      [16]byte // a cache line of its own
+	_      [32]byte // a cache line of its own
 }
 
 func (g *Group[T]) shard(key string) *shard[T] {
@@ -73,24 +71,28 @@ type Call[T any] struct {
 	key   string
 
 	values context.Context
-	done   chan struct{} // closed when value and err are set
-	value  T
-	err    error
+
+	// Guarded by shard.mu; once it has finished they do not change.
+	finished bool
+	value    *T // where the result is, or will be; nil: nowhere yet
+	err      error
 
 	// Guarded by shard.mu.
+	done      chan struct{}   // closed at the end; nil until somebody waits
 	ctx       context.Context // nil until asked for: not all work takes one
 	cancel    context.CancelFunc
 	over      bool // ctx is cancelled, or will be when it is made
 	waiters   int
 	joined    bool // somebody waits, or has waited, beside who leads
 	forgotten bool
-	stands    bool                // Forget leaves it be
-	among     map[string]*Call[T] // those that it was begun among: open or aside
-	next      *Call[T]            // another one for the same key, begun before
-	keeping   chan struct{}       // not nil while Keep runs; closed at its end
-	detached  bool                // it goes on when nobody waits
-	offer     *offer[T]           // nil: nothing
-	offers    chan struct{}       // closed with the first; nil until asked for
+	stands    bool          // Forget leaves it be
+	open      bool          // newcomers join it
+	aside     bool          // it is of BeginAside, and so must they be
+	next      *Call[T]      // another one for the same key, begun before
+	keeping   chan struct{} // not nil while Keep runs; closed at its end
+	detached  bool          // it goes on when nobody waits
+	offer     *offer[T]     // nil: nothing
+	offers    chan struct{} // closed with the first; nil until asked for
 }
 
 // Do returns what fn returns, and shared says that another caller's fn did the
@@ -121,37 +123,60 @@ func (g *Group[T]) begin(ctx context.Context, key string, aside bool) (c *Call[T
 	s := g.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	among := s.among(aside)
-	if c := among[key]; c != nil {
-		c.waiters++
-		c.joined = true
+	if c := s.join(key, aside); c != nil {
 		return c, false
 	}
-	c = &Call[T]{group: g, shard: s, key: key, done: make(chan struct{}), waiters: 1}
-	if s.closed {
-		c.err = ErrClosed
-		close(c.done)
-		return c, false
-	}
-	if c.values = ctx; ctx.Done() != nil {
-		c.values = context.WithoutCancel(ctx)
-	}
-	c.among = among
-	among[key] = c
-	c.next, s.live[key] = s.live[key], c
-	g.work.Add(1)
-	return c, true
+	roomy := &struct { // one piece of memory
+		Call[T]
+		room T
+	}{}
+	c = &roomy.Call
+	c.value = &roomy.room
+	return c, s.lead(g, c, key, valuesOf(ctx), aside)
 }
 
-// among returns the calls that a newcomer joins. The lock is held.
-func (s *shard[T]) among(aside bool) map[string]*Call[T] {
-	if s.open == nil {
-		s.open, s.aside, s.live = make(map[string]*Call[T]), make(map[string]*Call[T]), make(map[string]*Call[T])
+// valuesOf returns a context with the values of ctx that does not end.
+func valuesOf(ctx context.Context) context.Context {
+	if ctx.Done() == nil {
+		return ctx
 	}
-	if aside {
-		return s.aside
+	return context.WithoutCancel(ctx)
+}
+
+// join joins the call that a newcomer is to join, if there is one. The lock is held.
+func (s *shard[T]) join(key string, aside bool) *Call[T] {
+	c := s.joined(key, aside)
+	if c != nil {
+		c.waiters++
+		c.joined = true
 	}
-	return s.open
+	return c
+}
+
+func (s *shard[T]) joined(key string, aside bool) *Call[T] {
+	for c := s.live[key]; c != nil; c = c.next {
+		if c.open && c.aside == aside {
+			return c
+		}
+	}
+	return nil
+}
+
+// lead makes c a call that is under way. It returns false if the group is closed, and c
+// has ended then. The lock is held.
+func (s *shard[T]) lead(g *Group[T], c *Call[T], key string, values context.Context, aside bool) bool {
+	c.group, c.shard, c.key, c.values, c.waiters, c.aside = g, s, key, values, 1, aside
+	if s.closed {
+		c.finished, c.err = true, ErrClosed
+		return false
+	}
+	if s.live == nil {
+		s.live = make(map[string]*Call[T])
+	}
+	c.open = true
+	c.next, s.live[key] = s.live[key], c
+	g.work.Add(1)
+	return true
 }
 
 // Run does the work and finishes the call with what fn returns.
@@ -222,13 +247,26 @@ func (c *Call[T]) Values() context.Context { return c.values }
 func (c *Call[T]) Finish(value T, err error) {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
-	select {
-	case <-c.done:
-		return
-	default:
+	if !c.finished {
+		c.finish(&value, err)
 	}
-	c.value, c.err = value, err
-	close(c.done)
+}
+
+// finish copies the result. The lock is held.
+func (c *Call[T]) finish(value *T, err error) {
+	if c.value == nil {
+		c.value = new(T)
+	}
+	*c.value, c.err = *value, err
+	c.conclude()
+}
+
+// conclude ends the call, whose result is set. The lock is held.
+func (c *Call[T]) conclude() {
+	c.finished = true
+	if c.done != nil {
+		close(c.done)
+	}
 	c.end()
 	c.leave()
 	c.shard.unlink(c)
@@ -236,21 +274,43 @@ func (c *Call[T]) Finish(value T, err error) {
 }
 
 // Wait returns the result of the call, or the cause of ctx if that is done first.
-func (c *Call[T]) Wait(ctx context.Context) (T, error) {
+func (c *Call[T]) Wait(ctx context.Context) (value T, err error) {
+	done := c.Done()
 	select {
-	case <-c.done:
-		return c.value, c.err
+	case <-done:
 	default:
+		select {
+		case <-done:
+		case <-ctx.Done():
+			c.Quit()
+			return value, context.Cause(ctx)
+		}
 	}
-	select {
-	case <-c.done:
-		return c.value, c.err
-	case <-ctx.Done():
+	if c.value != nil {
+		value = *c.value
 	}
-	c.Quit()
-	var zero T
-	return zero, context.Cause(ctx)
+	return value, c.err
 }
+
+// Done returns a channel that is closed when the call has a result.
+func (c *Call[T]) Done() <-chan struct{} {
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	if c.finished {
+		return ended
+	}
+	if c.done == nil {
+		c.done = make(chan struct{})
+	}
+	return c.done
+}
+
+// ended is closed.
+var ended = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // Keep runs keep unless the call was forgotten or its key is blocked, and
 // reports whether it did. While it runs, Forget and Block of the key give those
@@ -291,9 +351,8 @@ func (c *Call[T]) Stand() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	c.stands = true
-	if c.forgotten && c.waiters > 0 && c.shard.open[c.key] == nil && c.shard.block[c.key] == 0 {
-		c.forgotten = false
-		c.shard.open[c.key] = c
+	if c.forgotten && c.waiters > 0 && c.shard.block[c.key] == 0 && c.shard.joined(c.key, c.aside) == nil {
+		c.forgotten, c.open = false, true
 	}
 }
 
@@ -318,12 +377,8 @@ func (c *Call[T]) Forgotten() bool {
 	return c.forgotten
 }
 
-// leave takes c out of its group, so that nobody joins it. The lock is held.
-func (c *Call[T]) leave() {
-	if c.among[c.key] == c {
-		delete(c.among, c.key)
-	}
-}
+// leave keeps newcomers from joining c. The lock is held.
+func (c *Call[T]) leave() { c.open = false }
 
 // unlink takes c, which has finished, out of the list of its key. The lock is held.
 func (s *shard[T]) unlink(c *Call[T]) {

@@ -56,9 +56,6 @@ func (c *Call[T]) Detach() {
 	c.detached = true
 }
 
-// Done returns a channel that is closed when the call has a result.
-func (c *Call[T]) Done() <-chan struct{} { return c.done }
-
 // Quit says that one of those who have joined, or who leads, does not wait. Without
 // anybody who waits, a call that is not detached is cancelled. Who has called Wait
 // must not call it.
