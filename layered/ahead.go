@@ -85,12 +85,10 @@ func (s *Store[T]) dueInL2(e *store.Entry[T]) bool {
 	return at != 0 && s.clock.Passed(at)
 }
 
-// dueAmong returns what is due of what L1 has answered with.
-func (s *Store[T]) dueAmong(found map[string]store.Entry[T]) (dues []due) {
-	for key, e := range found {
-		if d := dueOf(key, &e); s.Due(&e) && s.pace.free(d, s.clock.Now()) {
-			dues = append(dues, d)
-		}
+// appendDue appends e, which is to be loaded anew, to dues, if that may begin.
+func (s *Store[T]) appendDue(dues []due, key string, e *store.Entry[T]) []due {
+	if d := dueOf(key, e); s.pace.free(d, s.clock.Now()) {
+		dues = append(dues, d)
 	}
 	return dues
 }

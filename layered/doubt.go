@@ -28,10 +28,10 @@ func (s *Store[T]) inDoubt(ctx context.Context, key string, old Found[T], l2err 
 	return Found[T]{Entry: *e, Tier: L1, Stale: true}
 }
 
-// inDoubtMany is inDoubt for what is open of b.
+// inDoubtMany is inDoubt for what is open of b, for which there was no load.
 func (s *Store[T]) inDoubtMany(ctx context.Context, b *batch[T], l2err error) {
 	for key := range b.open {
-		if f := s.inDoubt(ctx, key, b.stale[key], l2err); f.Tier != Source {
+		if f := s.inDoubt(ctx, key, b.stale[key], b.why(key, l2err)); f.Tier != Source {
 			if b.stale == nil {
 				b.stale = make(map[string]Found[T])
 			}

@@ -86,10 +86,10 @@ func (s *Store[T]) resting(ctx context.Context, key string, old *Found[T], l2err
 }
 
 // restMany finishes those calls of b for whose keys the source is not asked now.
-func (s *Store[T]) restMany(ctx context.Context, b *batch[T], l2err error) {
+func (s *Store[T]) restMany(ctx context.Context, b *batch[T]) {
 	for key := range b.open {
 		old := b.stale[key]
-		if why := s.resting(ctx, key, &old, l2err); why != nil {
+		if why := s.resting(ctx, key, &old, b.why(key, nil)); why != nil {
 			f, err := s.failSafe(old, why)
 			b.finish(key, f, err)
 		}

@@ -34,6 +34,7 @@ type stripe struct {
 type alarm struct {
 	rung    chan struct{}
 	waiters int
+	bells   []*bell
 }
 
 // A mark is what a read saw of its guard before it was sent.
@@ -55,6 +56,16 @@ func (g *guard) await(key string) (changed <-chan struct{}, stop func()) {
 	st := g.stripe(key)
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	a := st.alarm(key)
+	return a.rung, func() {
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		st.leave(key, a)
+	}
+}
+
+// alarm returns that of key to one who waits. The lock is held.
+func (st *stripe) alarm(key string) *alarm {
 	a := st.waiting[key]
 	if a == nil {
 		if st.waiting == nil {
@@ -64,12 +75,13 @@ func (g *guard) await(key string) (changed <-chan struct{}, stop func()) {
 		st.waiting[key] = a
 	}
 	a.waiters++
-	return a.rung, func() {
-		st.mu.Lock()
-		defer st.mu.Unlock()
-		if a.waiters--; a.waiters == 0 && st.waiting[key] == a {
-			delete(st.waiting, key)
-		}
+	return a
+}
+
+// leave is called when one who waited does not any more. The lock is held.
+func (st *stripe) leave(key string, a *alarm) {
+	if a.waiters--; a.waiters == 0 && st.waiting[key] == a {
+		delete(st.waiting, key)
 	}
 }
 
@@ -84,6 +96,9 @@ func (g *guard) ring(key string) {
 func (st *stripe) ring(key string) {
 	if a := st.waiting[key]; a != nil {
 		close(a.rung)
+		for _, b := range a.bells {
+			b.ring()
+		}
 		delete(st.waiting, key)
 	}
 }

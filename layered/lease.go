@@ -143,35 +143,46 @@ func (s *Store[T]) giveBack(ctx context.Context, key string, lease uint64, stale
 // before, which was taken before the load, is for what L2 could not take: there is no
 // proof then that nothing happened to the key since.
 func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T], g *store.Grant, before mark) (kept store.Entry[T], proven bool) {
-	lease := g.Lease
 	defer s.guard.ring(key)     // L2 does not tell of our own fills
 	if e.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
-		return e, s.leaser.Release(ctx, key, lease, 0, "") == nil
+		return e, s.leaser.Release(ctx, key, g.Lease, 0, "") == nil
 	}
 	m := s.mark(key)
-	leased := e
-	leased.Stamp = g.Stamp // that of e is of this process
+	x := store.LeasedFill[T]{Key: key, Lease: g.Lease, Entry: s.stamped(ctx, e, g)}
+	kept, watched, err := s.leaser.FillLeased(ctx, key, x.Lease, x.Entry)
+	return s.keepLeased(ctx, &x, e, before, m, kept, watched, err)
+}
+
+// stamped returns e, which was loaded under g, with the stamp of L2: its own is of this
+// process.
+func (s *Store[T]) stamped(ctx context.Context, e store.Entry[T], g *store.Grant) store.Entry[T] {
+	e.Stamp = g.Stamp
 	if mutant.LateStamp.Load() && s.stamper != nil {
-		leased.Stamp, _ = s.stamper.Stamp(ctx)
+		e.Stamp, _ = s.stamper.Stamp(ctx)
 	}
-	kept, watched, err := s.leaser.FillLeased(ctx, key, lease, leased)
+	return e
+}
+
+// keepLeased keeps e, as L2 has kept it, in L1 after the fill x. m was taken before
+// that, and before before the load.
+func (s *Store[T]) keepLeased(ctx context.Context, x *store.LeasedFill[T], e store.Entry[T], before, m mark, kept store.Entry[T], watched bool, err error) (store.Entry[T], bool) {
 	if mutant.NoToken.Load() && errors.Is(err, store.ErrLeaseLost) {
-		kept, watched, err = s.filler.Fill(ctx, key, leased)
+		kept, watched, err = s.filler.Fill(ctx, x.Key, x.Entry)
 	}
 	switch {
 	case errors.Is(err, store.ErrLeaseLost):
 		s.count.refused.Add(1)
-		_ = s.dropL1(ctx, key) // in memory
+		_ = s.dropL1(ctx, x.Key) // in memory
 		return e, false
 	case err != nil:
 		if !errors.Is(err, store.ErrUnavailable) { // too large, for instance: nobody need wait
-			_ = s.leaser.Release(ctx, key, lease, 0, "") // or it ends by itself
+			_ = s.leaser.Release(ctx, x.Key, x.Lease, 0, "") // or it ends by itself
 		}
-		s.filled(ctx, key, before, e, false, err)
+		s.filled(ctx, x.Key, before, e, false, err)
 		return e, false
 	}
 	kept.Value = e.Value
-	s.filled(ctx, key, m, kept, watched, nil)
+	s.filled(ctx, x.Key, m, kept, watched, nil)
 	return kept, true
 }
 

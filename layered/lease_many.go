@@ -11,141 +11,174 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// batchLeased loads those open calls of b whose leases it gets with one call of
-// load, waits for the others, and begins again with what is open then. It never
-// waits while it has a lease. It returns why what is still open has no answer.
-func (s *Store[T]) batchLeased(ctx context.Context, values context.Context, b *batch[T], load ManyLoader[T]) error {
+// batchLeased loads those open calls of b whose leases it gets with one call of its
+// loader, waits for the others, and begins again with what is open then. It never
+// waits while it has a lease. What is still open when it returns is to be loaded
+// without one, and not kept in L2 because of l2err.
+func (s *Store[T]) batchLeased(ctx, values context.Context, b *batch[T]) (l2err error) {
 	wait, cancel := s.waitContext(ctx)
 	defer cancel()
 	fresh := make(map[string]uint64) // see leadLeased
 	for {
-		alarms, stop := s.awaitMany(b.keys()) // before the leases are asked for
-		r, err := s.leaseMany(values, b, fresh)
-		if err != nil {
-			stop()
-			s.count.l2Errors.Add(1)
-			s.giveBackAll(values, b, r, nil)
-			return s.batchAlone(ctx, b, load, err)
+		if len(b.apart) > 0 {
+			s.batchAlone(ctx, b.split(), nil)
 		}
-		s.loadGranted(ctx, values, b, r, load)
-		if r.taken != "" {
-			s.count.waits.Add(1)
-			err = waitFor(wait, alarms[r.taken], r.left)
-		}
-		stop()
-		if err == nil && len(b.open) > 0 {
-			err = s.behindMany(values, b)
-			s.serveStale(values, b, load)
-		}
-		switch {
-		case len(b.open) == 0:
+		if len(b.open) == 0 {
 			return nil
-		case err != nil:
-			return s.batchAlone(ctx, b, load, err)
 		}
+		ks := b.keys()
+		bell := s.guard.bell(ks) // before the leases are asked for
+		r := s.leaseMany(values, b, ks, fresh)
+		bell.leave(func(key string) bool { return !r.taken[key] })
+		s.loadGranted(ctx, values, b, r.granted)
+		if len(b.apart) > 0 {
+			s.batchAlone(ctx, b.split(), nil)
+		}
+		if len(r.taken) > 0 && !r.fresh {
+			s.count.waits.Add(1)
+			l2err = waitFor(wait, bell.rung, r.left)
+		}
+		bell.stop()
+		if l2err != nil { // nobody waits any more, or another does not come to an end
+			return errWaited
+		}
+		s.againBehind(values, b)
 	}
 }
 
 // A round is what one request for leases gave.
 type round struct {
 	granted map[string]store.Grant
-	taken   string        // a key that somebody else is loading, if there is one
-	left    time.Duration // how long he may
+	taken   map[string]bool // somebody else is loading it
+	left    time.Duration   // how long the first of them may
+	fresh   bool            // there is something to read
 }
 
-// leaseMany asks for the leases of all open calls. Those whose source is to be left
-// alone are finished.
-func (s *Store[T]) leaseMany(ctx context.Context, b *batch[T], fresh map[string]uint64) (round, error) {
-	ks := b.keys()
-	grants := make([]store.Grant, len(ks))
-	errs := make([]error, len(ks))
-	inParallel(ks, func(i int, key string) {
-		grants[i], errs[i] = s.leaser.Lease(ctx, key, s.opts.Lease, fresh[key])
-	})
-	r := round{granted: make(map[string]store.Grant)}
+// leaseMany asks for the leases of the open calls of ks. Those whose source is to be
+// left alone are finished, and those whose lease cannot be asked for put apart.
+func (s *Store[T]) leaseMany(ctx context.Context, b *batch[T], ks []string, fresh map[string]uint64) round {
+	not := make([]uint64, len(ks))
 	for i, key := range ks {
-		g := grants[i]
-		switch g.State {
+		not[i] = fresh[key]
+	}
+	grants, err := store.LeaseMany(ctx, s.leaser, ks, s.opts.Lease, not)
+	errOf := store.ByKey[string](err)
+	r := round{granted: make(map[string]store.Grant), taken: make(map[string]bool)}
+	for i, key := range ks {
+		switch g := grants[i]; g.State {
 		case store.Granted:
 			r.granted[key] = g
 			if g.Told {
 				b.open[key].Stand()
 			}
 		case store.Taken:
-			r.taken, r.left = key, g.Left
+			if len(r.taken) == 0 || g.Left < r.left {
+				r.left = g.Left
+			}
+			r.taken[key] = true
 		case store.BackedOff:
 			f, err := s.failSafe(b.stale[key], fmt.Errorf("%q: %w", key, backedOff(key, &g)))
 			b.finish(key, f, err)
 		case store.Fresh:
-			fresh[key] = g.Version
+			fresh[key], r.fresh = g.Version, true
+		default:
+			b.leaveApart(b.open[key], errOf(key))
 		}
 	}
-	return r, errors.Join(errs...)
+	if err != nil {
+		s.count.l2Errors.Add(1)
+	}
+	return r
 }
 
 // loadGranted loads what there are leases for, and finishes those calls.
-func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], r round, load ManyLoader[T]) {
-	if len(r.granted) == 0 {
+func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], granted map[string]store.Grant) {
+	if len(granted) == 0 {
 		return
 	}
-	ks := slices.Collect(maps.Keys(r.granted))
-	stops := make([]func(), len(ks))
+	ks := slices.Collect(maps.Keys(granted))
 	marks := make(map[string]mark, len(ks))
-	for i, key := range ks {
+	for _, key := range ks {
 		marks[key] = s.mark(key)
-		stops[i] = s.renew(values, key, r.granted[key].Lease)
 	}
+	stop := s.renewMany(values, ks, granted)
 	var loaded map[string]store.Entry[T]
-	var failed error
+	var failure error
 	defer func() { // also if load ends its goroutine
-		for i, key := range ks {
-			stops[i]()
-			if _, ok := loaded[key]; ok {
-				delete(r.granted, key)
-			}
+		stop()
+		for key := range loaded {
+			delete(granted, key)
 		}
-		s.giveBackAll(values, b, r, failed)
+		errOf := store.ByKey[string](failure)
+		inParallel(slices.Collect(maps.Keys(granted)), func(_ int, key string) {
+			_, stale := b.stale[key]
+			s.giveBack(values, key, granted[key].Lease, stale && failure != nil, errOf(key))
+		})
 	}()
 	asOf := s.moment.Add(1)
-	loaded, failed = s.loadMany(ctx, ks, load, s.patience())
-	for _, stop := range stops {
-		stop()
-	}
-	s.eachLoaded(b, loaded, func(c *call[T], e store.Entry[T]) Found[T] {
-		c.Leave() // see loadLeased
-		f := Found[T]{Entry: e, asOf: asOf}
-		g := r.granted[c.Key()]
-		f.Entry, f.proven = s.fillLeased(c.Values(), c.Key(), e, &g, marks[c.Key()])
-		f.unkept = !f.proven
-		return f
-	})
-	for _, key := range ks {
-		if b.open[key] != nil { // it was not loaded
-			f, err := s.failSafe(b.stale[key], failed)
-			b.finish(key, f, err)
-		}
-	}
+	loaded, failure = s.loadMany(ctx, ks, b.load, s.patience())
+	stop()
+	s.fillGranted(values, b, granted, loaded, marks, asOf)
+	s.failBatch(b, ks, failure)
 }
 
-// giveBackAll ends the leases of r, under which nothing could be loaded because of
-// failure, which may be nil.
-func (s *Store[T]) giveBackAll(ctx context.Context, b *batch[T], r round, failure error) {
-	inParallel(slices.Collect(maps.Keys(r.granted)), func(_ int, key string) {
-		_, stale := b.stale[key]
-		s.giveBack(ctx, key, r.granted[key].Lease, stale && failure != nil, failure)
+// renewMany keeps leases until stop is called.
+func (s *Store[T]) renewMany(ctx context.Context, ks []string, granted map[string]store.Grant) (stop func()) {
+	return s.keepUp(func() error {
+		errs := make([]error, len(ks))
+		inParallel(ks, func(i int, key string) {
+			errs[i] = s.leaser.Renew(ctx, key, granted[key].Lease, s.opts.Lease)
+		})
+		for _, err := range errs {
+			if !errors.Is(err, store.ErrLeaseLost) {
+				return nil
+			}
+		}
+		return store.ErrLeaseLost // all of them
 	})
 }
 
-// awaitMany is guard.await for several keys.
-func (s *Store[T]) awaitMany(ks []string) (changed map[string]<-chan struct{}, stop func()) {
-	changed = make(map[string]<-chan struct{}, len(ks))
-	stops := make([]func(), len(ks))
-	for i, key := range ks {
-		changed[key], stops[i] = s.guard.await(key)
-	}
-	return changed, func() {
-		for _, stop := range stops {
-			stop()
+// fillGranted keeps what was loaded under leases in both tiers, and finishes those
+// calls: see fillLeased.
+func (s *Store[T]) fillGranted(ctx context.Context, b *batch[T], granted map[string]store.Grant, loaded map[string]store.Entry[T], before map[string]mark, asOf uint64) {
+	now := store.Now()
+	fills, marks := make([]store.LeasedFill[T], 0, len(loaded)), make([]mark, 0, len(loaded))
+	var over []string // answered, but not kept
+	for key, e := range loaded {
+		b.open[key].Leave() // see loadLeased
+		if e.Expired(now) {
+			over = append(over, key)
+			continue
 		}
+		g := granted[key]
+		fills = append(fills, store.LeasedFill[T]{Key: key, Lease: g.Lease, Entry: s.stamped(ctx, e, &g)})
+		marks = append(marks, s.mark(key))
+	}
+	end := func(key string, e store.Entry[T], proven bool) {
+		b.open[key].Finish(Found[T]{Entry: e, asOf: asOf, proven: proven, unkept: !proven}, e.MissError())
+		s.guard.ring(key)
+	}
+	inParallel(over, func(_ int, key string) {
+		end(key, loaded[key], s.leaser.Release(ctx, key, granted[key].Lease, 0, "") == nil)
+	})
+	filled := store.FillManyLeased(ctx, s.leaser, fills)
+	keep := func(i int, key string) {
+		r := &filled[i]
+		kept, proven := s.keepLeased(ctx, &fills[i], loaded[key], before[key], marks[i], r.Entry, r.Watched, r.Err)
+		end(key, kept, proven)
+	}
+	if slices.ContainsFunc(filled, func(r store.Filled[T]) bool { return r.Err != nil || !r.Watched }) {
+		ks := make([]string, len(fills))
+		for i := range fills {
+			ks[i] = fills[i].Key
+		}
+		inParallel(ks, keep) // L2 is asked again
+	} else {
+		for i := range fills {
+			keep(i, fills[i].Key)
+		}
+	}
+	for key := range loaded {
+		delete(b.open, key)
 	}
 }

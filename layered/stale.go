@@ -64,50 +64,33 @@ func (s *Store[T]) serves(ctx context.Context, key string, f *Found[T], load Loa
 	return true
 }
 
-// staleMany puts into found what L1 can answer with although it is stale, has it
-// loaded anew, and returns the other keys.
-func (s *Store[T]) staleMany(ctx context.Context, ks []string, found map[string]store.Entry[T], load ManyLoader[T]) (missing []string) {
+// staleMany answers those of the keys that which names with what L1 has although it is
+// stale, has it loaded anew, and returns the others in the memory of which.
+func (s *Store[T]) staleMany(ctx context.Context, q *search[T], which []int) (left []int) {
+	left = which[:0]
 	var dues []due
-	for _, key := range ks {
-		f, ok := s.staleLocal(ctx, key)
-		if !ok {
-			missing = append(missing, key)
+	for _, i := range which {
+		var ok bool
+		if q.f, ok = s.staleLocal(ctx, q.keys[i]); !ok {
+			left = append(left, i)
 			continue
 		}
-		found[key] = f.Entry
-		if d := dueOf(key, &f.Entry); f.Stale && s.pace.free(d, s.clock.Now()) {
-			dues = append(dues, d)
+		if q.f.Stale {
+			dues = s.appendDue(dues, q.keys[i], &q.f.Entry)
 		}
+		q.answer(i, q.f.MissError())
 	}
-	s.inBackground(ctx, dues, load, nil)
-	return missing
+	s.inBackground(ctx, dues, q.load, nil)
+	return left
 }
 
-// serveStale finishes those calls of b for which L2 has something stale, if that may
-// be served, and has loaded anew what is stale or due.
-func (s *Store[T]) serveStale(values context.Context, b *batch[T], load ManyLoader[T]) {
-	if s.opts.StaleWhileRevalidate {
-		for key, f := range b.stale {
-			if b.open[key] != nil && !s.tooStale(&f.Entry) {
-				s.count.staleServed.Add(1)
-				b.due = append(b.due, dueOf(key, &f.Entry))
-				b.finish(key, f, f.MissError())
-			}
-		}
+// servesStale reports whether r, which a batch has read and is stale, will do, and has
+// it loaded anew then.
+func (s *Store[T]) servesStale(b *batch[T], r *read[T], key string) bool {
+	if b.strict || !s.opts.StaleWhileRevalidate || s.tooStale(r.entry) {
+		return false
 	}
-	s.inBackground(values, b.due, load, nil)
-	b.due = nil
-}
-
-// staleAlone puts into b.stale what L1 has that is stale, where that is the only tier.
-func (s *Store[T]) staleAlone(ctx context.Context, b *batch[T]) {
-	for key, c := range b.open {
-		e, err := s.getL1(ctx, key)
-		if (err != nil && !e.Absent) || !s.clock.Passed(e.StaleAt) {
-			continue
-		}
-		f := Found[T]{Entry: e, Tier: L1, Stale: true}
-		b.stale[key] = f
-		s.offer(c, &f)
-	}
+	s.count.staleServed.Add(1)
+	b.due = append(b.due, dueOf(key, r.entry))
+	return true
 }

@@ -4,13 +4,16 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/redis/rueidis"
 
+	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
 )
@@ -64,6 +67,63 @@ func TestAlloc_hitInL2(t *testing.T) {
 		t.Logf("%s allocates %v times, GET %v", c.name, n, base)
 		if n > base+c.more+0.5 {
 			t.Errorf("%s allocates %v times, GET and the decoding %v; want at most %v more", c.name, n, base, c.more)
+		}
+	}
+}
+
+// A batch of hits in L2 allocates what the same with a bare client does, a few pieces
+// of memory for the batch, and nothing for each key of it.
+func TestAlloc_batchInL2(t *testing.T) {
+	ctx := context.Background()
+	server := redistest.Start(t, nil)
+	remote := redisstore.New(dial(t, server.Addr()), &redisstore.Options[int]{Prefix: "p:"})
+	s := tiers(t, nil, store.Store[int](remote), nil) // hears: a hit is one GET
+	c, err := strata.Open(ctx, &strata.Config{RedisURL: server.URL(), Memory: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	cache, err := strata.New(c, "x", func(_ context.Context, key string) (int, error) { return len(key), nil }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(n int, f func(ks []string) (int, error)) float64 {
+		ks := numbers(n)
+		get := func() {
+			if got, err := f(ks); got != n || err != nil {
+				t.Errorf("got %d, %v", got, err)
+			}
+		}
+		get() // all are in Redis from here on
+		return allocs(get)
+	}
+	load := func(_ context.Context, ks []string) (map[string]store.Entry[int], error) {
+		m := map[string]store.Entry[int]{}
+		for _, key := range ks {
+			m[key] = store.Entry[int]{Value: 1}
+		}
+		return m, nil
+	}
+	for name, f := range map[string]func(ks []string) (int, error){
+		"layered FindMany": func(ks []string) (n int, err error) {
+			s.FindMany(ctx, ks, load, func(_ int, f *layered.Found[int], ferr error) {
+				n++
+				err = errors.Join(err, ferr)
+			})
+			return n, err
+		},
+		"strata GetMany": func(ks []string) (int, error) {
+			m, err := cache.GetMany(ctx, ks)
+			return len(m), err
+		},
+	} {
+		few, many := of(50, f), of(100, f)
+		t.Logf("%s allocates %v times for 50 keys, %v for 100", name, few, many)
+		if more := (many - few) / 50; more > 1.2 { // the reply
+			t.Errorf("%s allocates %v times for each key", name, more)
+		}
+		if many > 100+40 {
+			t.Errorf("%s allocates %v times for 100 keys", name, many)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func (u usage) since(before usage) usage {
 // the time of the script.
 func (u usage) micros() (usec int) {
 	for name, n := range u.usec {
-		if u.calls["evalsha"] == 0 || name == "evalsha" || name == "get" {
+		if u.calls["evalsha"] == 0 || name == "evalsha" || name == "get" || name == "mget" {
 			usec += n
 		}
 	}
@@ -220,11 +220,17 @@ func costs(t *testing.T, a, b *layered.Store[int], remote *redisstore.Store[int]
 		{"3 hits in L2", func(key string) { have(b)(key); have(b)(key + ".2"); have(b)(key + ".3") }, func(key string) error {
 			_, err := a.GetMany(ctx, []string{key, key + ".2", key + ".3"})
 			return err
-		}, 1, map[string]int{"get": 3}},
+		}, 1, map[string]int{"mget": 1}},
 		{"a lease asked for a fresh value", have(b), notDue, 1, costNotDue},
 		{"a miss", nil, find(a, now(1)), 3, miss},
 		{"a miss, absent at the source", nil, ignore(store.ErrNotFound, find(a, none)), 3, miss},
 		{"a miss, and the load fails", nil, ignore(store.ErrUnavailable, find(a, fails)), 3, sum(costGet, costLease, costRelease)},
+		{"a miss of 3 in a batch", nil, func(key string) error {
+			_, err := a.GetManyOrLoad(ctx, []string{key, key + ".2", key + ".3"}, func(context.Context, []string) (map[string]store.Entry[int], error) {
+				return map[string]store.Entry[int]{key: {Value: 1}}, nil // the others are absent
+			})
+			return err
+		}, 3, sum(map[string]int{"mget": 1}, costLease, costLease, costLease, costFill, costFill, costFill)},
 		{"a miss of 100 callers", nil, func(key string) error { return crowd(ctx, a, key) }, 3, miss},
 		{"a miss of 2 processes", nil, func(key string) error { return bothMiss(ctx, a, b, key) }, 6, sum(miss, costGet, costTaken, costGet)},
 		{"a copy in doubt confirmed", have(a), func(key string) error { _, err := a.FindFresh(ctx, key, nil); return err }, 1, costRecheck},
@@ -233,6 +239,10 @@ func costs(t *testing.T, a, b *layered.Store[int], remote *redisstore.Store[int]
 		{"Set", have(b), func(key string) error {
 			return a.Set(ctx, key, store.Entry[int]{Value: 2, ExpiresAt: store.In(time.Hour)})
 		}, 1, costSet},
+		{"SetMany of 3", nil, func(key string) error {
+			e := store.Entry[int]{Value: 2, ExpiresAt: store.In(time.Hour)}
+			return a.SetMany(ctx, map[string]store.Entry[int]{key: e, key + ".2": e, key + ".3": e})
+		}, 1, sum(costSet, costSet, costSet)},
 	}
 }
 

@@ -43,6 +43,11 @@ func (s *Store[T]) answered(key string) {
 	}
 }
 
+// error is fail for one more key of an operation that has failed: it does not count.
+func (s *Store[T]) error(ctx context.Context, op, key string, err error) error {
+	return &store.Error{Store: storeName, Op: op, Key: key, Err: s.client.cause(ctx, err)}
+}
+
 // cause returns what to report for err, an error of rueidis or of this package,
 // from an operation that was called with ctx:
 //

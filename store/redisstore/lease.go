@@ -100,45 +100,71 @@ func (s *Store[T]) fillIf(ctx context.Context, l *links, full, what string, want
 	if err != nil {
 		return kept, false, err
 	}
+	c, tells := s.fillsOn(l)
+	x := fillCall(&w, what, want)
+	reply := x.run(ctx, c, x.key, x.args...)
+	release(w.buf, reply.Error())
+	life, err := fillReply(&w, reply)
+	if err == nil {
+		err = s.settle(ctx, l, full)
+	}
+	if err != nil {
+		return kept, false, err
+	}
+	if !tells {
+		s.client.watchers.tell([]string{full}, s)
+	}
+	kept, watched = s.filled(e, &w, life, sent, tells)
+	return kept, watched, nil
+}
+
+// fillsOn returns the connection that fills go over, and whether Redis tells all
+// watchers of the client of what is written on it.
+func (s *Store[T]) fillsOn(l *links) (c rueidis.Client, tells bool) {
+	if s.client.clientSide.Load() {
+		return l.w, true // what T answers from its own cache must be told of the write, too
+	}
+	return l.t, false
+}
+
+// fillCall is the script that makes the write if the record has what is wanted.
+func fillCall(w *write, what string, want uint64) scriptCall {
 	var blob string
 	if w.ms >= 0 {
 		blob = rueidis.BinaryString(*w.buf)
 	}
-	c := l.t
-	if s.client.clientSide.Load() {
-		c = l.w // what T answers from its own cache must be told of the write, too
-	}
-	reply, err := fillScript.run(ctx, c, full, what, bytes8(want), blob, decimal(max(w.ms, 0))).AsIntSlice()
-	release(w.buf, err)
-	if err != nil {
-		return kept, false, err
-	}
+	return scriptCall{&fillScript, w.key, []string{what, bytes8(want), blob, decimal(max(w.ms, 0))}}
+}
+
+// fillReply reads the reply of the script: the life that the entry has got.
+func fillReply(w *write, r rueidis.RedisResult) (l life, err error) {
+	reply, err := r.AsIntSlice()
 	switch {
+	case err != nil:
+		return l, err
 	case len(reply) == 1 && reply[0] == 0:
-		return kept, false, store.ErrLeaseLost
+		return l, store.ErrLeaseLost
 	case len(reply) == 1 && reply[0] == -1:
-		return kept, false, errFull
+		return l, errFull
 	case len(reply) != 3:
-		return kept, false, errBadReply
+		return l, errBadReply
 	}
-	if err := s.settle(ctx, l, full); err != nil {
-		return kept, false, err
+	if capped := reply[2] == 1; capped {
+		return lifeCapped(reply[1]), nil
 	}
-	if c == l.t {
-		s.client.watchers.tell([]string{full}, s)
-	}
+	return w.life, nil
+}
+
+// filled returns e as the write has kept it.
+func (s *Store[T]) filled(e *store.Entry[T], w *write, l life, sent store.Time, tells bool) (kept store.Entry[T], watched bool) {
 	kept = *e
 	if w.ms < 0 {
-		return kept, false, nil
+		return kept, false
 	}
 	kept.Version, kept.Size = w.id, w.size
-	life := w.life
-	if capped := reply[2] == 1; capped {
-		life = lifeCapped(reply[1])
-	}
-	kept.ExpiresAt, kept.StaleAt = life.times(sent)
+	kept.ExpiresAt, kept.StaleAt = l.times(sent)
 	// A broadcast tells of this script as of any write.
-	return kept, c == l.t && len(s.client.broadcast) == 0, nil
+	return kept, !tells && len(s.client.broadcast) == 0
 }
 
 // lifeCapped is the life of a value that ends with a hold, or before; for one that

@@ -3,8 +3,9 @@ package redisstore
 import (
 	"context"
 	"encoding/binary"
-	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lokroom/strata/store"
@@ -23,73 +24,113 @@ func putUint64(b []byte, n uint64) { binary.BigEndian.PutUint64(b, n) }
 // GetMany returns the entries that are there, with one exchange for 400 keys.
 func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store.Entry[T], error) {
 	found := make(map[string]store.Entry[T], len(keys))
-	if len(keys) == 0 {
-		return found, nil
-	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "get many", Keys: len(keys)})
-	var errs []error
-	names := make([]string, 0, min(len(keys), maxPipeline))
-	full := make([]string, 0, cap(names))
-	for i, key := range keys {
-		if f, err := s.redisKey(key); err != nil {
-			errs = append(errs, s.fail(ctx, "get", key, err))
-		} else {
-			names, full = append(names, key), append(full, f)
-		}
-		if len(full) == maxPipeline || i == len(keys)-1 && len(full) > 0 {
-			if err := s.getChunk(ctx, names, full, found); err != nil {
-				errs = append(errs, s.fail(ctx, "get many", "", err))
-			} else {
-				s.answered(names[0])
-			}
-			names, full = names[:0], full[:0]
+	entries, err := s.GetOrdered(ctx, keys)
+	for i, e := range entries {
+		if e != nil {
+			found[keys[i]] = *e
 		}
 	}
-	err := errors.Join(errs...)
-	end(len(found), err)
 	return found, err
 }
 
-// getChunk adds to found what is there. It returns the first error, after having
-// looked at all replies.
-func (s *Store[T]) getChunk(ctx context.Context, names, full []string, found map[string]store.Entry[T]) (first error) {
+// GetOrdered returns the entries that are there in the places of their keys, with one
+// exchange for 400 keys. Those of one exchange share memory.
+func (s *Store[T]) GetOrdered(ctx context.Context, keys []string) ([]*store.Entry[T], error) {
+	entries := make([]*store.Entry[T], len(keys))
+	if len(keys) == 0 {
+		return entries, nil
+	}
+	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "get many", Keys: len(keys)})
+	errs := make(map[string]error)
+	hits := 0
+	for start := 0; start < len(keys); start += maxPipeline {
+		last := min(start+maxPipeline, len(keys))
+		hits += s.getChunk(ctx, keys[start:last], entries[start:last], errs)
+	}
+	err := store.NewManyError(errs)
+	end(hits, err)
+	return entries, err
+}
+
+// getChunk puts into entries what is there, and into errs why keys could not be read.
+// It returns the number of entries.
+func (s *Store[T]) getChunk(ctx context.Context, keys []string, entries []*store.Entry[T], errs map[string]error) (hits int) {
+	full, at := s.redisKeys(ctx, keys, errs)
+	if len(full) == 0 {
+		return 0
+	}
+	got, err := s.readChunk(ctx, full)
+	if err != nil {
+		err = s.fail(ctx, "get many", "", err)
+		for _, i := range at {
+			errs[keys[i]] = err
+		}
+		return 0
+	}
+	failed := false
+	for j, i := range at {
+		switch g := &got[j]; {
+		case g.err != nil && failed: // it is one operation
+			errs[keys[i]] = s.error(ctx, "get", keys[i], g.err)
+		case g.err != nil:
+			failed = true
+			errs[keys[i]] = s.fail(ctx, "get", keys[i], g.err)
+		case g.found:
+			entries[i] = &g.entry
+			hits++
+		default:
+			s.stats.misses.Add(1)
+		}
+	}
+	if !failed {
+		s.answered(keys[at[0]])
+	}
+	s.stats.hits.Add(uint64(hits))
+	return hits
+}
+
+// redisKeys returns the Redis keys of those keys that have one, and which those are.
+func (s *Store[T]) redisKeys(ctx context.Context, keys []string, errs map[string]error) (full []string, at []int) {
+	size := 0
+	for _, key := range keys {
+		size += len(s.prefix) + len(key)
+	}
+	var all strings.Builder // one piece of memory for all
+	all.Grow(size)
+	full, at = make([]string, 0, len(keys)), make([]int, 0, len(keys))
+	for i, key := range keys {
+		if err := s.checkKey(key); err != nil {
+			errs[key] = s.fail(ctx, "get", key, err)
+			continue
+		}
+		start := all.Len()
+		all.WriteString(s.prefix)
+		all.WriteString(key)
+		full, at = append(full, all.String()[start:]), append(at, i)
+	}
+	return full, at
+}
+
+// readChunk reads what is under full. The error is of all.
+func (s *Store[T]) readChunk(ctx context.Context, full []string) ([]fetched[T], error) {
 	call, cancel := s.reads.Begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
 		moves := s.client.pulse.moves.Load()
 		l, err := s.heard(call, full...)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		broken := false
-		hits, misses := 0, 0
-		first = nil
 		got := s.fetch(call, l, full)
 		s.dropOld(call, l, got)
 		if err := s.client.pulse.unmoved(moves); err != nil {
 			if try < maxTries && call.Err() == nil {
 				continue
 			}
-			return err
+			return nil, err
 		}
-		for i, e := range got {
-			switch {
-			case e.err != nil:
-				broken = broken || isBroken(call, e.err)
-				if first == nil {
-					first = e.err
-				}
-			case e.found:
-				found[names[i]] = e.entry
-				hits++
-			default:
-				misses++
-			}
-		}
-		if try == maxTries || !broken {
-			s.stats.hits.Add(uint64(hits))
-			s.stats.misses.Add(uint64(misses))
-			return first
+		if try == maxTries || !slices.ContainsFunc(got, func(g fetched[T]) bool { return isBroken(call, g.err) }) {
+			return got, nil
 		}
 	}
 }
@@ -104,19 +145,22 @@ type fetched[T any] struct {
 // asked for together.
 func (s *Store[T]) dropOld(ctx context.Context, l *links, got []fetched[T]) {
 	inCluster := l.t.Mode() == rueidis.ClientModeCluster
-	var ask []string
-	for _, g := range got {
-		if !g.found {
+	var ask map[string]struct{}
+	for i := range got {
+		if !got[i].found {
 			continue
 		}
-		for _, tag := range g.entry.Tags {
-			if (inCluster || s.tags.copies.known(tag) == 0) && !slices.Contains(ask, tag) {
-				ask = append(ask, tag)
+		for _, tag := range got[i].entry.Tags {
+			if inCluster || s.tags.copies.known(tag) == 0 {
+				if ask == nil {
+					ask = make(map[string]struct{})
+				}
+				ask[tag] = struct{}{}
 			}
 		}
 	}
 	if len(ask) > 0 {
-		if err := s.tags.learn(ctx, l, ask); err != nil {
+		if err := s.tags.learn(ctx, l, slices.Collect(maps.Keys(ask))); err != nil {
 			for i := range got {
 				if len(got[i].entry.Tags) > 0 {
 					got[i] = fetched[T]{err: err}
@@ -157,22 +201,45 @@ func (s *Store[T]) fetch(ctx context.Context, l *links, full []string) []fetched
 		return out
 	}
 	sent := time.Now()
-	cmds := make([]rueidis.Completed, len(full))
-	for i, key := range full {
-		cmds[i] = l.t.B().Get().Key(key).Build()
-	}
 	var again []int
-	for i, r := range l.t.DoMulti(ctx, cmds...) {
+	valuesOf(ctx, l.t, full, func(i int, blob []byte, err error) {
 		var known bool
-		out[i].found, known, out[i].err = s.answerAt(full[i], clock, sent, r, &out[i].entry)
-		if !known {
+		if out[i].found, known, out[i].err = s.answerAt(full[i], clock, sent, blob, err, &out[i].entry); !known {
 			again = append(again, i)
 		}
-	}
+	})
 	if len(again) > 0 {
 		s.fetchPairs(ctx, l, full, out, again)
 	}
 	return out
+}
+
+// valuesOf calls each with what is under each key: with MGET, which takes the server a
+// third less than as many GETs, but for a cluster, where it would be of one slot.
+func valuesOf(ctx context.Context, c rueidis.Client, full []string, each func(i int, blob []byte, err error)) {
+	if c.Mode() != rueidis.ClientModeCluster {
+		values, err := c.Do(ctx, c.B().Mget().Key(full...).Build()).ToArray()
+		if err == nil && len(values) != len(full) {
+			err = errBadReply
+		}
+		for i := range full {
+			var blob []byte
+			err := err
+			if err == nil {
+				blob, err = values[i].AsBytes()
+			}
+			each(i, blob, err)
+		}
+		return
+	}
+	cmds := make([]rueidis.Completed, len(full))
+	for i, key := range full {
+		cmds[i] = c.B().Get().Key(key).Build()
+	}
+	for i, r := range c.DoMulti(ctx, cmds...) {
+		blob, err := r.AsBytes()
+		each(i, blob, err)
+	}
 }
 
 // fetchPairs reads those of full that which names, nil for all, with their lives.
@@ -201,13 +268,13 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 		return nil
 	}
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "set many", Keys: len(entries)})
-	var errs []error
+	errs := make(map[string]error)
 	names := make([]string, 0, min(len(entries), maxPipeline))
 	writes := make([]write, 0, cap(names))
 	flush := func() {
 		for i, err := range s.setChunk(ctx, writes) {
 			if err != nil {
-				errs = append(errs, s.fail(ctx, "set", names[i], err))
+				errs[names[i]] = s.fail(ctx, "set", names[i], err)
 			} else {
 				s.answered(names[i])
 				s.stats.sets.Add(1)
@@ -231,7 +298,7 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 			w, err = s.encode(full, &e)
 		}
 		if err != nil {
-			errs = append(errs, s.fail(ctx, "set", key, err))
+			errs[key] = s.fail(ctx, "set", key, err)
 			continue
 		}
 		names, writes = append(names, key), append(writes, w)
@@ -242,7 +309,7 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 	if len(writes) > 0 {
 		flush()
 	}
-	err = errors.Join(errs...)
+	err = store.NewManyError(errs)
 	end(0, err)
 	return err
 }

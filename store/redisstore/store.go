@@ -94,6 +94,7 @@ var (
 	_ store.Store[int]      = (*Store[int])(nil)
 	_ store.ManyGetter[int] = (*Store[int])(nil)
 	_ store.ManySetter[int] = (*Store[int])(nil)
+	_ store.ManyLeaser[int] = (*Store[int])(nil)
 	_ store.Filler[int]     = (*Store[int])(nil)
 	_ store.Watcher         = (*Store[int])(nil)
 	_ store.WatchChecker    = (*Store[int])(nil)
@@ -115,6 +116,8 @@ var (
 	_ store.Pinger          = (*Store[int])(nil)
 	_ store.Reporter        = (*Store[int])(nil)
 	_ store.HotKeeper       = (*Store[int])(nil)
+
+	_ store.OrderedGetter[int] = (*Store[int])(nil)
 )
 
 // New returns a store of values of type T on c. Nil options are the defaults.
@@ -169,10 +172,17 @@ func (s *Store[T]) normalize() {
 
 // redisKey returns the Redis key of key.
 func (s *Store[T]) redisKey(key string) (string, error) {
-	if n := len(s.prefix) + len(key); n > s.maxKey {
-		return "", fmt.Errorf("%w: a key of %d bytes, of at most %d", store.ErrTooLarge, n, s.maxKey)
+	if err := s.checkKey(key); err != nil {
+		return "", err
 	}
 	return s.prefix + key, nil
+}
+
+func (s *Store[T]) checkKey(key string) error {
+	if n := len(s.prefix) + len(key); n > s.maxKey {
+		return fmt.Errorf("%w: a key of %d bytes, of at most %d", store.ErrTooLarge, n, s.maxKey)
+	}
+	return nil
 }
 
 // Get returns the entry under key with one exchange. The times of the entry are
@@ -238,17 +248,17 @@ func (s *Store[T]) getRemote(ctx context.Context, l *links, full string, sent ti
 	if clock == nil || s.plain {
 		return s.getPair(ctx, l, full, e)
 	}
-	found, known, err := s.answerAt(full, clock, sent, l.t.Do(ctx, l.t.B().Get().Key(full).Build()), e)
+	blob, err := l.t.Do(ctx, l.t.B().Get().Key(full).Build()).AsBytes()
+	found, known, err := s.answerAt(full, clock, sent, blob, err, e)
 	if !known {
 		return s.getPair(ctx, l, full, e)
 	}
 	return found, err
 }
 
-// answerAt makes an entry of the reply to GET. known is false if it takes the life
-// of the key to do so.
-func (s *Store[T]) answerAt(full string, clock *serverClock, sent time.Time, value rueidis.RedisResult, e *store.Entry[T]) (found, known bool, err error) {
-	blob, err := value.AsBytes()
+// answerAt makes an entry of the reply to GET, which is blob or err. known is false if
+// it takes the life of the key to do so.
+func (s *Store[T]) answerAt(full string, clock *serverClock, sent time.Time, blob []byte, err error, e *store.Entry[T]) (found, known bool, _ error) {
 	if rueidis.IsRedisNil(err) {
 		return false, true, nil
 	}

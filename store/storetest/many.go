@@ -132,6 +132,32 @@ var manyRules = []rule{{
 		}
 	},
 }, {
+	name: "GetOrdered/places",
+	says: "GetOrdered returns entries as GetMany does, each in the place of its key, and nil where there is none.",
+	full: true,
+	run: func(c *check) {
+		c.setNumber("a", 1)
+		c.set("absent", store.Entry[Value]{Absent: true, ExpiresAt: store.In(hour)})
+		keys := []string{"nothing", "a", "absent", "a"}
+		got, err := store.GetOrdered(c.ctx, c.s, keys)
+		c.ok(err, "GetOrdered")
+		if len(got) != len(keys) || got[0] != nil {
+			c.Fatalf("GetOrdered of %q returned %v", keys, got)
+		}
+		found := c.getMany(keys...)
+		for i, key := range keys[1:] {
+			want, ok := found[key]
+			if e := got[1+i]; e == nil && !ok {
+				c.forgot(key)
+			} else if e == nil || !e.Value.Equal(want.Value) || e.Absent != want.Absent || e.Version != want.Version {
+				c.Errorf("%s is %+v, want %+v", key, e, want)
+			}
+		}
+		if got, err := store.GetOrdered(c.ctx, c.s, nil); len(got) != 0 || err != nil {
+			c.Errorf("GetOrdered of no keys returned %v, %v", got, err)
+		}
+	},
+}, {
 	name: "SetMany/sets",
 	full: true,
 	says: "SetMany sets every entry as Set does.",
