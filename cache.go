@@ -139,13 +139,26 @@ type Options[K comparable, V any] struct {
 	LoadEntry func(ctx context.Context, id K) (Loaded[V], error)
 
 	// LoadMany loads many values in one go, for GetMany. An id that is not in
-	// the map is absent at the source. nil: the loader is called for each id,
-	// a few at a time.
+	// the map is absent at the source. Together with an error it may return what
+	// it has: ids that are not in the map have then failed. If it knows which
+	// have, and why, it says so by a *ManyError[K]: ids that are in neither are
+	// absent. nil: the loader is called for each id, a few at a time.
 	LoadMany func(ctx context.Context, ids []K) (map[K]V, error)
 
 	// LoadEntries is LoadMany as LoadEntry is a loader. There must be only one of
 	// the two.
 	LoadEntries func(ctx context.Context, ids []K) (map[K]Loaded[V], error)
+
+	// BatchWindow has the loads of single ids that begin within that time of one
+	// another done by LoadMany or LoadEntries together; a loader of single ids is
+	// then not called, and may be nil. It is how much longer a load may take,
+	// LoadTimeout and SoftTimeout included, for fewer questions to the source.
+	// 0: each is loaded alone.
+	BatchWindow time.Duration
+
+	// BatchSize is how many ids at most are loaded together by BatchWindow. With
+	// so many the load begins at once. 0: 100.
+	BatchSize int
 
 	// Tags gives a value its invalidation tags: see Backend.InvalidateTags. They
 	// may depend on what was loaded. It must be quick and may run concurrently.
@@ -194,6 +207,7 @@ type Cache[K comparable, V any] struct {
 
 	captures bool // Config.CaptureDeps
 	tiers    *layered.Store[V]
+	window   *window[K, store.Entry[V]] // nil: single ids are loaded alone
 }
 
 // New makes a cache called name, which is unique in its backend and part of its
@@ -219,14 +233,15 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	}
 	space, err := keys.New(name, &keys.Options{Version: c.opts.Version})
 	key, kerr := keyFunc[K]()
-	if err := errors.Join(err, kerr, c.checkLoaders(), c.opts.isolation()); err != nil {
+	window, werr := newWindow(&c.opts, c.loadNoting)
+	if err := errors.Join(err, kerr, werr, c.checkLoaders(), c.opts.isolation()); err != nil {
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
-	c.key, c.id = key, idFunc[K]()
+	c.key, c.id, c.window = key, idFunc[K](), window
 	c.space, c.captures = space.Prefix(), b.cfg.CaptureDeps
 	err = b.register(name, func() (tiers, error) {
 		c.tiers, err = c.openTiers()
-		return c.tiers, err
+		return windowed{c.tiers, c.window.wait}, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
@@ -330,6 +345,10 @@ func (c *Cache[K, V]) GetEntry(ctx context.Context, id K) (Entry[V], error) {
 		return Entry[V]{}, c.failed("get", err)
 	}
 	f, err := c.find(ctx, key, id)
+	return c.entryOf(&f, err)
+}
+
+func (c *Cache[K, V]) entryOf(f *layered.Found[V], err error) (Entry[V], error) {
 	e := Entry[V]{Entry: f.Entry, Tier: f.Tier, Stale: f.Stale, Cause: f.Cause}
 	if e.LoadedAt != 0 {
 		e.Age = max(store.Now().Sub(e.LoadedAt), 0)
@@ -397,8 +416,9 @@ func (c *Cache[K, V]) Set(ctx context.Context, id K, v V) error {
 	return c.tiers.Set(ctx, key, c.entry(id, c.in(v)))
 }
 
-// Delete makes every process forget the values of ids, so that the next Get loads
-// them. Call it after the source has changed. If Redis cannot be reached, the error
+// Delete makes every process forget the values of ids, however many, in one exchange
+// with Redis for every 400, so that the next Get loads them. Call it after the source
+// has changed. If Redis cannot be reached, the error
 // is store.ErrUnavailable: see Set.
 func (c *Cache[K, V]) Delete(ctx context.Context, ids ...K) error {
 	ks, err := c.keys(ids)
@@ -448,6 +468,7 @@ func (c *Cache[K, V]) Stats() layered.Counts { return c.tiers.Counts() }
 // backend. Backend.Close does it for every cache.
 func (c *Cache[K, V]) Close() error {
 	err := c.tiers.Close()
+	c.window.wait()
 	c.backend.release(c.name)
 	return err
 }

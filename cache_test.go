@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
 )
@@ -183,6 +184,169 @@ func TestCache_GetMany_partial(t *testing.T) {
 	}
 	if e, err := c.GetEntry(t.Context(), 5); !errors.Is(err, store.ErrNotFound) || e.Tier != layered.L1 {
 		t.Errorf("an absent id beside failures was not remembered: %+v, %v", e, err)
+	}
+}
+
+// What fails is told by id, whoever says so; the rest is there.
+func TestCache_GetMany_errorsByID(t *testing.T) {
+	odd, down := errors.New("odd"), errors.New("down")
+	var all error
+	c, err := strata.New(backend(t, nil), "x", nil, &strata.Options[int, int]{
+		LoadMany: func(_ context.Context, ids []int) (map[int]int, error) {
+			return map[int]int{1: 1}, errors.Join(all, store.NewManyError(map[int]error{3: odd}))
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = down // and who knows which of them the source would have had
+	vs, err := c.GetMany(t.Context(), []int{1, 2, 3})
+	var many *strata.ManyError[int]
+	if !errors.As(err, &many) || len(vs) != 1 || !errors.Is(many.Errors[2], down) || many.Errors[1] != nil {
+		t.Errorf("got %v, %v", vs, err)
+	}
+	c, err = strata.New(backend(t, nil), "x", nil, &strata.Options[int, int]{
+		LoadMany: func(_ context.Context, ids []int) (map[int]int, error) {
+			return map[int]int{1: 1}, store.NewManyError(map[int]error{3: odd})
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vs, err = c.GetMany(t.Context(), []int{1, 2, 3})
+	if !errors.As(err, &many) || len(vs) != 1 || len(many.Errors) != 1 || many.Errors[3] != odd || err.Error() != "3: odd" {
+		t.Errorf("got %v, %v", vs, err)
+	}
+	if _, err := c.Get(t.Context(), 3); err != odd {
+		t.Errorf("Get of one that fails: %v", err)
+	}
+	if e, err := c.GetEntry(t.Context(), 2); !errors.Is(err, store.ErrNotFound) || !e.Absent || e.Tier != layered.L1 {
+		t.Errorf("what is in neither map was not remembered as absent: %+v, %v", e, err)
+	}
+}
+
+// Default is asked for those ids that failed, each with its own error.
+func TestCache_GetMany_defaultByID(t *testing.T) {
+	odd, down := errors.New("odd"), errors.New("down")
+	c, err := strata.New(backend(t, nil), "x", nil, &strata.Options[int, int]{
+		LoadMany: func(context.Context, []int) (map[int]int, error) {
+			return map[int]int{1: 1}, store.NewManyError(map[int]error{2: odd, 3: down})
+		},
+		Default: func(id int, err error) (int, bool) { return -id, errors.Is(err, odd) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	es, err := c.GetManyEntries(t.Context(), []int{1, 2, 3, 4})
+	if e := es[2]; e.Value != -2 || !e.Stale || e.Tier != layered.Default || !errors.Is(e.Cause, odd) {
+		t.Errorf("2 is %+v", e)
+	}
+	if of := store.ByKey[int](err); len(es) != 3 || !es[4].Absent || !errors.Is(of(3), down) || of(2) != nil {
+		t.Errorf("got %v, %v", es, err)
+	}
+}
+
+func TestCache_GetManyEntries(t *testing.T) {
+	for name, cfg := range redisOrNot(t) {
+		t.Run(name, func(t *testing.T) {
+			r := &repo{}
+			c := listings(t, backend(t, cfg), r, nil)
+			if _, err := c.Get(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+			es, err := c.GetManyEntries(t.Context(), []int64{1, 2, -3})
+			if err != nil || len(es) != 3 {
+				t.Fatalf("got %v, %v", es, err)
+			}
+			tier := layered.L1
+			if name == "L2 alone" {
+				tier = layered.L2
+			}
+			if e := es[1]; e.Value.ID != 1 || e.Tier != tier || e.LoadedAt == 0 || e.ExpiresAt == 0 {
+				t.Errorf("1 is %+v", e)
+			}
+			if e := es[2]; e.Value.ID != 2 || e.Tier != layered.Source || e.Absent {
+				t.Errorf("2 is %+v", e)
+			}
+			if e := es[-3]; !e.Absent || e.Value.ID != 0 {
+				t.Errorf("-3 is %+v", e)
+			}
+		})
+	}
+}
+
+// redisOrNot are L1 alone, L2 alone and both.
+func redisOrNot(t *testing.T) map[string]*strata.Config {
+	t.Helper()
+	url := redistest.Start(t, nil).URL()
+	return map[string]*strata.Config{
+		"L1 alone": nil,
+		"L2 alone": {RedisURL: url, Memory: -1, Prefix: "a:"},
+		"both":     {RedisURL: url, Prefix: "b:"},
+	}
+}
+
+func TestCache_SetMany(t *testing.T) {
+	for name, cfg := range redisOrNot(t) {
+		t.Run(name, func(t *testing.T) {
+			r := &repo{}
+			c := listings(t, backend(t, cfg), r, &strata.Options[int64, listing]{
+				TTLOf: func(id int64, _ listing) time.Duration {
+					if id == 3 {
+						return -1
+					}
+					return 0
+				},
+			})
+			err := c.SetMany(t.Context(), map[int64]listing{1: {ID: 1, Title: "one"}, 2: {ID: 2, Title: "two"}, 3: {ID: 3}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			vs, err := c.GetMany(t.Context(), []int64{1, 2, 3})
+			if err != nil || vs[1].Title != "one" || vs[2].Title != "two" || vs[3].Title != "listing 3" || r.loads.Load() != 1 {
+				t.Errorf("got %v, %v, after %d loads", vs, err, r.loads.Load())
+			}
+			if err := c.Delete(t.Context(), 1, 2, 3); err != nil {
+				t.Fatal(err)
+			}
+			if vs, err := c.GetMany(t.Context(), []int64{1, 2}); err != nil || vs[1].Title != "listing 1" || vs[2].Title != "listing 2" {
+				t.Errorf("after Delete: %v, %v", vs, err)
+			}
+			if err := c.SetMany(t.Context(), nil); err != nil {
+				t.Errorf("of none: %v", err)
+			}
+		})
+	}
+}
+
+// A picky is an id that has a key only if it is not empty.
+type picky struct{ s string }
+
+func (p picky) MarshalText() ([]byte, error) {
+	if p.s == "" {
+		return nil, errors.New("nothing")
+	}
+	return []byte(p.s), nil
+}
+
+// An id that has no key does not keep the others from being answered.
+func TestCache_many_invalidIDs(t *testing.T) {
+	c, err := strata.New(backend(t, nil), "x", func(_ context.Context, id picky) (int, error) { return len(id.s), nil }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, a, bb := picky{}, picky{"a"}, picky{"bb"}
+	vs, err := c.GetMany(t.Context(), []picky{none, a, bb, none})
+	var many *strata.ManyError[picky]
+	if len(vs) != 2 || vs[a] != 1 || vs[bb] != 2 || !errors.As(err, &many) || len(many.Errors) != 1 || many.Errors[none] == nil {
+		t.Errorf("GetMany = %v, %v", vs, err)
+	}
+	err = c.SetMany(t.Context(), map[picky]int{none: 0, a: 5})
+	if !errors.As(err, &many) || len(many.Errors) != 1 || many.Errors[none] == nil {
+		t.Errorf("SetMany: %v", err)
+	}
+	if v, err := c.Get(t.Context(), a); v != 5 || err != nil {
+		t.Errorf("beside an id without a key: %d, %v", v, err)
 	}
 }
 

@@ -251,37 +251,10 @@ func (c *Cache[K, V]) findNoting(ctx context.Context, d *deps, key string, id K)
 	return f, err
 }
 
-// findManyNoting is findMany for a load that notes what it reads. What is not there is
-// loaded together; then each key is read as strictly as by findNoting.
-func (c *Cache[K, V]) findManyNoting(ctx context.Context, d *deps, ks []string, byKey map[string]K) (map[string]store.Entry[V], error) {
-	there, err := c.findMany(ctx, ks, byKey)
-	found := make(map[string]store.Entry[V], len(there))
-	errs := []error{err}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, strictAtOnce)
-	for key, id := range byKey {
-		if _, ok := there[key]; !ok {
-			c.noteRead(d, key, &layered.Found[V]{}, err)
-			continue
-		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			f, err := c.findNoting(ctx, d, key, id)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil || f.Absent {
-				found[key] = f.Entry
-			} else if !errors.Is(err, store.ErrNotFound) {
-				errs = append(errs, err)
-			}
-		})
-	}
-	wg.Wait()
-	return found, errors.Join(errs...)
+// findManyNoting is findMany for a load that notes what it reads.
+func (c *Cache[K, V]) findManyNoting(ctx context.Context, d *deps, ks []string, load layered.ManyLoader[V], each func(i int, f *layered.Found[V], err error)) {
+	c.tiers.FindManyFresh(ctx, ks, load, func(i int, f *layered.Found[V], err error) {
+		c.noteRead(d, ks[i], f, err)
+		each(i, f, err)
+	})
 }
-
-// strictAtOnce is how many keys are asked for at the same time; they share exchanges
-// with Redis.
-const strictAtOnce = 32

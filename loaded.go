@@ -3,6 +3,7 @@ package strata
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/lokroom/strata/store"
@@ -59,6 +60,9 @@ func (c *Cache[K, V]) loadEntry(ctx context.Context, id K) (store.Entry[V], erro
 
 // loadOne gets id from the source, whichever of the loaders there is.
 func (c *Cache[K, V]) loadOne(ctx context.Context, id K) (store.Entry[V], error) {
+	if c.window != nil {
+		return c.window.get(ctx, id)
+	}
 	if c.load != nil {
 		v, err := c.load(ctx, id)
 		if err != nil {
@@ -74,11 +78,27 @@ func (c *Cache[K, V]) loadOne(ctx context.Context, id K) (store.Entry[V], error)
 		return c.loadedEntry(id, &l), nil
 	}
 	es, err := c.loadEntries(ctx, []K{id})
-	e, ok := es[id]
-	if err == nil && !ok {
-		err = store.ErrNotFound
+	return valueOf(es, err, id)
+}
+
+// loadNoting is loadEntries, and what the load has read with it.
+func (c *Cache[K, V]) loadNoting(ctx context.Context, ids []K) (map[K]store.Entry[V], error) {
+	if !c.captures {
+		return c.loadEntries(ctx, ids)
 	}
-	return e, err
+	want := slices.Clone(ids) // the loader may sort them
+	ctx, d := c.capture(ctx)
+	entries, err := c.loadEntries(ctx, ids)
+	d.done()
+	errOf := store.ByKey[K](err)
+	for _, id := range want {
+		if e, ok := entries[id]; ok {
+			entries[id] = c.onto(d, e)
+		} else if errOf(id) == nil {
+			entries[id] = c.onto(d, store.Entry[V]{Absent: true})
+		}
+	}
+	return entries, err
 }
 
 // loadEntries gets ids from the source with LoadMany or LoadEntries.

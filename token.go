@@ -5,13 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
 	"github.com/lokroom/strata/layered"
-	"github.com/lokroom/strata/store"
 )
 
 // A Token stands for all that a process has written: whoever reads with it, in any
@@ -187,25 +185,20 @@ func (c *Cache[K, V]) GetFresh(ctx context.Context, id K) (V, error) {
 }
 
 // findManySince is findMany for a context with tokens.
-func (c *Cache[K, V]) findManySince(ctx context.Context, ks []string, byKey map[string]K) (map[string]store.Entry[V], error) {
-	unheard := c.backend.catchUp(ctx) != nil
-	alone := make(map[string]store.Entry[V]) // what has to be read one by one
-	var rest []string
-	var errs []error
-	for _, key := range ks {
-		e, ok := c.tiers.Local(ctx, key)
-		if !unheard && (!ok || e.Epoch != 0 || c.backend.redis == nil) {
-			rest = append(rest, key)
-			continue
-		}
-		f, err := c.findFresh(ctx, key, byKey[key])
-		if err == nil || f.Absent {
-			alone[key] = f.Entry
-		} else if !errors.Is(err, store.ErrNotFound) {
-			errs = append(errs, err)
+func (c *Cache[K, V]) findManySince(ctx context.Context, ks []string, load layered.ManyLoader[V], each func(i int, f *layered.Found[V], err error)) {
+	if c.backend.catchUp(ctx) != nil {
+		c.tiers.FindManyFresh(ctx, ks, load, each)
+		return
+	}
+	var near, far []string // what L1 may answer, and what not: see findSince
+	var nearAt, farAt []int
+	for i, key := range ks {
+		if e, ok := c.tiers.Local(ctx, key); ok && (e.Epoch != 0 || c.backend.redis == nil) {
+			near, nearAt = append(near, key), append(nearAt, i)
+		} else {
+			far, farAt = append(far, key), append(farAt, i)
 		}
 	}
-	found, err := c.findMany(ctx, rest, byKey)
-	maps.Copy(found, alone)
-	return found, errors.Join(append(errs, err)...)
+	c.tiers.FindMany(ctx, near, load, func(i int, f *layered.Found[V], err error) { each(nearAt[i], f, err) })
+	c.tiers.FindManyFresh(ctx, far, load, func(i int, f *layered.Found[V], err error) { each(farAt[i], f, err) })
 }

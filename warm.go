@@ -136,19 +136,20 @@ func (w *warming[K, V]) warm(batch []K) {
 	}
 	c := w.cache
 	var bad []error
-	ks := make([]string, 0, len(batch))
-	byKey := make(map[string]K, len(batch))
+	ks, ids := make([]string, 0, len(batch)), make([]K, 0, len(batch))
+	seen := make(map[string]bool, len(batch))
 	for _, id := range batch {
 		key, err := c.key(id)
 		if err != nil {
 			bad = append(bad, err)
 			continue
 		}
-		if _, twice := byKey[key]; !twice {
-			ks, byKey[key] = append(ks, key), id
+		if !seen[key] {
+			seen[key] = true
+			ks, ids = append(ks, key), append(ids, id)
 		}
 	}
-	left, errs := w.fill(ks, byKey)
+	left, errs := w.fill(ks, ids)
 	failed := len(bad)
 	if c.loads() {
 		failed += left
@@ -159,8 +160,8 @@ func (w *warming[K, V]) warm(batch []K) {
 // fill fills the tiers, and returns for how many of ks it could not. Where ids are
 // loaded one by one, a batch is only for looking what is there: who wants an id
 // that is being loaded does not have to wait for the others.
-func (w *warming[K, V]) fill(ks []string, byKey map[string]K) (left int, errs []error) {
-	c, load := w.cache, w.cache.manyLoader(byKey)
+func (w *warming[K, V]) fill(ks []string, ids []K) (left int, errs []error) {
+	c, load := w.cache, w.cache.manyLoader(ks, ids)
 	if c.loadsMany() || load == nil {
 		missing, err := c.tiers.Warm(w.ctx, ks, load)
 		return len(missing), []error{err}
