@@ -37,10 +37,9 @@ type gathering[K comparable, V any] struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	timer   *time.Timer
-	waiting map[K]int // who waits for an id, of those that will be loaded
-	waiters int
-	until   time.Time // the latest deadline of theirs
-	endless bool      // one has none
+	waiting map[K]struct{} // for each id one waits
+	until   time.Time      // the latest deadline of theirs
+	endless bool           // one has none
 	begun   bool
 }
 
@@ -93,36 +92,45 @@ func (w *window[K, V]) join(ctx context.Context, id K) *gathering[K, V] {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	g := w.open
+	if g != nil {
+		// It was changed since the other one wanted it. Two callers may not want to
+		// share a value: see Options.DecodeEach.
+		if _, twice := g.waiting[id]; twice {
+			w.beginNow(g)
+			g = nil
+		}
+	}
 	if g == nil {
-		g = &gathering[K, V]{done: make(chan struct{}), waiting: make(map[K]int)}
+		g = &gathering[K, V]{done: make(chan struct{}), waiting: make(map[K]struct{})}
 		g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		g.timer = time.AfterFunc(w.span, func() { w.begin(g) })
 		w.open = g
 		w.work.Add(1)
 	}
-	g.waiters++
-	g.waiting[id]++
+	g.waiting[id] = struct{}{}
 	if at, ok := ctx.Deadline(); !ok {
 		g.endless = true
 	} else if at.After(g.until) {
 		g.until = at
 	}
 	if len(g.waiting) == w.most {
-		w.open = nil
-		g.timer.Stop()
-		go w.begin(g)
+		w.beginNow(g)
 	}
 	return g
+}
+
+// beginNow begins g before its time. The lock is held.
+func (w *window[K, V]) beginNow(g *gathering[K, V]) {
+	w.close(g)
+	g.timer.Stop()
+	go w.begin(g)
 }
 
 // leave is called when one who waits for id does not any more.
 func (w *window[K, V]) leave(g *gathering[K, V], id K) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if g.waiting[id]--; g.waiting[id] == 0 {
-		delete(g.waiting, id) // it need not be loaded
-	}
-	if g.waiters--; g.waiters > 0 {
+	if delete(g.waiting, id); len(g.waiting) > 0 { // it need not be loaded, if it is not yet
 		return
 	}
 	g.cancel()

@@ -335,6 +335,48 @@ func TestBatchWindow_loadEntries(t *testing.T) {
 	})
 }
 
+// Who comes after a Delete has a load, and a value, of his own, though the one from
+// before it has not begun.
+func TestBatchWindow_sameIDTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := strata.Open(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		c, err := strata.New(b, "x", nil, &strata.Options[int, *int]{
+			BatchWindow: time.Second, DecodeEach: true,
+			LoadMany: func(_ context.Context, ids []int) (map[int]*int, error) {
+				m := map[int]*int{}
+				for _, id := range ids {
+					m[id] = &id
+				}
+				return m, nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := make(chan *int, 2)
+		get := func() {
+			v, err := c.Get(t.Context(), 1)
+			if err != nil {
+				t.Error(err)
+			}
+			values <- v
+		}
+		go get()
+		synctest.Wait()
+		if err := c.Delete(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		go get()
+		if v, w := <-values, <-values; v == w || *v != 1 || *w != 1 {
+			t.Errorf("two callers got %p and %p", v, w)
+		}
+	})
+}
+
 func TestBatchWindow_mistakes(t *testing.T) {
 	many := (&table{}).load
 	for name, o := range map[string]strata.Options[int, int]{
