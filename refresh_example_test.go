@@ -141,7 +141,7 @@ func ExampleOptions_refreshBeta() {
 	// longer it takes, has it loaded in the background.
 	fmt.Println(reports.Get(ctx, "May"))
 	e, _ := reports.GetEntry(ctx, "May")
-	fmt.Println(e.LoadTime >= 10*time.Millisecond, e.RefreshAt < e.ExpiresAt)
+	fmt.Println(e.LoadTime >= 10*time.Millisecond, e.RefreshAt != 0)
 	// Output:
 	// the report of May <nil>
 	// true true

@@ -128,9 +128,14 @@ func (s *Store[T]) backOff(err error, stale bool) (d time.Duration, why string) 
 }
 
 // backedOff is the error of a load that was not begun because of g.
-func backedOff(key string, g *store.Grant) error {
+func (s *Store[T]) backedOff(key string, g *store.Grant) error {
 	if g.Why == overBudget {
 		return &store.Error{Store: "layered", Op: "load", Key: key, Err: store.ErrOverload}
+	}
+	if s.failures != nil { // it may have been here
+		if why := s.failures.of(key, store.Now()); why != nil {
+			return why
+		}
 	}
 	return store.ErrLoadFailed
 }

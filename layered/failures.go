@@ -72,8 +72,8 @@ func (s *Store[T]) remember(ctx context.Context, key string, err error) {
 // then; nil if it is asked. Where L2 could not be asked, which l2err tells, it may put a
 // copy in doubt in the place of old.
 func (s *Store[T]) resting(ctx context.Context, key string, old *Found[T], l2err error) error {
-	if s.failures == nil {
-		return nil
+	if s.failures == nil || s.leaser != nil && l2err == nil && old.Tier == L2 {
+		return nil // or L2 remembers it for all, and whoever makes the value stale ends that
 	}
 	why := s.failures.of(key, store.Now())
 	if why == nil {

@@ -38,7 +38,7 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 			return s.loadLeased(c, load, old, &g, patience)
 		case g.State == store.BackedOff:
 			stop()
-			return s.failSafe(old, backedOff(key, &g))
+			return s.failSafe(old, s.backedOff(key, &g))
 		case g.State == store.Taken:
 			s.count.waits.Add(1)
 			began := time.Now()

@@ -77,7 +77,7 @@ func (s *Store[T]) leaseMany(ctx context.Context, b *batch[T], ks []string, fres
 			}
 			r.taken[key] = true
 		case store.BackedOff:
-			f, err := s.failSafe(b.stale[key], fmt.Errorf("%q: %w", key, backedOff(key, &g)))
+			f, err := s.failSafe(b.stale[key], fmt.Errorf("%q: %w", key, s.backedOff(key, &g)))
 			b.finish(key, f, err)
 		case store.Fresh:
 			fresh[key], r.fresh = g.Version, true

@@ -422,6 +422,58 @@ func calls(t *testing.T, server *redistest.Server, command string) (n int) {
 	return n
 }
 
+// Who comes when the result of a load is on its way to Redis does not join that load: it
+// may be kept, and changed elsewhere, before the answer is here.
+func TestLease_joinWhileTheResultIsKept(t *testing.T) { inBothModes(t, joinWhileTheResultIsKept) }
+
+func joinWhileTheResultIsKept(t *testing.T, build builder) {
+	server := redistest.Start(t, nil)
+	a, b := build(t, server, nil), build(t, server, nil)
+	want(t, b, now(0), 0, layered.Source) // both are connected
+	want(t, a, now(0), 0, layered.L2)
+	if err := b.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the other process to hear of it", func() bool {
+		_, ok := a.Local(t.Context(), "k")
+		return !ok
+	})
+	loading, goOn := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 2)
+	go func() {
+		_, err := a.Find(t.Context(), "k", func(ctx context.Context, key string) (store.Entry[int], error) {
+			close(loading)
+			<-goOn
+			return now(1)(ctx, key)
+		})
+		done <- err
+	}()
+	<-loading
+	a.link.HoleReplies(true)
+	close(goOn)
+	redistest.WaitFor(t, "Redis to keep what was loaded", func() bool {
+		f, err := b.FindFresh(t.Context(), "k", nil)
+		return err == nil && f.Value == 1
+	})
+	if err := b.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		f, err := a.FindFresh(t.Context(), "k", now(2))
+		if err == nil && f.Value != 2 {
+			err = fmt.Errorf("got %d, which was deleted before", f.Value)
+		}
+		done <- err
+	}()
+	time.Sleep(50 * time.Millisecond) // for the one who comes late; less, and nothing is tested
+	a.link.HoleReplies(false)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A process whose link is silent serves from L1 no longer than MaxUnheard.
 func TestUnheard_L1StopsServing(t *testing.T) { inBothModes(t, unheardL1StopsServing) }
 

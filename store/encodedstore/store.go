@@ -104,7 +104,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 // with returns an entry with all that is known about e, but without its value.
 func with[T, U any](e *store.Entry[U]) store.Entry[T] {
 	return store.Entry[T]{
-		ExpiresAt: e.ExpiresAt, StaleAt: e.StaleAt, LoadedAt: e.LoadedAt, Tags: e.Tags, Version: e.Version,
+		ExpiresAt: e.ExpiresAt, StaleAt: e.StaleAt, LoadedAt: e.LoadedAt, LoadTime: e.LoadTime, Tags: e.Tags, Version: e.Version,
 		Revision: e.Revision, Stamp: e.Stamp, Epoch: e.Epoch, RefreshAt: e.RefreshAt, Absent: e.Absent, Size: e.Size,
 	}
 }

@@ -41,7 +41,7 @@ var ctx = context.Background()
 func TestStore_View(t *testing.T) {
 	s := encodedstore.New[map[string]int](memstore.New[[]byte](nil), codec.JSON[map[string]int]())
 	in := store.Entry[map[string]int]{
-		Value: map[string]int{"a": 1}, ExpiresAt: store.In(time.Hour), StaleAt: store.In(time.Minute), LoadedAt: 1,
+		Value: map[string]int{"a": 1}, ExpiresAt: store.In(time.Hour), StaleAt: store.In(time.Minute), LoadedAt: 1, LoadTime: 1,
 		Tags: []string{"t"}, Version: 2, Revision: 3, Stamp: 4, Epoch: 5, RefreshAt: 6,
 	}
 	if err := s.Set(ctx, "k", in); err != nil {

@@ -1,6 +1,43 @@
 package redisstore
 
-import "testing"
+import (
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
+)
+
+// A dial that replaces a connection which seems open tells of its loss before anything
+// can be asked over the new one.
+func TestTracked_dialTells(t *testing.T) {
+	server := redistest.Start(t, nil)
+	c, err := Dial(rueidis.ClientOption{InitAddress: []string{server.Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var told atomic.Int64
+	defer New[int](c, nil).Watch(func(iv store.Invalidation) {
+		if iv.All {
+			told.Add(1)
+		}
+	})()
+	if err := c.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := told.Load()
+	nc, err := c.dialTracked(t.Context(), server.Addr(), &net.Dialer{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if told.Load() == before {
+		t.Error("watchers were not told")
+	}
+}
 
 func TestTracked_dialling(t *testing.T) {
 	var tr tracked
