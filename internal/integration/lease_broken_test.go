@@ -57,6 +57,45 @@ func TestLease_changedHereThenAway(t *testing.T) {
 	}
 }
 
+// A load from before a change is not kept under the lease of one from after it, though
+// both are of the same process.
+func TestLease_twoOfAProcess(t *testing.T) {
+	server := redistest.Start(t, nil)
+	a, b := build(t, server, nil), build(t, server, nil)
+	rows := [2]*source{}
+	done := make(chan error, len(rows))
+	for i := range rows {
+		rows[i] = &source{v: i + 1, read: make(chan struct{}, 9), done: make(chan struct{})}
+		go func() {
+			f, err := a.Find(t.Context(), "k", rows[i].load)
+			if err == nil && f.Value != i+1 {
+				err = fmt.Errorf("read %d got %d", i+1, f.Value)
+			}
+			done <- err
+		}()
+		<-rows[i].read
+		if i == 0 {
+			told := a.Counts().Invalidations
+			if err := b.Delete(t.Context(), "k"); err != nil { // from here on the row is 2
+				t.Fatal(err)
+			}
+			redistest.WaitFor(t, "the other process to hear of it", func() bool { return a.Counts().Invalidations > told })
+		}
+	}
+	close(rows[0].done)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if f, err := b.FindFresh(t.Context(), "k", nil); err == nil {
+		t.Errorf("what was loaded before the change is there: %d", f.Value)
+	}
+	close(rows[1].done)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	want(t, b, now(3), 2, layered.L2)
+}
+
 // A connection that breaks takes no lease with it: nobody waits for one who never
 // heard that he has it, nor for one who could not say that he is done.
 func TestLease_connectionBreaks(t *testing.T) {
