@@ -25,8 +25,8 @@ func TestCaptureDeps_window(t *testing.T) {
 	}
 	loads := 0
 	pages, err := strata.New(b, "page", nil, &strata.Options[int, int]{
-		BatchWindow: 200 * time.Millisecond,
-		BatchSize:   3, // which are there: nobody waits for the window to end
+		BatchWindow: 10 * time.Second,
+		BatchSize:   3, // which there are: nobody waits for the window to end
 		LoadMany: func(ctx context.Context, ids []int) (map[int]int, error) {
 			loads++
 			h, err := hosts.Get(ctx, 7)
