@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector allocates: "make test" runs this without it, too.
+
 package ratelimit_test
 
 import (
@@ -11,9 +15,6 @@ import (
 // A decision on a key that is there allocates nothing, whatever the algorithm and
 // the outcome.
 func TestLocal_allocs(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates; make test runs this without it, too")
-	}
 	for algorithm := ratelimit.GCRA; algorithm <= ratelimit.Concurrency; algorithm++ {
 		for _, limit := range []int{3, 1_000} { // mostly denied, mostly allowed
 			l := local(t, ratelimit.Policy{Name: "p", Algorithm: algorithm, Limit: limit, Window: 10 * time.Millisecond},

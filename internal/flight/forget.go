@@ -1,0 +1,76 @@
+package flight
+
+// Forget makes the calls for key that are under way answer those who wait for
+// them and nobody else, and keeps them from beginning a Keep. It does not block.
+// For each Keep that is already running it returns a channel that is closed
+// when that has ended.
+func (g *Group[T]) Forget(key string) (keeping []<-chan struct{}) {
+	s := g.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := s.live[key]; c != nil; c = c.next {
+		if !c.stands {
+			keeping = c.forget(keeping)
+		}
+	}
+	return keeping
+}
+
+// Block forgets the calls for key, as Forget does, and until Unblock no call for
+// key begins a Keep. Between the two a write can be made that no load, whenever
+// it began, is kept over. Blocks add up.
+func (g *Group[T]) Block(key string) (keeping []<-chan struct{}) {
+	s := g.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.block == nil {
+		s.block = make(map[string]int)
+	}
+	s.block[key]++
+	return s.forget(key)
+}
+
+// Unblock ends a Block, and forgets the calls that began under it.
+func (g *Group[T]) Unblock(key string) {
+	s := g.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(key)
+	if s.block[key]--; s.block[key] <= 0 {
+		delete(s.block, key)
+	}
+}
+
+func (s *shard[T]) forget(key string) (keeping []<-chan struct{}) {
+	for c := s.live[key]; c != nil; c = c.next {
+		keeping = c.forget(keeping)
+	}
+	return keeping
+}
+
+// ForgetAll forgets every call, as Forget does.
+func (g *Group[T]) ForgetAll() (keeping []<-chan struct{}) {
+	for i := range g.shards {
+		s := &g.shards[i]
+		s.mu.Lock()
+		for _, c := range s.live {
+			for ; c != nil; c = c.next {
+				keeping = c.forget(keeping)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return keeping
+}
+
+func (c *Call[T]) forget(keeping []<-chan struct{}) []<-chan struct{} {
+	c.forgotten = true
+	c.leave()
+	if c.offer != nil {
+		c.offer.stands = false
+	}
+	if c.keeping != nil {
+		keeping = append(keeping, c.keeping)
+	}
+	return keeping
+}
