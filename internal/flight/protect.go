@@ -1,0 +1,41 @@
+package flight
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// ErrGoexit is the error of a call whose work ended its goroutine by
+// runtime.Goexit instead of returning.
+var ErrGoexit = errors.New("load called runtime.Goexit")
+
+// A PanicError is the error of a call whose work panicked.
+type PanicError struct {
+	Value any    // what was passed to panic
+	Stack []byte // of the goroutine that panicked
+}
+
+// Error names the value of the panic. The stack is not part of it.
+func (e *PanicError) Error() string { return fmt.Sprintf("load panicked: %v", e.Value) }
+
+// Unwrap returns the value of the panic if it was an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Protect calls fn, and done with what it returns. If fn panics, done is called
+// with a [*PanicError] and the program goes on; if fn ends its goroutine by
+// runtime.Goexit, done is called with [ErrGoexit] before the goroutine ends.
+func Protect[T any](fn func() (T, error), done func(T, error)) {
+	var value T
+	err := error(ErrGoexit) // stands unless fn returns or panics
+	defer func() { done(value, err) }()
+	defer func() {
+		if r := recover(); r != nil {
+			err = &PanicError{Value: r, Stack: debug.Stack()}
+		}
+	}()
+	value, err = fn()
+}
