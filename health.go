@@ -70,8 +70,12 @@ func (h Health) Err() error {
 		if !r.Hears && !r.Heard.IsZero() && r.Breaker == "closed" {
 			what = append(what, "Redis was last heard of at "+r.Heard.UTC().Format(time.RFC3339))
 		}
-		if r.PendingTags > 0 {
-			what = append(what, fmt.Sprintf("it has not heard of %d invalidated tags for %v", r.PendingTags, r.PendingTagsFor.Round(time.Millisecond)))
+		if r.PendingTags != 0 {
+			tags := fmt.Sprintf("%d invalidated tags", r.PendingTags)
+			if r.PendingTags < 0 {
+				tags = "the invalidation of every tag"
+			}
+			what = append(what, fmt.Sprintf("it has not heard of %s for %v", tags, r.PendingTagsFor.Round(time.Millisecond)))
 		}
 	}
 	var names []string

@@ -13,7 +13,6 @@ import (
 
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/layered"
-	"github.com/lokroom/strata/store/otterstore"
 	"github.com/lokroom/strata/store/redisstore"
 )
 
@@ -26,13 +25,7 @@ func buildBehind(t *testing.T, set *redistest.SentinelSet, o *layered.Options[in
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	b, err := otterstore.NewBudget(1 << 20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	l2 := redisstore.New(c, &redisstore.Options[int]{Prefix: "h:"})
-	return &house{Store: tiers(t, otterstore.New[int](b, nil), l2, o)}
+	return houseOn(t, c, o)
 }
 
 // A loss is a Redis that is about to lose the last write that it has confirmed, and

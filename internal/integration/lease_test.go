@@ -18,7 +18,9 @@ import (
 // its tiers.
 type house struct {
 	*layered.Store[int]
-	link *redistest.Proxy
+	link  *redistest.Proxy
+	tags  *redisstore.Tags // of L2
+	local *layered.Tags
 }
 
 // A builder builds a house on a server.
@@ -58,14 +60,23 @@ func buildOn(t *testing.T, unheard time.Duration, addrs ...string) *house {
 
 func buildWith(t *testing.T, d redisstore.Dialer, o *layered.Options[int], addrs ...string) *house {
 	t.Helper()
-	h := &house{}
-	c := dialWith(t, d, addrs...)
+	return houseOn(t, dialWith(t, d, addrs...), o)
+}
+
+func houseOn(t *testing.T, c *redisstore.Client, o *layered.Options[int]) *house {
+	t.Helper()
+	h := &house{tags: redisstore.NewTags(c, "!h:"), local: &layered.Tags{}}
+	if o == nil {
+		o = &layered.Options[int]{}
+	}
+	with := *o
+	with.Tags = h.local
 	b, err := otterstore.NewBudget(1 << 20)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	h.Store = tiers(t, otterstore.New[int](b, nil), redisstore.New(c, &redisstore.Options[int]{Prefix: "h:"}), o)
+	h.Store = tiers(t, otterstore.New[int](b, nil), redisstore.New(c, &redisstore.Options[int]{Prefix: "h:"}), &with)
 	return h
 }
 

@@ -23,6 +23,25 @@ func tagged(v int, tags ...string) layered.Loader[int] {
 var takeBacks = map[string]func(context.Context, *house) error{
 	"InvalidateTags": func(ctx context.Context, h *house) error { return h.InvalidateTags(ctx, "t", "other") },
 	"Clear":          func(ctx context.Context, h *house) error { return h.Clear(ctx) },
+	"every tag":      invalidatesEvery,
+}
+
+// tooMany tags are more than are remembered while Redis cannot be told of them.
+var tooMany = func() (tags []string) {
+	for i := range 100_001 {
+		tags = append(tags, fmt.Sprint("other ", i))
+	}
+	return tags
+}()
+
+// invalidatesEvery does what becomes of the invalidation of t and of too many others
+// that Redis could not be told of at first.
+func invalidatesEvery(ctx context.Context, h *house) error {
+	h.local.Invalidate("t")
+	h.tags.InvalidateSoon(tooMany...)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return h.tags.Flush(ctx)
 }
 
 // eachTakeBack runs a test for both, with two houses on a server of their own.
@@ -151,7 +170,7 @@ func TestTags_eviction(t *testing.T) { inBothModes(t, tagsEviction) }
 func tagsEviction(t *testing.T, build builder) {
 	eachTakeBack(t, build, func(t *testing.T, server *redistest.Server, a, b *house, takeBack func(*house) error) {
 		for v := range 10 {
-			for _, evict := range [][]any{{"DEL", "!h:t:t", "!h:c:h:"}, {"DEL", "!h:clock"}, {"DEL", "!h:t:t", "!h:c:h:", "!h:clock"}} {
+			for _, evict := range [][]any{{"DEL", "!h:t:t", "!h:c:h:", "!h:every"}, {"DEL", "!h:clock"}, {"DEL", "!h:t:t", "!h:c:h:", "!h:every", "!h:clock"}} {
 				want(t, a, tagged(v, "t"), v, layered.Source)
 				if err := takeBack(b); err != nil {
 					t.Fatal(err)
@@ -179,7 +198,7 @@ func tagsEviction(t *testing.T, build builder) {
 func TestTags_garbage(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a := build(t, server, nil)
-	for _, set := range [][]any{{"SET", "!h:t:t", "garbage"}, {"RPUSH", "!h:t:t", "x"}, {"SET", "!h:clock", "x"}, {"RPUSH", "!h:clock", "x"}, {"RPUSH", "!h:c:h:", "x"}} {
+	for _, set := range [][]any{{"SET", "!h:t:t", "garbage"}, {"RPUSH", "!h:t:t", "x"}, {"SET", "!h:clock", "x"}, {"RPUSH", "!h:clock", "x"}, {"RPUSH", "!h:c:h:", "x"}, {"RPUSH", "!h:every", "x"}} {
 		want(t, a, tagged(1, "t"), 1, layered.Source)
 		server.Do("DEL", set[1])
 		if _, err := server.Do(set...); err != nil {

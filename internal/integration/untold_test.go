@@ -7,7 +7,6 @@ import (
 
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/layered"
-	"github.com/lokroom/strata/store/otterstore"
 	"github.com/lokroom/strata/store/redisstore"
 )
 
@@ -52,12 +51,7 @@ func TestUntold_primaryBecomesReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	b, err := otterstore.NewBudget(1 << 20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	a := &house{Store: tiers(t, otterstore.New[int](b, nil), redisstore.New(c, &redisstore.Options[int]{Prefix: "h:"}), nil)}
+	a := houseOn(t, c, nil)
 	swap := func(replica, primary *redistest.Server) {
 		t.Helper()
 		if err := replica.TakeOver(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -195,7 +196,7 @@ func TestBreaker_cluster(t *testing.T) {
 		return err == nil // else it names another
 	}
 	p := prefix()
-	for hangs("!"+p+"clock") || hangs("!"+p+"c:"+p) { // which all that is written depends on
+	for hangs("!"+p+"clock") || hangs("!"+p+"every") || hangs("!"+p+"c:"+p) { // which all that is written depends on
 		p = prefix()
 	}
 	s := strings(c, p)
@@ -258,4 +259,70 @@ func TestTags_pendingIsCounted(t *testing.T) {
 	if err := tags.Flush(ctx); err != nil || c.Health().PendingTags != 0 {
 		t.Errorf("Flush: %v, and %d pending", err, c.Health().PendingTags)
 	}
+}
+
+// More tags than are remembered count as every tag: entries with any are not found
+// here meanwhile, nor by others once Redis has heard of it; entries with none are.
+func TestTags_pendingOverflow(t *testing.T) {
+	srv := redistest.Start(t, nil)
+	proxy := redistest.StartProxy(t, srv.Addr())
+	p := prefix()
+	c := dialWith(t, &redisstore.Dialer{Timeout: patience}, rueidis.ClientOption{InitAddress: []string{proxy.Addr()}})
+	here, there := strings(c, p), strings(dial(t, to(srv)), p)
+	for key, tags := range map[string][]string{"tagged": {"a"}, "bare": nil} {
+		if err := here.Set(ctx, key, store.Entry[string]{Value: "v", Tags: tags}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range []*redisstore.Store[string]{here, there} {
+		get(t, s, "tagged", "v")
+	}
+	e, err := there.Get(ctx, "tagged")
+	if err != nil || !there.Recall(e.Tags, e.Stamp) {
+		t.Fatalf("it does not recall %v, %v", e, err)
+	}
+	proxy.Refuse(true)
+	proxy.Cut()
+	for i := range 101 {
+		tags := make([]string, 1000)
+		for j := range tags {
+			tags[j] = fmt.Sprint(1000*i + j)
+		}
+		if i == 100 {
+			tags = tags[:1]
+		}
+		if err := here.InvalidateTags(ctx, tags...); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("InvalidateTags: %v", err)
+		}
+		if h := c.Health(); i < 100 && h.PendingTags != 1000*(i+1) {
+			t.Fatalf("%d pending", h.PendingTags)
+		}
+	}
+	if h := c.Health(); h.PendingTags != -1 || h.PendingTagsFor <= 0 {
+		t.Errorf("%+v", h)
+	}
+	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if err := redisstore.NewTags(c, "!"+p).Flush(short); err == nil || !bytes.Contains([]byte(err.Error()), []byte("every tag")) {
+		t.Errorf("Flush: %v", err)
+	}
+	if ok, known := here.Current([]string{"a"}, math.MaxUint64); ok || !known {
+		t.Errorf("meanwhile it says %v, %v", ok, known)
+	}
+	if here.Recall([]string{"a"}, math.MaxUint64) || !here.Recall(nil, math.MaxUint64) {
+		t.Error("meanwhile it recalls what is tagged, or not what is not")
+	}
+	proxy.Refuse(false)
+	redistest.WaitFor(t, "Redis to be told", func() bool { return c.Health().PendingTags == 0 })
+	for name, s := range map[string]*redisstore.Store[string]{"here": here, "there": there} {
+		redistest.WaitFor(t, "it to be heard of "+name, func() bool { _, err := s.Get(ctx, "tagged"); return errors.Is(err, store.ErrNotFound) })
+		redistest.WaitFor(t, "the other to be found "+name, func() bool { e, err := s.Get(ctx, "bare"); return err == nil && e.Value == "v" })
+	}
+	if there.Recall(e.Tags, e.Stamp) {
+		t.Error("it recalls what was invalidated")
+	}
+	if err := there.Set(ctx, "tagged", store.Entry[string]{Value: "new", Tags: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "what is set then to be found", func() bool { e, err := here.Get(ctx, "tagged"); return err == nil && e.Value == "new" })
 }

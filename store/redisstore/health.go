@@ -27,7 +27,7 @@ type Health struct {
 	Nodes []NodeHealth `json:"nodes,omitempty"`
 
 	// PendingTags is how many tags were invalidated here that Redis has not heard of,
-	// the oldest for PendingTagsFor.
+	// the oldest for PendingTagsFor; -1: so many that every tag is to be.
 	PendingTags    int           `json:"pending_tags"`
 	PendingTagsFor time.Duration `json:"pending_tags_for_ns"`
 }
@@ -46,7 +46,12 @@ func (c *Client) Health() Health {
 	h.Hears, h.Heard = c.pulse.health()
 	for _, t := range c.tags.list() {
 		n, oldest := t.pending.counts()
-		h.PendingTags, h.PendingTagsFor = h.PendingTags+n, max(h.PendingTagsFor, oldest)
+		h.PendingTagsFor = max(h.PendingTagsFor, oldest)
+		if n < 0 || h.PendingTags < 0 {
+			h.PendingTags = -1
+		} else {
+			h.PendingTags += n
+		}
 	}
 	return h
 }

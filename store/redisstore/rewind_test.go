@@ -163,6 +163,53 @@ func TestTags_Rewound_afterARetry(t *testing.T) {
 	})
 }
 
+// When more tags were invalidated than are remembered, every tag is invalidated once
+// more where Redis has lost that.
+func TestTags_Rewound_tooMany(t *testing.T) {
+	srv := redistest.Start(t, nil)
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 2 * time.Second}, to(srv)), "p:")
+	w := listen(t, s)
+	for key, tags := range map[string][]string{"tagged": {"tag"}, "bare": nil} {
+		if err := s.Set(ctx, key, store.Entry[string]{Value: "old", Tags: tags, ExpiresAt: store.In(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := srv.Do("SAVE"); err != nil {
+		t.Fatal(err)
+	}
+	tags := []string{"tag"}
+	for i := range 100_001 {
+		tags = append(tags, fmt.Sprint(i))
+		if len(tags) == 5000 {
+			if err := s.InvalidateTags(ctx, tags...); err != nil {
+				t.Fatal(err)
+			}
+			tags = nil
+		}
+	}
+	if err := s.InvalidateTags(ctx, tags...); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the restart to be noticed, and seen to", func() bool {
+		if e, err := s.Get(ctx, "tagged"); err == nil {
+			t.Fatalf("read %q", e.Value)
+		}
+		e, err := s.Get(ctx, "bare")
+		return w.count("rewound") > 0 && err == nil && e.Value == "old"
+	})
+	redistest.WaitFor(t, "what is set then to be found", func() bool {
+		return s.Set(ctx, "tagged", store.Entry[string]{Value: "new", Tags: []string{"tag"}}) == nil && has(s, "tagged", "new")
+	})
+}
+
+func has(s *redisstore.Store[string], key, value string) bool {
+	e, err := s.Get(ctx, key)
+	return err == nil && e.Value == value
+}
+
 // When an address moves to a replica that lags, nothing that it has is read before
 // that is told.
 func TestStore_Rewound_beforeAnythingIsRead(t *testing.T) {

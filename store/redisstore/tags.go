@@ -29,6 +29,7 @@ type Tags struct {
 	client *Client
 	prefix string
 	clock  copied
+	every  copied // when all tags were invalidated at once: see mostPendingTags
 	copies copies
 
 	mu      sync.Mutex
@@ -73,6 +74,7 @@ func (a *allTags) list() (list []*Tags) {
 }
 
 func (t *Tags) clockKey() string               { return t.prefix + "clock" }
+func (t *Tags) everyKey() string               { return t.prefix + "every" }
 func (t *Tags) tagKey(tag string) string       { return t.prefix + "t:" + tag }
 func (t *Tags) clearedKey(space string) string { return t.prefix + "c:" + space }
 
@@ -80,6 +82,7 @@ func (t *Tags) clearedKey(space string) string { return t.prefix + "c:" + space 
 func (t *Tags) invalidated(iv store.Invalidation) {
 	if iv.All {
 		t.clock.drop()
+		t.every.doubt()
 		t.copies.doubtAll()
 		t.mu.Lock()
 		for _, c := range t.cleared {
@@ -97,6 +100,8 @@ func (t *Tags) invalidated(iv store.Invalidation) {
 			}
 		} else if key == "clock" {
 			t.clock.drop()
+		} else if key == "every" {
+			t.every.drop()
 		}
 	}
 }
@@ -132,15 +137,15 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 	m := t.moment()
 	err := t.raise(ctx, tagLife, keys...)
 	if err == nil || errors.Is(err, store.ErrReplicas) {
-		if !t.invalidatedAt(m, tags) { // Redis may have been replaced before it took them, or after
-			t.pend(tags)
+		if !t.invalidatedAt(m, tags, false) { // Redis may have been replaced before it took them, or after
+			t.pend(tags, false)
 		}
 		err = firstOf(t.client.turn(ctx), err)
 	}
 	if err != nil {
 		err = &store.Error{Store: storeName, Op: "invalidate tags", Err: t.client.cause(ctx, err)}
 		if leavesOpen(err) {
-			t.pend(tags)
+			t.pend(tags, false)
 		}
 	}
 	for _, tag := range tags {
@@ -153,7 +158,7 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 // until then this client finds none of the entries.
 func (t *Tags) InvalidateSoon(tags ...string) {
 	if len(tags) > 0 {
-		t.pend(tags)
+		t.pend(tags, false)
 	}
 }
 
@@ -211,7 +216,7 @@ func (t *Tags) touch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := []string{t.clockKey()}
+	keys := []string{t.clockKey(), t.everyKey()}
 	t.mu.Lock()
 	for space := range t.cleared {
 		keys = append(keys, t.clearedKey(space))

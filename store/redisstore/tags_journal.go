@@ -13,7 +13,7 @@ const (
 	// tagJournalFor is how long the invalidation of a tag is remembered, counted
 	// back from the last one that Redis confirmed: what came just before an
 	// outage is not forgotten in the course of it. mostJournalTags is how many
-	// are; with more, those are forgotten first that are older than half of that.
+	// are; with more, it counts as the invalidation of every tag.
 	tagJournalFor   = time.Minute
 	mostJournalTags = 100_000
 )
@@ -28,6 +28,7 @@ type tagJournal struct {
 	replays uint64
 	last    time.Time
 	tags    map[string]time.Time
+	every   time.Time // when all were; zero: they were not
 }
 
 // moment is taken before tags are invalidated.
@@ -41,9 +42,9 @@ func (t *Tags) moment() uint64 {
 	return j.replays
 }
 
-// invalidatedAt remembers that tags were invalidated. It returns false if the journal
+// invalidatedAt remembers that tags, or all there are, were invalidated. It returns false if the journal
 // was replayed since the moment m, so without them.
-func (t *Tags) invalidatedAt(m uint64, tags []string) bool {
+func (t *Tags) invalidatedAt(m uint64, tags []string, every bool) bool {
 	j := &t.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -51,18 +52,22 @@ func (t *Tags) invalidatedAt(m uint64, tags []string) bool {
 		j.tags = make(map[string]time.Time)
 	}
 	j.forget(j.last.Add(-tagJournalFor))
-	for keep := tagJournalFor / 2; len(j.tags) > mostJournalTags; keep /= 2 {
-		j.forget(j.last.Add(-keep))
-	}
 	j.last = time.Now()
 	for _, tag := range tags {
 		j.tags[tag] = j.last
+	}
+	if every || len(j.tags) > mostJournalTags {
+		j.every = j.last
+		clear(j.tags)
 	}
 	return j.replays == m
 }
 
 // forget forgets what is not younger. The lock is held.
 func (j *tagJournal) forget(than time.Time) {
+	if !j.every.After(than) {
+		j.every = time.Time{}
+	}
 	maps.DeleteFunc(j.tags, func(_ string, at time.Time) bool { return !at.After(than) })
 }
 
@@ -74,9 +79,9 @@ func (t *Tags) rewound() {
 	j := &t.journal
 	j.mu.Lock()
 	j.replays++
-	tags := slices.Collect(maps.Keys(j.tags))
+	tags, every := slices.Collect(maps.Keys(j.tags)), !j.every.IsZero()
 	j.mu.Unlock()
-	if len(tags) > 0 {
-		t.pend(tags)
+	if every || len(tags) > 0 {
+		t.pend(tags, every)
 	}
 }

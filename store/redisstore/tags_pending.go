@@ -15,6 +15,11 @@ import (
 )
 
 const (
+	// mostPendingTags is how many tags may wait for Redis; with more, every tag does.
+	// What carries any then counts as invalidated, here and, once Redis has heard of it,
+	// wherever the tags are used.
+	mostPendingTags = 100_000
+
 	firstTagRetry = 50 * time.Millisecond
 	lastTagRetry  = 2 * time.Second
 )
@@ -26,6 +31,7 @@ type pendingTags struct {
 
 	mu     sync.Mutex
 	tags   map[string]pendingTag
+	every  pendingTag // zero: not all of them
 	calls  uint64
 	wake   chan struct{}      // Redis is back
 	cancel context.CancelFunc // of the retrying; nil: it does not run
@@ -39,13 +45,22 @@ type pendingTag struct {
 	since time.Time // the first call that failed
 }
 
+// again is p after another call that failed.
+func (p pendingTag) again(call uint64) pendingTag {
+	if p.call == 0 {
+		p.since = time.Now()
+	}
+	p.call = call
+	return p
+}
+
 func (p *pendingTags) any(tags []string) bool {
 	if !p.some.Load() {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.ContainsFunc(tags, func(tag string) bool { _, ok := p.tags[tag]; return ok })
+	return p.every.call > 0 && len(tags) > 0 || slices.ContainsFunc(tags, func(tag string) bool { _, ok := p.tags[tag]; return ok })
 }
 
 // leavesOpen reports whether err leaves open that Redis has not heard.
@@ -53,8 +68,8 @@ func leavesOpen(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// pend has tags invalidated as soon as that can be done.
-func (t *Tags) pend(tags []string) {
+// pend has tags, or all there are, invalidated as soon as that can be done.
+func (t *Tags) pend(tags []string, every bool) {
 	p := &t.pending
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,11 +81,11 @@ func (t *Tags) pend(tags []string) {
 	}
 	p.calls++
 	for _, tag := range tags {
-		since := time.Now()
-		if was, ok := p.tags[tag]; ok {
-			since = was.since
-		}
-		p.tags[tag] = pendingTag{p.calls, since}
+		p.tags[tag] = p.tags[tag].again(p.calls)
+	}
+	if every || len(p.tags) > mostPendingTags {
+		p.every = p.every.again(p.calls)
+		clear(p.tags)
 	}
 	p.some.Store(true)
 	if p.cancel == nil {
@@ -107,20 +122,25 @@ func (t *Tags) retry(ctx context.Context) {
 func (t *Tags) tryPending(ctx context.Context) (done bool, err error) {
 	p := &t.pending
 	p.mu.Lock()
-	tags := maps.Clone(p.tags)
+	tags, every := maps.Clone(p.tags), p.every
 	p.mu.Unlock()
-	keys := make([]string, 0, len(tags))
+	var keys []string
+	life := tagLife
 	for tag := range tags {
 		keys = append(keys, t.tagKey(tag))
 	}
+	all := every.call > 0 // which covers those
+	if all {
+		keys, life = []string{t.everyKey()}, 0
+	}
 	m := t.moment()
-	if err := t.raise(ctx, tagLife, keys...); err != nil && !errors.Is(err, store.ErrReplicas) {
+	if err := t.raise(ctx, life, keys...); err != nil && !errors.Is(err, store.ErrReplicas) {
 		return false, err
 	}
-	if known := slices.Collect(maps.Keys(tags)); !t.invalidatedAt(m, known) {
-		t.pend(known) // see Invalidate
+	if known := slices.Collect(maps.Keys(tags)); !t.invalidatedAt(m, known, all) {
+		t.pend(known, all) // see Invalidate
 	}
-	return t.done(tags), nil
+	return t.done(tags, every), nil
 }
 
 // Flush waits, until ctx is done at most, for Redis to hear of the tags that it could not
@@ -142,7 +162,11 @@ func (t *Tags) Flush(ctx context.Context) error {
 	if n == 0 {
 		return nil
 	}
-	return &store.Error{Store: storeName, Op: "flush", Err: fmt.Errorf("%w: Redis has not heard of %d invalidated tags", store.ErrUnavailable, n)}
+	what := fmt.Sprintf("%d invalidated tags", n)
+	if n < 0 {
+		what = "the invalidation of every tag"
+	}
+	return &store.Error{Store: storeName, Op: "flush", Err: fmt.Errorf("%w: Redis has not heard of %s", store.ErrUnavailable, what)}
 }
 
 // back says that Redis can be told.
@@ -156,18 +180,21 @@ func (p *pendingTags) back() {
 	}
 }
 
-// counts returns how many tags are pending, and for how long the oldest.
+// counts returns how many tags are pending, -1 for all, and for how long the oldest.
 func (p *pendingTags) counts() (n int, oldest time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, tag := range p.tags {
 		oldest = max(oldest, time.Since(tag.since))
 	}
+	if p.every.call > 0 {
+		return -1, max(oldest, time.Since(p.every.since))
+	}
 	return len(p.tags), oldest
 }
 
 // done takes out what was invalidated, and reports whether nothing is left.
-func (t *Tags) done(tags map[string]pendingTag) bool {
+func (t *Tags) done(tags map[string]pendingTag, every pendingTag) bool {
 	p := &t.pending
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,7 +204,13 @@ func (t *Tags) done(tags map[string]pendingTag) bool {
 			delete(p.tags, tag)
 		}
 	}
-	if len(p.tags) > 0 {
+	if every.call > 0 {
+		t.every.drop()
+		if p.every.call == every.call {
+			p.every = pendingTag{}
+		}
+	}
+	if len(p.tags) > 0 || p.every.call > 0 {
 		return false
 	}
 	p.some.Store(false)

@@ -42,10 +42,9 @@ func (s *Store[T]) Recall(tags []string, stamp uint64) bool {
 	if s.tags.pending.any(tags) {
 		return false
 	}
-	return !slices.ContainsFunc(tags, func(tag string) bool {
-		reading := s.tags.copies.recall(tag)
-		return reading == 0 || reading > stamp
-	})
+	overtaken := func(reading uint64) bool { return reading == 0 || reading > stamp }
+	return len(tags) == 0 || !overtaken(s.tags.every.recall()) &&
+		!slices.ContainsFunc(tags, func(tag string) bool { return overtaken(s.tags.copies.recall(tag)) })
 }
 
 // InvalidateTags is that of the [Tags] of the store, and concerns all stores that
@@ -96,6 +95,14 @@ func (s *Store[T]) clearedAt(ctx context.Context, l *links) (uint64, error) {
 	return s.tags.complete(ctx, l, s.cleared, s.tags.clearedKey(s.prefix), 0)
 }
 
+// everyAt returns when every tag was invalidated at once.
+func (t *Tags) everyAt(ctx context.Context, l *links) (uint64, error) {
+	if v := t.every.value.Load(); v != 0 {
+		return v, nil
+	}
+	return t.complete(ctx, l, &t.every, t.everyKey(), 0)
+}
+
 // stamp returns a reading of the clock for what comes into being after the call. What
 // it is compared with is looked at first: if that is not there, it is made, and what
 // had been stamped before would count as invalidated. tags may be nil where they are
@@ -104,8 +111,15 @@ func (s *Store[T]) stamp(ctx context.Context, l *links, tags []string) (uint64, 
 	if s.plain {
 		return 0, nil
 	}
-	if _, err := s.clearedAt(ctx, l); err != nil {
-		return 0, err
+	if s.cleared.value.Load() == 0 || s.tags.every.value.Load() == 0 {
+		var errs [2]error
+		var both sync.WaitGroup
+		both.Go(func() { _, errs[0] = s.clearedAt(ctx, l) })
+		both.Go(func() { _, errs[1] = s.tags.everyAt(ctx, l) })
+		both.Wait()
+		if err := firstOf(errs[0], errs[1]); err != nil {
+			return 0, err
+		}
 	}
 	if slices.ContainsFunc(tags, func(tag string) bool { return s.tags.copies.known(tag) == 0 }) {
 		if err := s.tags.learn(ctx, l, tags); err != nil {
@@ -117,7 +131,14 @@ func (s *Store[T]) stamp(ctx context.Context, l *links, tags []string) (uint64, 
 
 // current reports what the copies tell.
 func (t *Tags) current(tags []string, stamp uint64) (ok, known bool) {
-	known = true
+	if len(tags) == 0 {
+		return true, true
+	}
+	every := t.every.value.Load()
+	if every > stamp {
+		return false, true
+	}
+	known = every != 0
 	for _, tag := range tags {
 		switch reading := t.copies.known(tag); {
 		case reading > stamp:
@@ -174,6 +195,9 @@ func parseReading(text string) (uint64, bool) {
 
 // learn reads tags from Redis, with one exchange where it has them all.
 func (t *Tags) learn(ctx context.Context, l *links, tags []string) error {
+	if _, err := t.everyAt(ctx, l); err != nil {
+		return err
+	}
 	cs := make([]*copied, len(tags))
 	marks := make([]uint64, len(tags))
 	var replies []rueidis.RedisResult
