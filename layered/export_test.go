@@ -1,10 +1,25 @@
 package layered
 
-import "context"
+import (
+	"context"
+	"hash/maphash"
+)
 
-// Alike reports whether two of keys share a place among what is remembered by hash, so
-// that they disturb one another, which is rare and does no harm.
-func (s *Store[T]) Alike(ctx context.Context, keys ...string) bool {
+// Separate gives each of keys a place of its own among what is remembered by hash. Two
+// that share one disturb one another, which is rare and does no harm. Nothing must be
+// remembered yet, and nobody else use s.
+func (s *Store[T]) Separate(ctx context.Context, keys ...string) {
+	for s.alike(ctx, keys) {
+		if s.pace != nil {
+			s.pace.seed = maphash.MakeSeed()
+		}
+		if s.failures != nil {
+			s.failures.seed = maphash.MakeSeed()
+		}
+	}
+}
+
+func (s *Store[T]) alike(ctx context.Context, keys []string) bool {
 	places := make(map[any]bool)
 	n := 0
 	note := func(place any) { places[place], n = true, n+1 }
