@@ -22,7 +22,7 @@ import (
 // "x/..." is x and everything under it; the packages in it may import each other.
 var floors = [][]string{
 	{"store", "internal/meter", "internal/redistest", "internal/model", "internal/history"},
-	{"keys", "codec", "ratelimit", "internal/flight", "internal/clock", "internal/size", "internal/view", "internal/hot", "internal/mutant", "internal/deadline", "internal/breaker"},
+	{"keys", "codec", "ratelimit", "internal/flight", "internal/clock", "internal/size", "internal/view", "internal/hot", "internal/mutant", "internal/deadline", "internal/breaker", "internal/redisdial"},
 	{"store/memstore", "store/ristrettostore", "store/otterstore", "store/redisstore", "store/encodedstore", "store/storetest"},
 	{"layered", "invalidate", "ratelimit/redislimit"},
 	{".", "httpcache", "otelcache"},

@@ -55,7 +55,7 @@ func limitsLocal(t testing.TB, algorithm ratelimit.Algorithm) []contender {
 // to ask Redis each time.
 func limitsBlocked(t testing.TB) []contender {
 	t.Helper()
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server(t).Addr()}, DisableCache: true, AlwaysPipelining: true})
+	c, err := redislimit.Dial(rueidis.ClientOption{InitAddress: []string{server(t).Addr()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func redisRate(t *testing.T, s *redistest.Server, names []string) contender {
 }
 
 func strata(t *testing.T, s *redistest.Server, names []string, p ratelimit.Policy) contender {
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr()}, DisableCache: true, AlwaysPipelining: true})
+	c, err := redislimit.Dial(rueidis.ClientOption{InitAddress: []string{s.Addr()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func attack(a asker, lead time.Duration) (int, error) {
 
 func askers(t *testing.T, s *redistest.Server) []asker {
 	goRedis := redis.NewClient(&redis.Options{Addr: s.Addr()})
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr()}, DisableCache: true, AlwaysPipelining: true})
+	client, err := redislimit.Dial(rueidis.ClientOption{InitAddress: []string{s.Addr()}})
 	if err != nil {
 		t.Fatal(err)
 	}

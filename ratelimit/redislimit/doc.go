@@ -2,7 +2,7 @@
 // them admits counts for all. It needs Redis 6.2 or later, or Valkey, alone, behind
 // sentinels, or as a cluster.
 //
-//	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: addrs, AlwaysPipelining: true})
+//	client, err := redislimit.Dial(rueidis.ClientOption{InitAddress: addrs})
 //	l, err := redislimit.New(client, &redislimit.Options{Fleet: 8}, ratelimit.Policy{Name: "api", Limit: 100, Window: time.Second})
 //	r, err := l.Allow(ctx, "user:42")
 //

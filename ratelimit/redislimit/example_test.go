@@ -19,7 +19,7 @@ func ExampleNew() {
 		return
 	}
 	defer server.Close()
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}, AlwaysPipelining: true})
+	client, err := redislimit.Dial(rueidis.ClientOption{InitAddress: []string{server.Addr()}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -53,7 +53,7 @@ func ExampleLimiter_Acquire() {
 		return
 	}
 	defer server.Close()
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}, AlwaysPipelining: true})
+	client, err := redislimit.Dial(rueidis.ClientOption{InitAddress: []string{server.Addr()}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -63,14 +63,14 @@ func (l *Limiter) Acquire(ctx context.Context, key string) (*Lease, ratelimit.Re
 // Renew lets the lease last for a Window from now. If it has ended the error is
 // [ratelimit.ErrLeaseLost], and the slots may be somebody else's: stop. If it is
 // store.ErrUnavailable, the lease may or may not have been renewed.
-func (le *Lease) Renew(ctx context.Context) error { return le.change(ctx, "renew", "1") }
+func (le *Lease) Renew(ctx context.Context) error { return le.change(ctx, "renew", 1) }
 
 // Release gives the slots back. If the lease has ended the error is
 // [ratelimit.ErrLeaseLost]; if it is store.ErrUnavailable, the slots may be taken until
 // the Window is over.
-func (le *Lease) Release(ctx context.Context) error { return le.change(ctx, "release", "0") }
+func (le *Lease) Release(ctx context.Context) error { return le.change(ctx, "release", 0) }
 
-func (le *Lease) change(ctx context.Context, op, code string) error {
+func (le *Lease) change(ctx context.Context, op string, code int64) error {
 	switch {
 	case le.local != nil && op == "renew":
 		return le.local.Renew(ctx)
@@ -81,7 +81,7 @@ func (le *Lease) change(ctx context.Context, op, code string) error {
 	}
 	l, held := le.l, int64(0)
 	err := l.exchange(ctx, op, le.key, func(ctx context.Context) (err error) {
-		held, err = l.slotsScript.Exec(ctx, l.client, []string{l.redisKey(le.key)}, []string{l.packed, code, le.id}).AsInt64()
+		held, err = l.slotsScript.Exec(ctx, l.client, []string{l.redisKey(le.key)}, []string{question(code, 0, le.id, l.packed)}).AsInt64()
 		return err
 	})
 	if err == nil && held == 0 {

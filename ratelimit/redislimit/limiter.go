@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -29,6 +28,7 @@ type Limiter struct {
 	before       string // of a key in Redis
 	after        string
 	packed       string
+	one          string // the question that is asked most
 	decideScript *rueidis.Lua
 	slotsScript  *rueidis.Lua
 	deadlines    deadline.Pool
@@ -40,8 +40,9 @@ type Limiter struct {
 var _ ratelimit.Limiter = (*Limiter)(nil)
 
 // New returns a limiter for p, and for all of more at the same time: what it admits is
-// charged to each of them. c is used as it is; it should have AlwaysPipelining set, as
-// a caller that gives up may otherwise take a connection with it. The error joins all
+// charged to each of them. [Dial] makes a client that suits. Another is used as it is;
+// it should have AlwaysPipelining set, as a caller that gives up may otherwise take a
+// connection with it. The error joins all
 // that is wrong with policies and options.
 func New(c rueidis.Client, o *Options, p ratelimit.Policy, more ...ratelimit.Policy) (*Limiter, error) {
 	options, errOptions := o.withDefaults()
@@ -171,5 +172,3 @@ func span(us int64) time.Duration {
 func failed(op, key string, cause error) error {
 	return &store.Error{Store: storeName, Op: op, Key: key, Err: cause}
 }
-
-func decimal(n int64) string { return strconv.FormatInt(n, 10) }

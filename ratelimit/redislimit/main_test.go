@@ -59,7 +59,7 @@ func server(t testing.TB) *redistest.Server {
 
 func dial(t testing.TB, addrs ...string) rueidis.Client {
 	t.Helper()
-	c, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: addrs, DisableCache: true, AlwaysPipelining: true})
+	c, err := redislimit.Dial(rueidis.ClientOption{InitAddress: addrs})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func text(rules []meter.Rule, main string) string {
 	return strings.Join(append(parts, stateLua, main), "")
 }
 
-// packed returns the rules as the scripts read them.
+// packed returns the rules as the scripts read them, behind what is asked.
 func packed(rules []meter.Rule) string {
 	var horizon int64
 	for _, r := range rules {
@@ -80,6 +80,13 @@ func packed(rules []meter.Rule) string {
 
 func number(b []byte, n int64) []byte {
 	return binary.LittleEndian.AppendUint64(b, math.Float64bits(float64(n)))
+}
+
+// question returns the argument of the scripts, which is one: each costs the server time.
+// The id has 8 bytes, code is a mode, or 0.
+func question(n, code int64, id, packed string) string {
+	b := number(number(make([]byte, 0, 24+len(packed)), n), code)
+	return string(append(append(b, id...), packed...))
 }
 
 // suffix returns what ends the keys of a limiter: what its cells mean.
@@ -117,7 +124,11 @@ const noID = "\x00\x00\x00\x00\x00\x00\x00\x00"
 
 // ask lets Redis decide. The id has 8 bytes.
 func (l *Limiter) ask(ctx context.Context, key string, n int64, mode meter.Mode, id string) (answer, error) {
-	reply, err := l.decideScript.Exec(ctx, l.client, []string{l.redisKey(key)}, []string{l.packed, decimal(n), modes[mode], id}).ToString()
+	q := l.one
+	if n != 1 || mode != meter.All || id != noID {
+		q = question(n, int64(mode), id, l.packed)
+	}
+	reply, err := l.decideScript.Exec(ctx, l.client, []string{l.redisKey(key)}, []string{q}).ToString()
 	if err != nil {
 		return answer{}, err
 	}
@@ -141,11 +152,10 @@ func parse(reply string, rules int) (a answer, err error) {
 	return a, nil
 }
 
-var modes = [...]string{meter.All: "0", meter.Some: "1", meter.Peek: "2"}
-
 // newScripts makes the scripts of a limiter. The server keeps them, by checksum.
 func (l *Limiter) newScripts() {
 	l.decideScript = rueidis.NewLuaScript(text(l.rules, decideLua))
 	l.slotsScript = rueidis.NewLuaScript(text(l.rules, slotsLua))
 	l.packed = packed(l.rules)
+	l.one = question(1, int64(meter.All), noID, l.packed)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/redis/rueidis"
@@ -88,9 +89,9 @@ func (s *schedule) run(t *testing.T, client rueidis.Client, rnd *rand.Rand, seen
 		want[i].Decide(s.rules, cells, last, now, n, mode, 0)
 		last = now
 		what[i] = fmt.Sprintf("%d by mode %d at %d", n, mode, s.now)
-		cmds = append(cmds, client.B().Set().Key("clock").Value(decimal(s.now)).Build(),
+		cmds = append(cmds, client.B().Set().Key("clock").Value(strconv.FormatInt(s.now, 10)).Build(),
 			client.B().Evalsha().Sha1(sum).Numkeys(1).Key(s.key).
-				Arg(packed(s.rules), decimal(n), modes[mode], "00000000").Build())
+				Arg(question(n, int64(mode), "00000000", packed(s.rules))).Build())
 		o := &seen[s.rules[want[i].Rule].Kind][0]
 		if !want[i].Allowed {
 			o = &seen[s.rules[want[i].Rule].Kind][1]

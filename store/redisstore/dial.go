@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -216,34 +215,4 @@ func (c *Client) open() (*links, error) {
 		w = t
 	}
 	return &links{t: t, w: w}, nil
-}
-
-// dial does what rueidis does without a DialCtxFn of ours, and batches.
-func (c *Client) dial(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (nc net.Conn, err error) {
-	switch {
-	case c.opt.DialCtxFn != nil:
-		nc, err = c.opt.DialCtxFn(ctx, addr, d, conf)
-	case c.opt.DialFn != nil:
-		nc, err = c.opt.DialFn(addr, d, conf)
-	case conf != nil:
-		nc, err = (&tls.Dialer{NetDialer: d, Config: conf}).DialContext(ctx, "tcp", addr)
-	default:
-		nc, err = d.DialContext(ctx, "tcp", addr)
-	}
-	if tcp := tcpOf(nc); err == nil && tcp != nil && c.opt.DisableTCPNoDelay {
-		err = tcp.SetNoDelay(false) // rueidis does not see through our wrapper
-	}
-	if err != nil {
-		return nc, err
-	}
-	return batchConn{nc}, nil
-}
-
-// tcpOf returns the TCP connection that nc is or rests on, or nil.
-func tcpOf(nc net.Conn) *net.TCPConn {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
-	tcp, _ := nc.(*net.TCPConn)
-	return tcp
 }

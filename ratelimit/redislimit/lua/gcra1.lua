@@ -1,15 +1,14 @@
 -- decide.lua for one policy, a GCRA, with nothing that others need: half of the time.
--- Same arguments, same reply. The value also says until when the key lasts, so that the
+-- Same argument, same reply. The value also says until when the key lasts, so that the
 -- TTL is set only when that is too soon, and how long a debt takes to drain is written
 -- out each time: a function would be made anew in each call.
-local call, unpack, floor = redis.call, struct.unpack, math.floor
+local call, unpack, floor, key = redis.call, struct.unpack, math.floor, KEYS[1]
 local slack = 10000 -- milliseconds that the key lasts longer than it need
-local horizon, _, capacity, _, tick, unit, drain = unpack('<ddddddd', ARGV[1])
-local n, mode = tonumber(ARGV[2]), ARGV[3]
+local n, mode, _, horizon, _, capacity, _, tick, unit, drain = unpack('<dddddddddd', ARGV[1])
 local t = redis.call('TIME')
 local real = t[1] * 1000000 + t[2]
 local now, debt, lasts, moved = real, 0, 0, false
-local value = call('GET', KEYS[1])
+local value = call('GET', key)
 if value and #value == 33 and string.byte(value) == 1 then
   local last, was
   last, debt, was, lasts = unpack('<dddd', value, 2)
@@ -24,7 +23,7 @@ end
 local room = capacity * unit
 local left = debt < room and floor((room - debt) / unit) or 0
 if left * unit > room - debt and left > 0 then left = left - 1 end -- what is just below a whole number may become it
-if mode == '1' then
+if mode == 1 then
   if n > left then n = left end
   if n < 1 then n = 1 end
 end
@@ -32,7 +31,7 @@ local base = (tick == 1 and now or floor(now / tick) * tick) - now
 local allowed, passed, wait = 0, 0, 0
 if n <= left then
   allowed = 1
-  if mode ~= '2' then
+  if mode ~= 2 then
     passed, left, debt = n, left - n, debt + n * unit
   end
 elseif n > capacity then wait = -1
@@ -56,12 +55,12 @@ if left < capacity then
   more = base + more * tick
 end
 if passed > 0 or moved then -- what was moved would be so for ever
-  if reset == 0 then call('DEL', KEYS[1])
-  elseif lasts >= now + reset then call('SET', KEYS[1], struct.pack('<bdddd', 1, now, debt, unit, lasts), 'KEEPTTL')
+  if reset == 0 then call('DEL', key)
+  elseif lasts >= now + reset then call('SET', key, struct.pack('<bdddd', 1, now, debt, unit, lasts), 'KEEPTTL')
   else
     local ms = floor((now + reset - real) / 1000) + slack
     lasts = real + (ms - 1) * 1000
-    call('SET', KEYS[1], struct.pack('<bdddd', 1, now, debt, unit, lasts), 'PX', string.format('%d', ms))
+    call('SET', key, struct.pack('<bdddd', 1, now, debt, unit, lasts), 'PX', string.format('%d', ms))
   end
 end
 return struct.pack('<dddddddd', allowed, passed, 1, left, wait, reset, more, now)
