@@ -24,6 +24,7 @@ func ask[E any](ctx context.Context, away *strays, leave func(), load func() (E,
 	}
 	done := make(chan result, 1)
 	away.Go(func() {
+		roomToAsk()
 		flight.Protect(load, func(e E, err error) {
 			leave()
 			done <- result{e, err}

@@ -32,6 +32,7 @@ func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T], strict 
 
 // leadOn goes on with a flight after the leader has read L2, or could not.
 func (s *Store[T]) leadOn(c *call[T], load Loader[T], strict bool, old Found[T], l2err error) {
+	roomToLoad()
 	c.Run(func(ctx context.Context, c *call[T]) (Found[T], error) {
 		if ended(l2err) { // for the leader, not for those who have joined
 			old, l2err = s.behind(c.Values(), c.Key(), strict) // L2 bounds its operations itself
