@@ -335,4 +335,21 @@ func TestTags_cluster(t *testing.T) {
 			t.Errorf("after Clear L1 elsewhere has %d", e.Value)
 		}
 	}
+	for v := range 5 { // every tag at once: others may hear later, as of all that Redis could not be told of
+		want(t, a, tagged(v, "t"), v, layered.Source)
+		if err := invalidatesEvery(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := b.FindFresh(t.Context(), "k", tagged(v+10, "t")); err != nil || f.Value != v+10 {
+			t.Errorf("who invalidated it got %d from %v, %v", f.Value, f.Tier, err)
+		}
+		redistest.WaitFor(t, "the others to hear", func() bool {
+			f, err := a.Find(t.Context(), "k", tagged(-1, "t"))
+			return err == nil && f.Value == v+10
+		})
+		if err := b.Delete(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		redistest.WaitFor(t, "L1 elsewhere to hear", func() bool { _, ok := a.Local(t.Context(), "k"); return !ok })
+	}
 }
