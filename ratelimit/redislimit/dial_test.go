@@ -1,6 +1,8 @@
 package redislimit_test
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"runtime"
@@ -82,5 +84,29 @@ func TestDial_errors(t *testing.T) {
 		if client != nil || !errors.As(err, &own) || own.Op != "dial" || errors.Is(err, store.ErrUnavailable) != c.unavailable {
 			t.Errorf("%s: %v, %v", c.what, client, err)
 		}
+	}
+}
+
+// Settings of a connection are used: TLS, a password, a dial function.
+func TestDial_settings(t *testing.T) {
+	server := redistest.Start(t, &redistest.Options{Password: "right", TLS: true})
+	dialled := 0
+	client, err := redislimit.Dial(rueidis.ClientOption{
+		InitAddress: []string{server.Addr()}, Password: "right", TLSConfig: server.TLSConfig(), DisableTCPNoDelay: true,
+		DialCtxFn: func(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
+			dialled++
+			return (&tls.Dialer{NetDialer: d, Config: conf}).DialContext(ctx, "tcp", addr)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	l, err := redislimit.New(client, &redislimit.Options{Timeout: patience}, policy(ratelimit.GCRA, 1, time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := allowN(t, l, "k", 1); !r.Allowed || r.Source != ratelimit.SourceRedis || dialled != 1 {
+		t.Errorf("%+v after %d dials", r, dialled)
 	}
 }
