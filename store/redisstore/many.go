@@ -144,6 +144,10 @@ type fetched[T any] struct {
 // dropOld leaves out what is not current. Tags that it takes an exchange to know are
 // asked for together.
 func (s *Store[T]) dropOld(ctx context.Context, l *links, got []fetched[T]) {
+	if s.client.pulse.leaks.Load() && !s.plain {
+		s.dropAsked(ctx, l, got)
+		return
+	}
 	inCluster := l.t.Mode() == rueidis.ClientModeCluster
 	var ask map[string]struct{}
 	for i := range got {

@@ -27,6 +27,7 @@ type pulse struct {
 	most   time.Duration // of silence
 
 	hears atomic.Bool
+	leaks atomic.Bool                 // pushes may be missing: see crowded
 	clock atomic.Pointer[serverClock] // nil: not known
 
 	// moves counts connections that came and went while it beats: see moved.
@@ -292,6 +293,7 @@ func (p *pulse) tryOnce(beating, ctx context.Context) error {
 	}
 	if err == nil {
 		p.compare(a.ids) // before anything is heard again
+		p.leaks.Store(a.leaks)
 	}
 	jumped := false
 	defer func() {

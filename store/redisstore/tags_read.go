@@ -64,10 +64,13 @@ func (s *Store[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 //
 // The copies suffice where there is one server: the pushes of what had happened
 // there came before the reply. In a cluster tags may be on other nodes than the
-// entry, and are asked for.
+// entry, and are asked for; and so is everything where pushes may be missing.
 func (s *Store[T]) current(ctx context.Context, l *links, tags []string, stamp uint64) (bool, error) {
 	if s.plain {
 		return true, nil
+	}
+	if s.client.pulse.leaks.Load() {
+		return s.asked(ctx, l, tags, stamp)
 	}
 	cleared, err := s.clearedAt(ctx, l)
 	if err != nil || stamp < cleared {
@@ -155,7 +158,7 @@ func (t *Tags) current(tags []string, stamp uint64) (ok, known bool) {
 
 // stamp returns a reading of the clock, from memory where it has one.
 func (t *Tags) stamp(ctx context.Context, l *links) (uint64, error) {
-	if v := t.clock.value.Load(); v != 0 {
+	if v := t.clock.value.Load(); v != 0 && !t.client.pulse.leaks.Load() {
 		return v, nil
 	}
 	return t.readClock(ctx, l)

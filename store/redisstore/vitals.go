@@ -14,8 +14,9 @@ import (
 
 // Vitals are what a beat learned of the primaries.
 type vitals struct {
-	ms  int64    // the time of the primary whose clock is most ahead
-	ids []string // of the data of each primary; empty if that is not told
+	ms    int64    // the time of the primary whose clock is most ahead
+	ids   []string // of the data of each primary; empty if that is not told
+	leaks bool     // one may have dropped keys from its table without a word
 }
 
 // ask writes to every primary over T. With both it makes sure that W leads to the
@@ -62,21 +63,28 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (a vit
 	if err != nil || len(t) != 2 {
 		return a, errors.Join(err, errBadReply)
 	}
-	if perKey && (crowded(r[3], r[4]) || p.evicted(key, r[3])) {
+	leaks := perKey && crowded(r[3], r[4])
+	if leaks || perKey && p.evicted(key, r[3]) {
 		p.client.watchers.tellAll()
 	}
-	return vitals{ms: t[0]*1000 + t[1]/1000, ids: []string{id}}, nil
+	return vitals{ms: t[0]*1000 + t[1]/1000, ids: []string{id}, leaks: leaks}, nil
 }
 
-// mostTracked is how many keys Redis tracks unless it is told otherwise.
-const mostTracked = 1_000_000
+const (
+	// mostTracked is how many keys Redis tracks unless it is told otherwise.
+	mostTracked = 1_000_000
 
-// crowded reports whether the server tracks half as many keys as it may, or more.
+	// fewTracked is what may come into a table between two beats.
+	fewTracked = 10_000
+)
+
+// crowded reports whether the server tracks half as many keys as it may, or more, or may
+// track so few that this could become so at any moment.
 //
 // When it tracks too many it drops one and pushes that it may have changed, but not
 // to the connection whose command made it too many, if that has NOLOOP (Redis 7,
-// trackingInvalidateKey). So a full table may have lost any key without a word. It
-// cannot fill from the half in the time between two beats.
+// trackingInvalidateKey). So a full table may have lost any key without a word. A
+// large one cannot fill from the half in the time between two beats.
 func crowded(info, conf rueidis.RedisResult) bool {
 	text, err := info.ToString()
 	if err != nil { // not permitted: the table is taken to be large enough
@@ -88,7 +96,7 @@ func crowded(info, conf rueidis.RedisResult) bool {
 			most = n
 		}
 	}
-	return most > 0 && statOf(text, "tracking_total_keys") >= most/2
+	return most > 0 && (most < 2*fewTracked || statOf(text, "tracking_total_keys") >= most/2)
 }
 
 // A node is a primary of a cluster and a key of its own.
@@ -149,7 +157,7 @@ func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals,
 	}
 	wg.Wait()
 	for _, n := range answers {
-		a.ms, a.ids = max(a.ms, n.ms), append(a.ids, n.ids...)
+		a.ms, a.ids, a.leaks = max(a.ms, n.ms), append(a.ids, n.ids...), a.leaks || n.leaks
 	}
 	return a, errors.Join(errs...)
 }
