@@ -42,8 +42,7 @@ var _ ratelimit.Limiter = (*Limiter)(nil)
 // New returns a limiter for p, and for all of more at the same time: what it admits is
 // charged to each of them. [Dial] makes a client that suits. Another is used as it is;
 // it should have AlwaysPipelining set, as a caller that gives up may otherwise take a
-// connection with it. The error joins all
-// that is wrong with policies and options.
+// connection with it. The error joins all that is wrong with policies and options.
 func New(c rueidis.Client, o *Options, p ratelimit.Policy, more ...ratelimit.Policy) (*Limiter, error) {
 	options, errOptions := o.withDefaults()
 	policies, errPolicies := ratelimit.Validate(p, more...)

@@ -25,6 +25,10 @@ const tagLife = 30 * 24 * time.Hour
 // 2014): never behind the clock of the server, in microseconds, and never the same
 // twice. It is one key, and all processes that load read it again after an
 // invalidation, anywhere, of any tag.
+//
+// That Redis may have dropped keys that it tracks without a word, because there were too
+// many, is noticed by the heartbeat, so only while somebody listens to a store of the
+// client: see [Store.Hear].
 type Tags struct {
 	client *Client
 	prefix string

@@ -44,12 +44,11 @@ func (s *Store[T]) ask(ctx context.Context, l *links, tags map[string]struct{}) 
 	}
 	values := make([]uint64, len(keys))
 	for i, r := range replies {
-		text, err := r.ToString()
-		v, ok := parseReading(text)
-		if err != nil || !ok {
-			if err := r.NonRedisError(); err != nil && !rueidis.IsRedisNil(err) {
-				return nil, err
-			}
+		v, ok, err := readingOf(r)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
 			life := tagLife
 			if i < 2 {
 				life = 0

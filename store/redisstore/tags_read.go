@@ -196,6 +196,20 @@ func parseReading(text string) (uint64, bool) {
 	return v, err == nil && v > 0
 }
 
+// readingOf reads the reply to a GET of a tag or a marker. It is not ok where Redis has
+// none, or something that is not ours: it is to be made then.
+func readingOf(r rueidis.RedisResult) (v uint64, ok bool, err error) {
+	text, err := r.ToString()
+	if err == nil {
+		v, ok = parseReading(text)
+		return v, ok, nil
+	}
+	if err := r.NonRedisError(); err != nil && !rueidis.IsRedisNil(err) {
+		return 0, false, err
+	}
+	return 0, false, nil
+}
+
 // learn reads tags from Redis, with one exchange where it has them all.
 func (t *Tags) learn(ctx context.Context, l *links, tags []string) error {
 	if _, err := t.everyAt(ctx, l); err != nil {
@@ -218,15 +232,15 @@ func (t *Tags) learn(ctx context.Context, l *links, tags []string) error {
 	}
 	var missing []int
 	for i, r := range replies {
-		text, err := r.ToString()
-		if v, ok := parseReading(text); err == nil && ok {
-			cs[i].keep(marks[i], v)
-			continue
-		}
-		if err := r.NonRedisError(); err != nil && !rueidis.IsRedisNil(err) {
+		v, ok, err := readingOf(r)
+		if err != nil {
 			return err
 		}
-		missing = append(missing, i)
+		if ok {
+			cs[i].keep(marks[i], v)
+		} else {
+			missing = append(missing, i)
+		}
 	}
 	return inParallel(missing, func(i int) error {
 		_, err := t.complete(ctx, l, cs[i], t.tagKey(tags[i]), tagLife)

@@ -1,6 +1,6 @@
--- argv: 24 bytes for what comes after this, the horizon, then eight numbers a rule. The value: a byte that tells the
--- format, the time when it was true, and the cells. Afterwards rules and cells are
--- those of now.
+-- argv: 24 bytes for what comes after this, the horizon, then eight numbers a rule. The
+-- value: a byte that tells the format, the time when it was true, and the cells.
+-- Afterwards rules and cells are those of now.
 local t = redis.call('TIME')
 local real = t[1] * 1000000 + t[2]
 local now, last, moved = real, real, 0
