@@ -3,6 +3,7 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/lokroom/strata/store"
 )
@@ -57,3 +58,35 @@ func unencodable[T any](codec, why string, cause error) error {
 
 // nameOf returns the name of T.
 func nameOf[T any]() string { return fmt.Sprintf("%T", (*T)(nil))[1:] }
+
+// A panicError is a panic of a method that takes part in encoding or decoding.
+type panicError struct{ value any }
+
+func (p *panicError) Error() string {
+	if err, ok := p.value.(runtime.Error); ok {
+		return "panic: " + err.Error()
+	}
+	return fmt.Sprintf("panic with a %T", p.value)
+}
+
+// Unwrap returns the error that the method panicked with, or nil.
+func (p *panicError) Unwrap() error {
+	err, _ := p.value.(error)
+	return err
+}
+
+// recovered turns a panic of the function that defers it into an error.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = &panicError{r}
+	}
+}
+
+// refusal says what kind of error err is, without its text, which may quote values.
+func refusal(err error) string {
+	var p *panicError
+	if errors.As(err, &p) {
+		return p.Error()
+	}
+	return fmt.Sprintf("refused with a %T", err)
+}

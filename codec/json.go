@@ -39,29 +39,39 @@ var (
 )
 
 // Append fails for values that JSON cannot express: channels, functions, NaN,
-// infinities and cycles.
+// infinities and cycles, and for those whose methods panic.
 func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	w := c.pool.Get().(*jsonWriter)
 	w.sink.b = dst
-	err := w.enc.Encode(v)
+	if err := w.encode(v); err != nil {
+		// w is not used again: a panic leaves the Encoder in the middle of a value.
+		return dst, unencodable[T]("json", explainJSON(err), err)
+	}
 	out := w.sink.b
 	w.sink.b = nil
 	c.pool.Put(w)
-	if err != nil {
-		return dst, unencodable[T]("json", explainJSON(err), err)
-	}
 	return out[:len(out)-1], nil // without the newline of the Encoder
+}
+
+func (w *jsonWriter) encode(v any) (err error) {
+	defer recovered(&err)
+	return w.enc.Encode(v)
 }
 
 // Decode ignores object members that T has no field for, and white space around
 // the value.
 func (c *JSONCodec[T]) Decode(src []byte) (T, error) {
 	var v T
-	if err := json.Unmarshal(src, &v); err != nil {
+	if err := unmarshalJSON(src, &v); err != nil {
 		var none T
 		return none, corrupt("json", explainJSON(err), err)
 	}
 	return v, nil
+}
+
+func unmarshalJSON(src []byte, v any) (err error) {
+	defer recovered(&err)
+	return json.Unmarshal(src, v)
 }
 
 // explainJSON says what err is about, without the literals that it quotes.
@@ -77,7 +87,7 @@ func explainJSON(err error) string {
 	case errors.As(err, &unsupported):
 		return fmt.Sprintf("unsupported type %s", unsupported.Type)
 	default:
-		return fmt.Sprintf("refused with a %T", err)
+		return refusal(err)
 	}
 }
 

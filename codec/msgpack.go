@@ -65,28 +65,31 @@ var (
 )
 
 // Append fails for values that MessagePack cannot express, channels and
-// functions among them. A value that refers to itself overflows the stack.
+// functions among them, and for those whose methods panic. A value that refers to
+// itself overflows the stack.
 func (c *MsgpackCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	e := c.encoders.Get().(*msgpackEncoder[T])
 	e.v = v
 	out, err := c.append(e, dst)
+	if err != nil {
+		// e is not used again: a panic leaves the Encoder in the middle of a value.
+		return dst, unencodable[T]("msgpack", explainMsgpack(err), err)
+	}
 	var none T
 	e.v, e.sink.b = none, nil
 	c.encoders.Put(e)
-	if err != nil {
-		return dst, unencodable[T]("msgpack", explainMsgpack(err), err)
-	}
 	return out, nil
 }
 
-func (c *MsgpackCodec[T]) append(e *msgpackEncoder[T], dst []byte) ([]byte, error) {
+func (c *MsgpackCodec[T]) append(e *msgpackEncoder[T], dst []byte) (out []byte, err error) {
+	defer recovered(&err)
 	if c.generated != generatedNone {
 		return marshalMsg(c.generated, dst, &e.v)
 	}
 	e.sink.b = dst
 	e.enc.Reset(&e.sink)
 	e.enc.UseCompactInts(true)
-	err := e.enc.Encode(&e.v)
+	err = e.enc.Encode(&e.v)
 	return e.sink.b, err
 }
 
@@ -115,11 +118,7 @@ func (c *MsgpackCodec[T]) decode(d *msgpackDecoder[T], src []byte) (err error) {
 	}
 	// Reflection panics for what does not fit: a slice as the key of a
 	// map[any]any, for instance.
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v", r)
-		}
-	}()
+	defer recovered(&err)
 	if c.generated != generatedNone {
 		d.in.at, err = unmarshalMsg(c.generated, src, &d.v)
 	} else {
@@ -151,7 +150,7 @@ func explainMsgpack(err error) string {
 	if text := err.Error(); strings.HasPrefix(text, "msgpack: Encode(unsupported ") {
 		return text
 	}
-	return fmt.Sprintf("refused with a %T", err)
+	return refusal(err)
 }
 
 // CodecID returns IDMsgpack.
