@@ -3,7 +3,6 @@ package redistest
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -12,13 +11,13 @@ import (
 const slots = 16384
 
 // A Cluster is a set of primaries that share the hash slots evenly, in order, until
-// they are moved.
+// slots are moved. Methods that add nodes must not run beside others.
 type Cluster struct {
-	Nodes    []*Server
-	Replicas []*Server // of the node of the same index; or none, or of the first
+	Nodes    []*Server // the primaries, those that joined later included
+	Replicas []*Server // in the order in which they were added
 
-	mu    sync.Mutex
-	moved map[int]*Server // slots
+	mu     sync.Mutex
+	owners [slots]*Server
 }
 
 // StartCluster starts a cluster of primaries that ends with the test.
@@ -38,68 +37,6 @@ func StartReplicatedCluster(t testing.TB, primaries int) *Cluster {
 	c := StartCluster(t, primaries)
 	c.AddReplicas(t)
 	return c
-}
-
-// AddReplicas gives each primary a replica that ends with the test. It returns when
-// all nodes know them.
-func (c *Cluster) AddReplicas(t testing.TB) {
-	t.Helper()
-	c.replicate(t, len(c.Nodes))
-}
-
-// AddReplica gives the first primary a replica that ends with the test.
-func (c *Cluster) AddReplica(t testing.TB) *Server {
-	t.Helper()
-	c.replicate(t, 1)
-	return c.Replicas[0]
-}
-
-func (c *Cluster) replicate(t testing.TB, n int) {
-	t.Helper()
-	t.Cleanup(func() { finish(t, c.Replicas...) })
-	if err := c.addReplicas(n); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// addReplicas gives the first n primaries a replica each.
-func (c *Cluster) addReplicas(n int) error {
-	for range n {
-		s, err := New(&Options{Config: clusterConfig})
-		if err != nil {
-			return err
-		}
-		c.Replicas = append(c.Replicas, s)
-		if _, err := s.Do("CLUSTER", "MEET", "127.0.0.1", c.Nodes[0].Port()); err != nil {
-			return err
-		}
-	}
-	all := slices.Concat(c.Nodes, c.Replicas)
-	err := waitFor("the replicas to join", func() bool {
-		return !slices.ContainsFunc(all, func(s *Server) bool { return !s.clusterOK(len(all)) })
-	})
-	if err != nil {
-		return err
-	}
-	for i, s := range c.Replicas {
-		id, err := c.Nodes[i].Do("CLUSTER", "MYID")
-		if err != nil {
-			return err
-		}
-		if _, err := s.Do("CLUSTER", "REPLICATE", id); err != nil {
-			return err
-		}
-		if err := s.waitFollowing(c.Nodes[i]); err != nil {
-			return err
-		}
-	}
-	return waitFor("every node to know the replicas", func() bool {
-		return !slices.ContainsFunc(all, func(s *Server) bool {
-			nodes, err := s.Do("CLUSTER", "NODES")
-			text, _ := nodes.(string)
-			return err != nil || strings.Count(text, "slave") != len(c.Replicas)
-		})
-	})
 }
 
 // clusterConfig makes a server a node of a cluster.
@@ -126,6 +63,7 @@ func (c *Cluster) build(n int) error {
 		add := []any{"CLUSTER", "ADDSLOTS"} // ADDSLOTSRANGE is missing in 6.2
 		for slot := i * slots / n; slot < (i+1)*slots/n; slot++ {
 			add = append(add, slot)
+			c.owners[slot] = s
 		}
 		// Without epochs of their own the nodes would settle a conflict first.
 		if _, err := s.Do("CLUSTER", "SET-CONFIG-EPOCH", i+1); err != nil {
@@ -140,10 +78,20 @@ func (c *Cluster) build(n int) error {
 			return err
 		}
 	}
+	return c.waitComplete()
+}
+
+// waitComplete waits until every node knows every other one, and that all slots are
+// served.
+func (c *Cluster) waitComplete() error {
+	all := c.all()
 	return waitFor("the cluster to be complete", func() bool {
-		return !slices.ContainsFunc(c.Nodes, func(s *Server) bool { return !s.clusterOK(n) })
+		return !slices.ContainsFunc(all, func(s *Server) bool { return !s.clusterOK(len(all)) })
 	})
 }
+
+// all returns the primaries and the replicas.
+func (c *Cluster) all() []*Server { return slices.Concat(c.Nodes, c.Replicas) }
 
 // clusterOK reports whether this node sees n nodes that serve all slots.
 func (s *Server) clusterOK(n int) bool {
@@ -182,15 +130,16 @@ func (c *Cluster) Slot(key string) (int, error) {
 func (c *Cluster) owner(slot int) *Server {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.moved[slot]; s != nil {
-		return s
+	return c.owners[slot]
+}
+
+// give records that the slots from first to last are served by to now.
+func (c *Cluster) give(first, last int, to *Server) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for slot := first; slot <= last; slot++ {
+		c.owners[slot] = to
 	}
-	for i, s := range c.Nodes {
-		if slot < (i+1)*slots/len(c.Nodes) {
-			return s
-		}
-	}
-	return nil // there is no such slot
 }
 
 // Do runs a command on the node that serves its first argument as a key.
@@ -204,7 +153,7 @@ func (c *Cluster) Do(command string, key string, args ...any) (any, error) {
 
 // Close kills all nodes.
 func (c *Cluster) Close() {
-	for _, s := range slices.Concat(c.Replicas, c.Nodes) {
+	for _, s := range c.all() {
 		s.Close()
 	}
 }

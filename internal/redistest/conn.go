@@ -132,6 +132,14 @@ func (s *Server) Info(section string) (map[string]string, error) {
 	return parseInfo(text), nil
 }
 
+// Supports reports whether the server has a command, "getex" or "cluster|migrateslots"
+// for instance. Subcommands take Redis 7.0; older servers have none of them.
+func (s *Server) Supports(command string) (bool, error) {
+	reply, err := s.Do("COMMAND", "INFO", command)
+	list, _ := reply.([]any)
+	return len(list) == 1 && list[0] != nil, err
+}
+
 func parseInfo(text string) map[string]string {
 	fields := map[string]string{}
 	for line := range strings.Lines(text) {

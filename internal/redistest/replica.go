@@ -52,15 +52,63 @@ func (s *Server) waitFollowing(primary *Server) error {
 
 // touch writes and leaves nothing behind. A node of a cluster takes only keys of its
 // own slots.
-func (s *Server) touch() (err error) {
-	for i := range 1000 {
-		key := fmt.Sprint("redistest:", i)
-		if _, err = s.Do("SET", key, ""); err == nil {
-			_, err = s.Do("DEL", key)
-			return err
+func (s *Server) touch() error {
+	key := "redistest"
+	if slot, ok := s.anySlot(); ok {
+		for i := 0; hashSlot(key) != slot; i++ {
+			key = fmt.Sprint("redistest:", i)
 		}
 	}
+	if _, err := s.Do("SET", key, ""); err != nil {
+		return err
+	}
+	_, err := s.Do("DEL", key)
 	return err
+}
+
+// anySlot returns a slot that this node of a cluster serves.
+func (s *Server) anySlot() (slot int, ok bool) {
+	list, err := s.Do("CLUSTER", "SLOTS")
+	if err != nil { // it belongs to no cluster
+		return 0, false
+	}
+	eachRange(list, func(first, last, port int) {
+		if port == s.port {
+			slot, ok = first, true
+		}
+	})
+	return slot, ok
+}
+
+// eachRange calls f with each range of slots of a reply to CLUSTER SLOTS.
+func eachRange(list any, f func(first, last, port int)) {
+	ranges, _ := list.([]any)
+	for _, r := range ranges {
+		if fields, _ := r.([]any); len(fields) >= 3 {
+			first, _ := fields[0].(int64)
+			last, _ := fields[1].(int64)
+			if node, _ := fields[2].([]any); len(node) > 1 {
+				port, _ := node[1].(int64)
+				f(int(first), int(last), int(port))
+			}
+		}
+	}
+}
+
+// hashSlot is the slot of a key without a hash tag: its CRC16 (XMODEM).
+func hashSlot(key string) int {
+	var crc uint16
+	for _, b := range []byte(key) {
+		crc ^= uint16(b) << 8
+		for range 8 {
+			carry := crc & 0x8000
+			crc <<= 1
+			if carry != 0 {
+				crc ^= 0x1021
+			}
+		}
+	}
+	return int(crc) % slots
 }
 
 // Detach makes a replica lose sight of its primary: nothing that is written after it

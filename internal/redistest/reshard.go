@@ -3,13 +3,14 @@ package redistest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 )
 
 // Move moves a hash slot with its keys to another node, as redis-cli --cluster
 // reshard does. It calls between after each step, which may take its time: clients
-// are sent from node to node meanwhile. Moves of a slot take turns.
+// are sent from node to node meanwhile. Moves of a slot take turns. The epoch of the
+// cluster grows only if the new owner did not have the greatest one already.
 func (c *Cluster) Move(slot int, to *Server, between func()) error {
 	from := c.owner(slot)
 	if from == to {
@@ -40,12 +41,18 @@ func (c *Cluster) Move(slot int, to *Server, between func()) error {
 		}
 		between()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.moved == nil {
-		c.moved = map[int]*Server{}
+	c.give(slot, slot, to)
+	return nil
+}
+
+// MoveRange moves all slots from first to last with their keys to another node, one
+// after the other. See [Cluster.Move].
+func (c *Cluster) MoveRange(first, last int, to *Server, between func()) error {
+	for slot := first; slot <= last; slot++ {
+		if err := c.Move(slot, to, between); err != nil {
+			return err
+		}
 	}
-	c.moved[slot] = to
 	return nil
 }
 
@@ -70,54 +77,85 @@ func moveKeys(slot int, from, to *Server, between func()) error {
 	}
 }
 
-// Failover makes a replica the primary in an orderly way (CLUSTER FAILOVER), and
-// returns when it is. The other nodes agree to the next one of the same pair when
-// they have heard of this one, and twice cluster-node-timeout after it.
-func (s *Server) Failover() error {
-	var asked time.Time
-	return waitFor("the failover", func() bool {
-		if time.Since(asked) > 300*time.Millisecond { // what is refused is refused silently
-			s.Do("CLUSTER", "FAILOVER")
-			asked = time.Now()
-		}
-		return s.IsPrimary()
-	})
-}
+// AtomicMigration is the command that [Cluster.MoveAtomically] needs, as
+// [Server.Supports] takes it: Valkey 9 has it.
+const AtomicMigration = "cluster|migrateslots"
 
-// TakeOver makes a replica the primary, whatever has become of the old one.
-func (s *Server) TakeOver() error {
-	if _, err := s.Do("CLUSTER", "FAILOVER", "TAKEOVER"); err != nil {
+// MoveAtomically moves the slots from first to last, which one node serves, to another
+// node in one step (CLUSTER MIGRATESLOTS). The old owner deletes its keys, and pushes
+// their invalidations, after the new one has begun to take writes.
+func (c *Cluster) MoveAtomically(first, last int, to *Server) error {
+	from := c.owner(first)
+	if from == to {
+		return nil
+	}
+	id, err := to.Do("CLUSTER", "MYID")
+	if err != nil {
 		return err
 	}
-	return s.Promoted()
-}
-
-// Promoted waits until the server is a primary.
-func (s *Server) Promoted() error {
-	return waitFor("the replica to become a primary", func() bool { return s.IsPrimary() })
-}
-
-// Follows waits until the server is a replica that has what its primary has.
-func (s *Server) Follows() error {
-	return waitFor("the replica to follow", func() bool { return s.IsFollowing() })
-}
-
-// Demoted waits until the server is no primary any more.
-func (s *Server) Demoted() error {
-	return waitFor("the primary to become a replica", func() bool {
-		info, err := s.Info("replication")
-		return err == nil && info["role"] == "slave"
+	if _, err := from.Do("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", first, last, "NODE", id); err != nil {
+		return err
+	}
+	var state string
+	err = waitFor("the migration", func() bool {
+		list, err := from.Do("CLUSTER", "GETSLOTMIGRATIONS")
+		state = migrationState(list)
+		return err == nil && slices.Contains([]string{"success", "failed", "cancelled"}, state)
 	})
+	if err == nil && state != "success" {
+		err = fmt.Errorf("redistest: migration of slots %d to %d: %s", first, last, state)
+	}
+	if err == nil {
+		c.give(first, last, to)
+	}
+	return err
 }
 
-// IsPrimary reports whether the server takes itself for a primary.
-func (s *Server) IsPrimary() bool {
-	info, err := s.Info("replication")
-	return err == nil && info["role"] == "master"
+// migrationState returns the state of the newest migration, which is listed first.
+func migrationState(list any) string {
+	all, _ := list.([]any)
+	if len(all) == 0 {
+		return ""
+	}
+	fields, _ := all[0].([]any)
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields[i] == "state" {
+			return fmt.Sprint(fields[i+1])
+		}
+	}
+	return ""
 }
 
-// IsFollowing reports whether the server is a replica that has what its primary has.
-func (s *Server) IsFollowing() bool {
-	info, err := s.Info("replication")
-	return err == nil && info["role"] == "slave" && info["master_link_status"] == "up"
+// Seize makes a node claim a slot without its keys, as an operator does whose node is
+// lost. The old owner drops its keys when it learns of the claim, which is when
+// Seize returns; Redis 7.0 pushes no invalidations of them in the default tracking mode.
+func (c *Cluster) Seize(slot int, to *Server) error {
+	id, err := to.Do("CLUSTER", "MYID")
+	if err != nil {
+		return err
+	}
+	if _, err := to.Do("CLUSTER", "SETSLOT", slot, "NODE", id); err != nil {
+		return err
+	}
+	if _, err := to.Do("CLUSTER", "BUMPEPOCH"); err != nil { // else the old claim wins
+		return err
+	}
+	err = waitFor("all nodes to accept the claim", func() bool {
+		return !slices.ContainsFunc(c.Nodes, func(s *Server) bool { return !s.assigns(slot, to) })
+	})
+	if err == nil {
+		c.give(slot, slot, to)
+	}
+	return err
+}
+
+// assigns reports whether this node takes owner for the one that serves slot.
+func (s *Server) assigns(slot int, owner *Server) (yes bool) {
+	list, err := s.Do("CLUSTER", "SLOTS")
+	if err == nil {
+		eachRange(list, func(first, last, port int) {
+			yes = yes || first <= slot && slot <= last && port == owner.port
+		})
+	}
+	return yes
 }

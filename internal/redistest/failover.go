@@ -1,0 +1,55 @@
+package redistest
+
+import "time"
+
+// Failover makes a replica the primary in an orderly way (CLUSTER FAILOVER), and
+// returns when it is. The other nodes agree to the next one of the same pair when
+// they have heard of this one, and twice cluster-node-timeout after it.
+func (s *Server) Failover() error {
+	var asked time.Time
+	return waitFor("the failover", func() bool {
+		if time.Since(asked) > 300*time.Millisecond { // what is refused is refused silently
+			s.Do("CLUSTER", "FAILOVER")
+			asked = time.Now()
+		}
+		return s.IsPrimary()
+	})
+}
+
+// TakeOver makes a replica the primary, whatever has become of the old one.
+func (s *Server) TakeOver() error {
+	if _, err := s.Do("CLUSTER", "FAILOVER", "TAKEOVER"); err != nil {
+		return err
+	}
+	return s.Promoted()
+}
+
+// Promoted waits until the server is a primary.
+func (s *Server) Promoted() error {
+	return waitFor("the replica to become a primary", func() bool { return s.IsPrimary() })
+}
+
+// Follows waits until the server is a replica that has what its primary has.
+func (s *Server) Follows() error {
+	return waitFor("the replica to follow", func() bool { return s.IsFollowing() })
+}
+
+// Demoted waits until the server is no primary any more.
+func (s *Server) Demoted() error {
+	return waitFor("the primary to become a replica", func() bool {
+		info, err := s.Info("replication")
+		return err == nil && info["role"] == "slave"
+	})
+}
+
+// IsPrimary reports whether the server takes itself for a primary.
+func (s *Server) IsPrimary() bool {
+	info, err := s.Info("replication")
+	return err == nil && info["role"] == "master"
+}
+
+// IsFollowing reports whether the server is a replica that has what its primary has.
+func (s *Server) IsFollowing() bool {
+	info, err := s.Info("replication")
+	return err == nil && info["role"] == "slave" && info["master_link_status"] == "up"
+}
