@@ -21,8 +21,8 @@ import (
 // imports packages of the floors below its own, never of its own or above.
 // "x/..." is x and everything under it; the packages in it may import each other.
 var floors = [][]string{
-	{"store", "internal/meter", "internal/redistest", "internal/model", "internal/history"},
-	{"keys", "codec", "ratelimit", "internal/flight", "internal/clock", "internal/size", "internal/view", "internal/hot", "internal/mutant", "internal/deadline", "internal/breaker", "internal/redisdial"},
+	{"store", "internal/meter", "internal/oneline", "internal/redistest", "internal/model", "internal/history"},
+	{"keys", "codec", "ratelimit", "internal/flight", "internal/clock", "internal/size", "internal/view", "internal/hot", "internal/mutant", "internal/deadline", "internal/breaker", "internal/redisdial", "internal/rediserr"},
 	{"store/memstore", "store/ristrettostore", "store/otterstore", "store/redisstore", "store/encodedstore", "store/storetest"},
 	{"layered", "invalidate", "ratelimit/redislimit"},
 	{".", "httpcache", "otelcache"},

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/otterstore"
@@ -93,7 +94,7 @@ func (c *Config) normalize() error {
 	if c.Memory == 0 {
 		c.Memory = defaultMemory
 	}
-	return errors.Join(errs...)
+	return oneline.Join(errs...)
 }
 
 func (b *Backend) openMemory() (err error) {
@@ -244,7 +245,7 @@ func (b *Backend) closeCaches(caches map[string]tiers) error {
 		add(b.redisTags.Flush(ctx))
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return oneline.Join(errs...)
 }
 
 // register takes name for a cache, and makes the cache while nobody else can

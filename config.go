@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
 )
@@ -180,7 +181,7 @@ func FromEnv() (*Config, error) {
 		return err
 	})
 	if len(errs) > 0 {
-		return nil, fmt.Errorf("strata: %w", errors.Join(errs...))
+		return nil, fmt.Errorf("strata: %w", oneline.Join(errs...))
 	}
 	return c, nil
 }

@@ -209,6 +209,7 @@ func TestDocs_fields(t *testing.T) {
 		"ratelimit.Policy":        reflect.TypeFor[ratelimit.Policy](),
 		"ratelimit.Options":       reflect.TypeFor[ratelimit.Options](),
 		"ratelimit.HTTP":          reflect.TypeFor[ratelimit.HTTP](),
+		"ratelimit.IPOptions":     reflect.TypeFor[ratelimit.IPOptions](),
 		"redislimit.Options":      reflect.TypeFor[redislimit.Options](),
 	}
 	for _, section := range strings.Split(pages(t)["docs/configuration.md"], "\n## ")[1:] {

@@ -114,8 +114,7 @@ func ExampleOpen() {
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// strata: Config has a RedisPassword but no RedisURL
-	// Config has an unknown Engine(7)
+	// strata: Config has a RedisPassword but no RedisURL; Config has an unknown Engine(7)
 }
 
 func ExampleFromEnv() {

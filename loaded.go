@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -153,5 +154,5 @@ func (c *Cache[K, V]) checkLoaders() error {
 	if c.opts.LoadMany != nil && c.opts.LoadEntries != nil {
 		errs = append(errs, errors.New("there is LoadMany and LoadEntries"))
 	}
-	return errors.Join(errs...)
+	return oneline.Join(errs...)
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -46,7 +47,7 @@ func (o *WarmOptions) normalize() error {
 	if o.BatchSize == 0 {
 		o.BatchSize = 100
 	}
-	return errors.Join(errs...)
+	return oneline.Join(errs...)
 }
 
 // mostWarmErrors bounds how many different errors Warm remembers.
@@ -74,7 +75,7 @@ func (c *Cache[K, V]) Warm(ctx context.Context, ids iter.Seq[K], o *WarmOptions)
 		w.errs = append(w.errs, context.Cause(ctx))
 	}
 	if len(w.errs) > 0 {
-		err = c.failed("warm", errors.Join(w.errs...))
+		err = c.failed("warm", oneline.Join(w.errs...))
 	}
 	return w.progress.Done, err
 }

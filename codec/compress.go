@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/lokroom/strata/internal/oneline"
 )
 
 // An Algorithm is a way to compress.
@@ -77,7 +79,7 @@ func (o *CompressOptions) withDefaults() (CompressOptions, error) {
 	if p.MaxSize == 0 {
 		p.MaxSize = defaultMaxSize
 	}
-	return p, errors.Join(errs...)
+	return p, oneline.Join(errs...)
 }
 
 // Compress returns a codec that compresses what inner writes. Encodings that are
@@ -95,7 +97,7 @@ func (o *CompressOptions) withDefaults() (CompressOptions, error) {
 func Compress[T any](inner Codec[T], o *CompressOptions) (*CompressCodec[T], error) {
 	opts, err := o.withDefaults()
 	if inner == nil {
-		err = errors.Join(errors.New("codec: Compress: no inner codec"), err)
+		err = oneline.Join(errors.New("codec: Compress: no inner codec"), err)
 	}
 	if err != nil {
 		return nil, err

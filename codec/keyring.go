@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/lokroom/strata/internal/oneline"
 )
 
 // A Key is a secret with a name. Printing it, or encoding it as text or JSON,
@@ -58,7 +60,7 @@ func NewKeyRing(keys ...Key) (*KeyRing, error) {
 		}
 		r.keys[k.ID] = aead
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := oneline.Join(errs...); err != nil {
 		return nil, err
 	}
 	return r, nil

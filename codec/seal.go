@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/lokroom/strata/internal/oneline"
 )
 
 // Seal returns a codec that encrypts and authenticates what inner writes, with
@@ -37,7 +39,7 @@ func Seal[T any](inner Codec[T], ring *KeyRing) (*SealCodec[T], error) {
 	if ring == nil || len(ring.keys) == 0 {
 		errs = append(errs, errors.New("codec: Seal: no keys"))
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := oneline.Join(errs...); err != nil {
 		return nil, err
 	}
 	return &SealCodec[T]{inner: inner, ring: ring}, nil

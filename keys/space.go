@@ -3,12 +3,12 @@ package keys
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -75,7 +75,7 @@ func New(name string, o *Options) (*Space, error) {
 	if err != nil {
 		mistakes = append(mistakes, err)
 	}
-	return s, errors.Join(mistakes...)
+	return s, oneline.Join(mistakes...)
 }
 
 func newSpace(prefix string, maxLen int) (*Space, error) {

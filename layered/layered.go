@@ -33,12 +33,12 @@ package layered
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
 	"github.com/lokroom/strata/internal/clock"
 	"github.com/lokroom/strata/internal/flight"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -149,7 +149,7 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		s.countL1 = true
 	}
 	if len(errs) > 0 {
-		return nil, fmt.Errorf("layered: %w", errors.Join(errs...))
+		return nil, fmt.Errorf("layered: %w", oneline.Join(errs...))
 	}
 	hearer, _ := l2.(store.Hearer)
 	if watcher != nil {

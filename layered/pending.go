@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -24,7 +25,7 @@ const (
 )
 
 // errPending says why L2 is not asked for a key.
-var errPending = &store.Error{Store: "layered", Op: "get", Err: errors.Join(store.ErrUnavailable, errors.New("a change of this process has not reached L2 yet"))}
+var errPending = &store.Error{Store: "layered", Op: "get", Err: oneline.Join(store.ErrUnavailable, errors.New("a change of this process has not reached L2 yet"))}
 
 // pending are the keys that this process has changed and that L2, as far as is
 // known, has not heard of. Until they have been deleted there, which is tried again

@@ -8,9 +8,10 @@ import (
 )
 
 // A Checker is for those who have the limit at hand where they ask: no policies, no
-// limiters, one call. A Limiter says more, and is quicker.
+// limiters, one call. A Limiter says more, and is quicker. The zero Checker is that of
+// NewChecker(nil).
 type Checker struct {
-	open func(Policy) (Limiter, error)
+	open func(Policy) (Limiter, error) // nil: New
 
 	mu       sync.RWMutex
 	limiters map[Policy]Limiter
@@ -27,10 +28,7 @@ const maxCheckerPolicies = 1000
 //
 // With nil they are of this process.
 func NewChecker(open func(Policy) (Limiter, error)) *Checker {
-	if open == nil {
-		open = func(p Policy) (Limiter, error) { return New(p) }
-	}
-	return &Checker{open: open, limiters: make(map[Policy]Limiter)}
+	return &Checker{open: open}
 }
 
 // Check asks for one call of an endpoint by an IP address, of which there may be limit
@@ -72,9 +70,24 @@ func (c *Checker) limiter(p Policy) (Limiter, error) {
 	}
 	named := p
 	named.Name = "check-" + p.Window.String()
-	l, err := c.open(named)
-	if err == nil {
-		c.limiters[p] = l
+	l, err := c.make(named)
+	if err != nil {
+		return nil, err
+	}
+	if c.limiters == nil {
+		c.limiters = make(map[Policy]Limiter)
+	}
+	c.limiters[p] = l
+	return l, nil
+}
+
+func (c *Checker) make(p Policy) (Limiter, error) {
+	if c.open == nil {
+		return New(p)
+	}
+	l, err := c.open(p)
+	if err == nil && l == nil {
+		err = errZero
 	}
 	return l, err
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// HTTP puts a [Limiter] in front of handlers. Limiter and Key must be set.
+// HTTP puts a [Limiter] in front of handlers. Limiter and Key must be set: without
+// them every request is answered with 503.
 type HTTP struct {
 	Limiter Limiter
 
@@ -53,6 +54,10 @@ func (h *HTTP) admit(w http.ResponseWriter, r *http.Request, policies string) bo
 		if cost = h.Cost(r); cost <= 0 {
 			return true
 		}
+	}
+	if h.Limiter == nil || h.Key == nil {
+		problem{Type: "about:blank", Title: "The rate limiter is not set up", Status: http.StatusServiceUnavailable}.write(w)
+		return false
 	}
 	key, err := h.Key(r)
 	if err != nil {

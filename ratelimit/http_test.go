@@ -100,6 +100,7 @@ func TestMiddleware_cannotDecide(t *testing.T) {
 
 func TestByIP(t *testing.T) {
 	private := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:ffff::/48")}
+	all := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	for _, c := range []struct {
 		name      string
 		trusted   []netip.Prefix
@@ -126,12 +127,54 @@ func TestByIP(t *testing.T) {
 		{"IPv6 forwarded", private, "[2001:db8:ffff::1]:1", []string{"[2001:db8:1:2:3::]:99"}, "ip:2001:db8:1:2::/64"},
 		{"IPv6 in brackets", private, "[2001:db8:ffff::1]:1", []string{"[2001:db8:1:2:3::]"}, "ip:2001:db8:1:2::/64"},
 		{"a socket", nil, "@", nil, ""},
+		{"a socket, and proxies elsewhere", private, "@", []string{"203.0.113.9"}, ""},
+		{"a socket where everybody is trusted", all, "@", []string{"203.0.113.9"}, "ip:203.0.113.9"},
+		{"no port", nil, "203.0.113.8", nil, "ip:203.0.113.8"},
+		{"IPv6 without a port", nil, "2001:db8::1", nil, "ip:2001:db8::/64"},
+		{"IPv6 in brackets without a port", nil, "[2001:db8::1]", nil, "ip:2001:db8::/64"},
+		{"a zone without a port", nil, "fe80::1%eth0", nil, "ip:fe80::/64"},
+		{"blanks", nil, " 203.0.113.8 ", nil, "ip:203.0.113.8"},
+		{"a proxy without a port", private, "10.0.0.1", []string{"203.0.113.9"}, "ip:203.0.113.9"},
+		{"a hop with a zone", private, "10.0.0.1:1", []string{"fe80::1%eth0"}, "ip:fe80::/64"},
+		{"a prefix of IPv4 in IPv6", []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")}, "10.0.0.1:1", []string{"203.0.113.9"}, "ip:203.0.113.9"},
+		{"a host name", all, "localhost:80", []string{"203.0.113.9"}, ""},
+		{"a port alone", all, ":80", []string{"203.0.113.9"}, ""},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr, r.Header["X-Forwarded-For"] = c.peer, c.forwarded
 		got, err := ratelimit.ByIP(c.trusted...)(r)
 		if got != c.want || (err != nil) != (c.want == "") {
 			t.Errorf("%s: %q, %v; want %q", c.name, got, err, c.want)
+		}
+	}
+}
+
+// A Unix socket has no address: what its peer forwards counts only where the options
+// trust it.
+func TestIPOptions_TrustUnix(t *testing.T) {
+	trusting := &ratelimit.IPOptions{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, TrustUnix: true}
+	for _, c := range []struct {
+		name, peer, forwarded, want string
+	}{
+		{"unnamed", "@", "203.0.113.9", "ip:203.0.113.9"},
+		{"no name at all", "", "203.0.113.9", "ip:203.0.113.9"},
+		{"a path", "/run/web.sock", "203.0.113.9", "ip:203.0.113.9"},
+		{"another proxy in between", "@", "1.1.1.1, 203.0.113.9, 10.0.0.1", "ip:203.0.113.9"},
+		{"what the client wrote", "@", "1.1.1.1, 203.0.113.9", "ip:203.0.113.9"},
+		{"the proxy itself", "@", "", "ip:unix"},
+		{"no address", "@", "203.0.113.9, unknown", "ip:unix"},
+		{"a peer with an address", "198.51.100.1:1", "203.0.113.9", "ip:198.51.100.1"},
+		{"neither", "pipe", "203.0.113.9", ""},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = c.peer
+		r.Header.Set("X-Forwarded-For", c.forwarded)
+		got, err := trusting.ByIP()(r)
+		if got != c.want || (c.want == "") != errors.Is(err, ratelimit.ErrNoKey) {
+			t.Errorf("%s: %q, %v; want %q", c.name, got, err, c.want)
+		}
+		if got, err := new(ratelimit.IPOptions).ByIP()(r); c.peer[:min(1, len(c.peer))] != "1" && err == nil {
+			t.Errorf("%s, and sockets are not trusted: %q", c.name, got)
 		}
 	}
 }
@@ -163,7 +206,7 @@ func TestKeyFuncs(t *testing.T) {
 	check(ratelimit.First(), "")
 }
 
-// Whatever comes in, the key is an address, and no field can change that of a peer who
+// Whatever comes in, the key is an address or that of Unix sockets, and no field can change that of a peer who
 // is not trusted.
 func FuzzByIP(f *testing.F) {
 	f.Add("203.0.113.9:1", "1.1.1.1, ::1")
@@ -181,7 +224,7 @@ func FuzzByIP(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := netip.ParseAddr(trusting[3:]); err != nil {
+		if _, err := netip.ParseAddr(trusting[3:]); err != nil && trusting != "ip:unix" {
 			if p, err := netip.ParsePrefix(trusting[3:]); err != nil || p.Bits() != 64 || p != p.Masked() {
 				t.Errorf("%q from %q: %q", forwarded, peer, trusting)
 			}

@@ -51,6 +51,12 @@ var (
 	ErrLeaseLost = errors.New("lease lost")
 )
 
+// errZero is the cause where a limiter was not made by a constructor.
+var errZero = errors.New("the limiter was not made by New")
+
+// errNoLease is the cause where there is no lease: Acquire did not allow.
+var errNoLease = fmt.Errorf("%w: Acquire has not given it", ErrLeaseLost)
+
 // Wait is how a [Limiter] waits: it calls AllowN until that allows. It is for those
 // who implement one, whose Wait calls this.
 func Wait(ctx context.Context, l Limiter, key string, n int) error {
@@ -60,6 +66,9 @@ func Wait(ctx context.Context, l Limiter, key string, n int) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return fail(err)
+		}
+		if l == nil {
+			return fail(errZero)
 		}
 		if n == 0 {
 			return nil

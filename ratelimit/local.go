@@ -22,7 +22,8 @@ type Options struct {
 // DefaultMaxKeys is how many keys are remembered where nothing else is said.
 const DefaultMaxKeys = 1 << 20
 
-// A Local is a limiter of this process. Its decisions take no longer than a lock and
+// A Local is a limiter of this process, made by [New]. The zero Local and nil decide
+// nothing: their methods return an error. Its decisions take no longer than a lock and
 // some arithmetic: contexts are not looked at, except by Wait. It needs no Close.
 type Local struct {
 	policies []Policy
@@ -39,6 +40,9 @@ func New(p Policy, more ...Policy) (*Local, error) { return (&Options{}).New(p, 
 // New returns a limiter with these options. The error joins all that is wrong with the
 // policies and the options.
 func (o *Options) New(p Policy, more ...Policy) (*Local, error) {
+	if o == nil {
+		o = &Options{}
+	}
 	policies, err := Validate(p, more...)
 	if err == nil && o.MaxKeys < 0 {
 		err = fmt.Errorf("MaxKeys %d: want 0 or more", o.MaxKeys)
@@ -58,12 +62,28 @@ func (o *Options) New(p Policy, more ...Policy) (*Local, error) {
 }
 
 // Policies returns the policies, with their defaults filled in.
-func (l *Local) Policies() []Policy { return slices.Clone(l.policies) }
+func (l *Local) Policies() []Policy {
+	if l == nil {
+		return nil
+	}
+	return slices.Clone(l.policies)
+}
 
 // Len returns how many keys are remembered.
-func (l *Local) Len() int { return l.table.len() }
+func (l *Local) Len() int {
+	if l.isZero() {
+		return 0
+	}
+	return l.table.len()
+}
+
+// isZero reports whether l was not made by New.
+func (l *Local) isZero() bool { return l == nil || l.table == nil }
 
 func (l *Local) Allow(_ context.Context, key string) (r Result, err error) {
+	if l.isZero() {
+		return r, failed("allow", key, errZero)
+	}
 	l.decide(&r, key, 1, meter.All)
 	return r, nil
 }
@@ -72,6 +92,8 @@ func (l *Local) AllowN(_ context.Context, key string, n int) (r Result, err erro
 	switch {
 	case n < 0:
 		return r, failed("allow", key, ErrCost)
+	case l.isZero():
+		return r, failed("allow", key, errZero)
 	case n == 0:
 		l.decide(&r, key, 1, meter.Peek)
 	default:
@@ -84,18 +106,27 @@ func (l *Local) Take(_ context.Context, key string, n int) (taken int, r Result,
 	if n < 1 {
 		return 0, Result{}, failed("take", key, ErrCost)
 	}
+	if l.isZero() {
+		return 0, Result{}, failed("take", key, errZero)
+	}
 	var d meter.Decision
 	l.table.decide(&d, key, clampCost(n), meter.Some, 0)
 	return int(d.Passed), l.result(&d), nil
 }
 
 func (l *Local) Peek(_ context.Context, key string) (r Result, err error) {
+	if l.isZero() {
+		return r, failed("peek", key, errZero)
+	}
 	l.decide(&r, key, 1, meter.Peek)
 	return r, nil
 }
 
 // Reset also ends the leases of the key: they are [ErrLeaseLost].
 func (l *Local) Reset(_ context.Context, key string) error {
+	if l.isZero() {
+		return failed("reset", key, errZero)
+	}
 	l.table.reset(key)
 	return nil
 }

@@ -1,11 +1,11 @@
 package ratelimit
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/lokroom/strata/internal/meter"
+	"github.com/lokroom/strata/internal/oneline"
 )
 
 // An Algorithm is how a [Policy] counts.
@@ -110,7 +110,7 @@ func (p Policy) Validate() error {
 	if len(errs) == 0 {
 		return nil
 	}
-	return fmt.Errorf("policy %q: %w", p.Name, errors.Join(errs...))
+	return fmt.Errorf("policy %q: %w", p.Name, oneline.Join(errs...))
 }
 
 func validName(name string) bool {
@@ -155,7 +155,7 @@ func Validate(p Policy, more ...Policy) ([]Policy, error) {
 	if len(all) > MaxPolicies {
 		errs = append(errs, fmt.Errorf("%d policies: want at most %d", len(all), MaxPolicies))
 	}
-	return all, errors.Join(errs...)
+	return all, oneline.Join(errs...)
 }
 
 // MaxPolicies is how many policies a limiter may have.

@@ -23,6 +23,10 @@ var (
 	// answer in time. Whether a write took effect is then unknown.
 	ErrUnavailable = errors.New("unavailable")
 
+	// ErrAuth says that the backend refuses the credentials, or that they do not
+	// permit the operation.
+	ErrAuth = errors.New("credentials refused")
+
 	// ErrTooLarge says that a key or a value exceeds a limit of the store, or
 	// that the backend has no room for it. Nothing was changed by the write,
 	// but that an older entry under the key may be gone.

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/lokroom/strata/internal/redisdial"
+	"github.com/lokroom/strata/internal/rediserr"
 	"github.com/lokroom/strata/store"
 )
 
@@ -17,7 +18,8 @@ import (
 // to each node, on which those who ask at the same time share packets, and which a
 // caller that gives up leaves alone. That is where PipelineMultiplex, BlockingPipeline,
 // AlwaysPipelining and DisableCache of opt are not looked at; all else is used as it is. The
-// error is store.ErrUnavailable if Redis cannot be reached. The caller closes the client,
+// error is store.ErrUnavailable if Redis cannot be reached, and store.ErrAuth if it
+// refuses the credentials. The caller closes the client,
 // when no limiter uses it any more.
 func Dial(opt rueidis.ClientOption) (rueidis.Client, error) {
 	own := opt
@@ -32,7 +34,9 @@ func Dial(opt rueidis.ClientOption) (rueidis.Client, error) {
 			c.Close()
 		}
 		var network net.Error
-		if errors.As(err, &network) { // else Redis, or rueidis, does not like the settings
+		if text := replyText(err); text != "" {
+			err = rediserr.Reply(text, err)
+		} else if errors.As(err, &network) { // else rueidis does not like the settings
 			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}
 		return nil, failed("dial", "", err)

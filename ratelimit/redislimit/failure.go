@@ -10,6 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/lokroom/strata/internal/meter"
+	"github.com/lokroom/strata/internal/rediserr"
 	"github.com/lokroom/strata/ratelimit"
 	"github.com/lokroom/strata/store"
 )
@@ -84,7 +85,19 @@ func cause(ctx context.Context, err error) error {
 		// Not the caller's context, which the chain must not suggest.
 		return fmt.Errorf("%w: no answer in time", store.ErrUnavailable)
 	}
+	if cause := rediserr.Reply(replyText(err), err); errors.Is(cause, store.ErrAuth) {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
+	}
 	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}
+
+// replyText returns the text of the error reply that err is; empty if it is none.
+func replyText(err error) string {
+	var reply *rueidis.RedisError
+	if errors.As(err, &reply) {
+		return reply.Error()
+	}
+	return ""
 }
 
 // without decides without Redis, which failed with err.

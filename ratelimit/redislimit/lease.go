@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -14,7 +15,8 @@ import (
 // A Lease is the right to work, of one of the slots of each Concurrency policy. Its
 // holder renews it before a Window is over, for as long as it works, and then
 // releases it. If it dies, the slots are free again when the Window is over. Its
-// methods may be called concurrently.
+// methods may be called concurrently. Those of a nil or zero Lease return
+// [ratelimit.ErrLeaseLost].
 type Lease struct {
 	l     *Limiter
 	key   string
@@ -22,13 +24,16 @@ type Lease struct {
 	local *ratelimit.Lease // of the limiter that decides while Redis is away
 }
 
-var errNoSlots = errors.Join(errors.New("no policy is of the algorithm slots"), errors.ErrUnsupported)
+var errNoSlots = fmt.Errorf("%w: no policy is of the algorithm slots", errors.ErrUnsupported)
 
 // Acquire is Allow, for work that takes time: what it takes of Concurrency policies
 // is given back by the lease. The lease is nil unless the Result allows. Without a
 // Concurrency policy the error is errors.ErrUnsupported.
 func (l *Limiter) Acquire(ctx context.Context, key string) (*Lease, ratelimit.Result, error) {
 	const op = "acquire"
+	if l.isZero() {
+		return nil, ratelimit.Result{}, failed(op, key, errZero)
+	}
 	if !slices.ContainsFunc(l.policies, func(p ratelimit.Policy) bool { return p.Algorithm == ratelimit.Concurrency }) {
 		return nil, ratelimit.Result{}, failed(op, key, errNoSlots)
 	}
@@ -72,6 +77,8 @@ func (le *Lease) Release(ctx context.Context) error { return le.change(ctx, "rel
 
 func (le *Lease) change(ctx context.Context, op string, code int64) error {
 	switch {
+	case le == nil || le.l == nil:
+		return failed(op, "", fmt.Errorf("%w: Acquire has not given it", ratelimit.ErrLeaseLost))
 	case le.local != nil && op == "renew":
 		return le.local.Renew(ctx)
 	case le.local != nil:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/internal/meter"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/ratelimit"
 	"github.com/lokroom/strata/store"
 )
@@ -19,7 +20,8 @@ import (
 const storeName = "redislimit"
 
 // A Limiter decides in Redis, for all processes whose limiters have the same prefix and
-// policies. It needs no Close, and does not close its client.
+// policies. It is made by [New], needs no Close, and does not close its client. The
+// methods of the zero Limiter and of nil return an error.
 type Limiter struct {
 	client       rueidis.Client
 	options      Options
@@ -46,7 +48,11 @@ var _ ratelimit.Limiter = (*Limiter)(nil)
 func New(c rueidis.Client, o *Options, p ratelimit.Policy, more ...ratelimit.Policy) (*Limiter, error) {
 	options, errOptions := o.withDefaults()
 	policies, errPolicies := ratelimit.Validate(p, more...)
-	if err := errors.Join(errOptions, errPolicies); err != nil {
+	var errClient error
+	if c == nil {
+		errClient = errors.New("the client is nil: Dial makes one")
+	}
+	if err := oneline.Join(errClient, errOptions, errPolicies); err != nil {
 		return nil, fmt.Errorf("redislimit: %w", err)
 	}
 	l := &Limiter{client: c, options: options, policies: policies, before: options.Prefix + "{", after: suffix(policies)}
@@ -72,7 +78,18 @@ func New(c rueidis.Client, o *Options, p ratelimit.Policy, more ...ratelimit.Pol
 }
 
 // Policies returns the policies, with their defaults filled in.
-func (l *Limiter) Policies() []ratelimit.Policy { return slices.Clone(l.policies) }
+func (l *Limiter) Policies() []ratelimit.Policy {
+	if l == nil {
+		return nil
+	}
+	return slices.Clone(l.policies)
+}
+
+// errZero is the cause where a limiter was not made by New.
+var errZero = errors.New("the limiter was not made by New")
+
+// isZero reports whether l was not made by New.
+func (l *Limiter) isZero() bool { return l == nil || l.client == nil }
 
 func (l *Limiter) Allow(ctx context.Context, key string) (ratelimit.Result, error) {
 	_, r, err := l.decide(ctx, "allow", key, 1, meter.All)
@@ -105,11 +122,17 @@ func (l *Limiter) Peek(ctx context.Context, key string) (ratelimit.Result, error
 // Reset also ends the leases of the key. Other processes that remember a denial go on
 // denying until the moment that Redis named.
 func (l *Limiter) Reset(ctx context.Context, key string) error {
+	if l.isZero() {
+		return failed("reset", key, errZero)
+	}
 	err := l.exchange(ctx, "reset", key, func(ctx context.Context) error {
 		return l.client.Do(ctx, l.client.B().Del().Key(l.redisKey(key)).Build()).Error()
 	})
 	l.denied.drop(key) // afterwards, or a denial of before Reset could come in between
-	return errors.Join(err, l.local.Reset(ctx, key))
+	if localErr := l.local.Reset(ctx, key); err == nil {
+		err = localErr
+	}
+	return err
 }
 
 func (l *Limiter) Wait(ctx context.Context, key string, n int) error {
@@ -119,6 +142,9 @@ func (l *Limiter) Wait(ctx context.Context, key string, n int) error {
 // decide asks whoever can answer: the memory of denials, Redis, or what is for the time
 // that Redis cannot.
 func (l *Limiter) decide(ctx context.Context, op, key string, n int, mode meter.Mode) (int, ratelimit.Result, error) {
+	if l.isZero() {
+		return 0, ratelimit.Result{}, failed(op, key, errZero)
+	}
 	cost := min(int64(n), meter.MaxLimit+1)
 	asks := cost // what is denied, where nothing is taken
 	if mode == meter.Some {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/ratelimit"
 	"github.com/lokroom/strata/ratelimit/redislimit"
@@ -198,7 +200,7 @@ func TestNew_allMistakesAtOnce(t *testing.T) {
 
 // Different keys are different in Redis, and what is in braces is all of the key.
 func FuzzLimiter_keys(f *testing.F) {
-	l, err := redislimit.New(nil, nil, policy(ratelimit.GCRA, 1, time.Second))
+	l, err := redislimit.New(struct{ rueidis.Client }{}, nil, policy(ratelimit.GCRA, 1, time.Second)) // it is not asked
 	if err != nil {
 		f.Fatal(err)
 	}

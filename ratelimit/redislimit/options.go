@@ -1,11 +1,11 @@
 package redislimit
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/ratelimit"
 	"github.com/lokroom/strata/store"
 )
@@ -98,7 +98,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.MaxDenied == 0 {
 		out.MaxDenied = DefaultMaxDenied
 	}
-	return out, errors.Join(errs...)
+	return out, oneline.Join(errs...)
 }
 
 // share returns the policies of one process of a fleet.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -94,7 +95,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 		var err error
 		if kept.Value, err = codec.AppendFor(s.codec, nil, key, e.Value); err != nil {
 			err = fmt.Errorf("%w: %w", ErrCannotEncode, err)
-			return &store.Error{Store: "encoded", Op: "set", Key: key, Err: errors.Join(err, s.inner.Delete(ctx, key))}
+			return &store.Error{Store: "encoded", Op: "set", Key: key, Err: oneline.Join(err, s.inner.Delete(ctx, key))}
 		}
 		kept.Size = len(kept.Value)
 	}

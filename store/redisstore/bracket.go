@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -51,7 +52,7 @@ func (s *Store[T]) EndWrite(ctx context.Context, token uint64, entries map[strin
 		}
 		return scriptCall{&doneScript, full, []string{bytes8(token), "0", blob, decimal(hard)}}, nil
 	})
-	return errors.Join(append(bad, err)...)
+	return oneline.Join(append(bad, err)...)
 }
 
 // DeleteHolding removes entries, as [store.Bracketer] describes it.
@@ -113,7 +114,7 @@ func (s *Store[T]) each(ctx context.Context, op string, keys []string, call func
 			calls, full = nil, nil
 		}
 	}
-	err := errors.Join(errs...)
+	err := oneline.Join(errs...)
 	end(0, err)
 	return err
 }

@@ -2,13 +2,13 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/lokroom/strata/internal/deadline"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -196,5 +196,5 @@ func (l *links) primaries(ctx context.Context) ([]rueidis.Client, error) {
 			primaries = append(primaries, node)
 		}
 	}
-	return primaries, errors.Join(errs...)
+	return primaries, oneline.Join(errs...)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -130,7 +131,7 @@ func urlError(err error) error {
 // The caller closes the client.
 func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 	told, err := newBroadcast(d.Broadcast)
-	if err := errors.Join(checkSettings(&opt), err); err != nil {
+	if err := oneline.Join(checkSettings(&opt), err); err != nil {
 		return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
 	}
 	timeout := d.Timeout

@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"time"
 
+	"github.com/lokroom/strata/internal/rediserr"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
 
-// ErrAuth says that Redis refuses the credentials, or that they do not permit
-// the command.
-var ErrAuth = errors.New("credentials refused")
+// ErrAuth is [store.ErrAuth].
+var ErrAuth = store.ErrAuth
 
 // errTimeout is the cause of an ErrUnavailable where Redis did not answer in time.
 var errTimeout = errors.New("no answer in time")
@@ -97,34 +96,8 @@ func isOurs(err error) bool {
 	return false
 }
 
-// replyCause classifies an error reply by its first word, which rueidis leaves out
-// where it is ERR.
-func replyCause(text string, err error) error {
-	word, _, _ := strings.Cut(text, " ")
-	switch word {
-	case "WRONGTYPE":
-		return fmt.Errorf("%w: %w", store.ErrWrongType, err)
-	case "OOM": // maxmemory, and nothing that may be evicted
-		return fmt.Errorf("%w: %w", store.ErrTooLarge, err)
-	case "NOAUTH", "WRONGPASS", "NOPERM":
-		return fmt.Errorf("%w: %w", ErrAuth, err)
-	case "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY", "MOVED", "ASK":
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-	}
-	switch {
-	case strings.Contains(text, "max number of clients"):
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-	case strings.HasPrefix(text, "AUTH"), strings.HasPrefix(text, "invalid password"):
-		return fmt.Errorf("%w: %w", ErrAuth, err)
-	case strings.HasPrefix(text, "value is not an integer"):
-		return fmt.Errorf("%w: %w", store.ErrWrongType, err)
-	case strings.HasPrefix(text, "unknown command"):
-		// The rest quotes the arguments, and the value is one of them.
-		text, _, _ = strings.Cut(text, ", with args")
-		return errors.New(text)
-	}
-	return err
-}
+// replyCause is [rediserr.Reply].
+func replyCause(text string, err error) error { return rediserr.Reply(text, err) }
 
 // maxTries is how often something is tried that does no harm twice: once more after
 // a connection broke, and once more again if the dial that this one waited for was

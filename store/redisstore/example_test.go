@@ -50,8 +50,7 @@ func ExampleDial() {
 	_, err := redisstore.Dial(rueidis.ClientOption{InitAddress: []string{"localhost:6379"}, DisableCache: true, ConnLifetime: time.Minute})
 	fmt.Println(err)
 	// Output:
-	// redis: dial: rueidis.ClientOption.ConnLifetime: replacing a connection loses its pushes and may apply a write twice
-	// rueidis.ClientOption.DisableCache: it switches tracking off
+	// redis: dial: rueidis.ClientOption.ConnLifetime: replacing a connection loses its pushes and may apply a write twice; rueidis.ClientOption.DisableCache: it switches tracking off
 }
 
 func ExampleDialer() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -57,7 +58,7 @@ func parseGrant(reply []rueidis.RedisMessage, lease uint64) (g store.Grant, err 
 	left, err2 := reply[1].AsInt64()
 	id, err3 := reply[2].ToString()
 	why, err4 := reply[3].ToString()
-	if err := errors.Join(err1, err2, err3, err4); err != nil || status < 1 || status > 4 {
+	if err := oneline.Join(err1, err2, err3, err4); err != nil || status < 1 || status > 4 {
 		return g, errBadReply
 	}
 	g = store.Grant{State: states[status-1], Left: time.Duration(left) * time.Millisecond, Why: why}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -133,7 +134,7 @@ var errNoPrefix = errors.New("a plain store without a prefix would clear all of 
 // DeletePattern does. Without a prefix it is an error that is errors.ErrUnsupported.
 func (p *Plain[T]) Clear(ctx context.Context) error {
 	if p.s.prefix == "" {
-		return &store.Error{Store: storeName, Op: "clear", Err: errors.Join(errNoPrefix, errors.ErrUnsupported)}
+		return &store.Error{Store: storeName, Op: "clear", Err: oneline.Join(errNoPrefix, errors.ErrUnsupported)}
 	}
 	_, err := p.s.removeMatching(ctx, "clear", "*")
 	return err

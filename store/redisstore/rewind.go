@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -97,7 +98,7 @@ func (p *pulse) askBoth(ctx context.Context, l *links) (a vitals, err error) {
 	wg.Go(func() { id, wErr = primaryID(l.w.Do(ctx, l.w.B().Arbitrary("INFO", "replication").Build())) })
 	a, err = p.askOne(ctx, l.t, p.key)
 	wg.Wait()
-	if err = errors.Join(err, wErr); err == nil && a.ids[0] != id {
+	if err = oneline.Join(err, wErr); err == nil && a.ids[0] != id {
 		err = errApart
 	}
 	return a, err

@@ -2,8 +2,8 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
@@ -48,7 +48,7 @@ func (s *Store[T]) scanPrimaries(ctx context.Context, pattern string) (removed i
 		removed += n
 		errs = append(errs, err)
 	}
-	return removed, errors.Join(errs...)
+	return removed, oneline.Join(errs...)
 }
 
 // scan removes what matches from one node. Where replicas are to confirm it, they are
@@ -62,7 +62,7 @@ func (s *Store[T]) scan(ctx context.Context, node rueidis.Client, pattern string
 		}
 		n, failed := s.unlink(ctx, page.Elements, s.client.writeOnly)
 		removed += n
-		if err := errors.Join(failed...); err != nil {
+		if err := oneline.Join(failed...); err != nil {
 			return removed, err
 		}
 		if len(page.Elements) > 0 {
@@ -76,7 +76,7 @@ func (s *Store[T]) scan(ctx context.Context, node rueidis.Client, pattern string
 		return removed, nil
 	}
 	_, failed := s.unlink(ctx, one, s.client.write)
-	return removed, errors.Join(failed...)
+	return removed, oneline.Join(failed...)
 }
 
 func (s *Store[T]) scanPage(ctx context.Context, node rueidis.Client, cursor uint64, pattern string) (rueidis.ScanEntry, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -327,7 +328,7 @@ func (s *Store[T]) delete(ctx context.Context, keys []string) error {
 			s.stats.deletes.Add(1)
 		}
 	}
-	return errors.Join(errs...)
+	return oneline.Join(errs...)
 }
 
 // A writer is [Client.write] or [Client.writeOnly].

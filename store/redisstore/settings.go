@@ -1,9 +1,9 @@
 package redisstore
 
 import (
-	"errors"
 	"fmt"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/redis/rueidis"
 )
 
@@ -43,5 +43,5 @@ func checkSettings(opt *rueidis.ClientOption) error {
 	refuse(opt.ReadNodeSelector != nil, "ReadNodeSelector", replica)
 	refuse(len(opt.Standalone.ReplicaAddress) > 0, "Standalone.ReplicaAddress", replica)
 	refuse(opt.Standalone.EnableRedirect, "Standalone.EnableRedirect", "a redirected connection has not been told about keys read before")
-	return errors.Join(errs...)
+	return oneline.Join(errs...)
 }

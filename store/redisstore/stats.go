@@ -2,11 +2,11 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 	"sync/atomic"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -51,7 +51,7 @@ func (s *Store[T]) serverStats(ctx context.Context) (*store.ServerStats, error) 
 	if sum.Nodes == 0 {
 		sum = nil
 	}
-	return sum, errors.Join(errs...)
+	return sum, oneline.Join(errs...)
 }
 
 // addInfo adds what a node says in reply to INFO.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/deadline"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -134,7 +135,7 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 		s.tags = NewTags(c, "!"+s.prefix)
 	}
 	s.cleared = s.tags.clearedOf(s.prefix)
-	s.blind = errors.Join(c.broadcast.sees("store", s.prefix), c.broadcast.sees("tags", s.tags.prefix))
+	s.blind = oneline.Join(c.broadcast.sees("store", s.prefix), c.broadcast.sees("tags", s.tags.prefix))
 	if o.ClientSide {
 		c.clientSide.Store(true)
 	}

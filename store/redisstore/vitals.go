@@ -2,13 +2,13 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/redis/rueidis"
 )
 
@@ -61,7 +61,7 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (a vit
 	}
 	t, err := r[1].AsIntSlice()
 	if err != nil || len(t) != 2 {
-		return a, errors.Join(err, errBadReply)
+		return a, oneline.Join(err, errBadReply)
 	}
 	leaks := perKey && crowded(r[3], r[4])
 	if leaks || perKey && p.evicted(key, r[3]) {
@@ -159,7 +159,7 @@ func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals,
 	for _, n := range answers {
 		a.ms, a.ids, a.leaks = max(a.ms, n.ms), append(a.ids, n.ids...), a.leaks || n.leaks
 	}
-	return a, errors.Join(errs...)
+	return a, oneline.Join(errs...)
 }
 
 // primaries returns those that serve ranges.

@@ -1,0 +1,43 @@
+// Package oneline joins errors into one that is one line long.
+package oneline
+
+import (
+	"slices"
+	"strings"
+)
+
+// Join is [errors.Join] whose text has one line, in which each cause stands once:
+// "a; b". It returns nil if every error is nil, and the error itself if the others are.
+func Join(all ...error) error {
+	var list []error
+	for _, err := range all {
+		if err != nil {
+			list = append(list, err)
+		}
+	}
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return &joined{list}
+}
+
+type joined struct{ list []error }
+
+func (j *joined) Error() string { return strings.Join(j.texts(nil), "; ") }
+
+// texts appends the texts that are not among those of seen.
+func (j *joined) texts(seen []string) []string {
+	for _, err := range j.list {
+		if inner, ok := err.(*joined); ok {
+			seen = inner.texts(seen)
+		} else if text := err.Error(); !slices.Contains(seen, text) {
+			seen = append(seen, text)
+		}
+	}
+	return seen
+}
+
+func (j *joined) Unwrap() []error { return j.list }
