@@ -45,10 +45,14 @@ func TestOptions_panicIsAnError(t *testing.T) {
 		}
 	}
 	options := map[string]func(o *strata.Options[panicKey, int]){
-		"TTLOf":      func(o *strata.Options[panicKey, int]) { o.TTLOf = func(panicKey, int) time.Duration { check(); return 0 } },
-		"Tags":       func(o *strata.Options[panicKey, int]) { o.Tags = func(panicKey, int) []string { check(); return nil } },
-		"RevisionOf": func(o *strata.Options[panicKey, int]) { o.RevisionOf = func(panicKey, int) uint64 { check(); return 0 } },
-		"Clone":      func(o *strata.Options[panicKey, int]) { o.Clone = func(v int) int { check(); return v } },
+		"TTLOf": func(o *strata.Options[panicKey, int]) {
+			o.TTLOf = func(panicKey, int) time.Duration { check(); return 0 }
+		},
+		"Tags": func(o *strata.Options[panicKey, int]) { o.Tags = func(panicKey, int) []string { check(); return nil } },
+		"RevisionOf": func(o *strata.Options[panicKey, int]) {
+			o.RevisionOf = func(panicKey, int) uint64 { check(); return 0 }
+		},
+		"Clone": func(o *strata.Options[panicKey, int]) { o.Clone = func(v int) int { check(); return v } },
 		"LoadBudget": func(o *strata.Options[panicKey, int]) {
 			o.LoadBudget = func(context.Context) error { check(); return nil }
 		},
