@@ -16,27 +16,18 @@ func (c *Cluster) Move(slot int, to *Server, between func()) error {
 	if from == to {
 		return nil
 	}
-	ids := map[*Server]any{}
-	for _, s := range []*Server{from, to} {
-		id, err := s.Do("CLUSTER", "MYID")
-		if err != nil {
-			return err
-		}
-		ids[s] = id
-	}
-	if _, err := to.Do("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[from]); err != nil {
+	if err := c.BeginMove(slot, to, between); err != nil {
 		return err
 	}
-	between()
-	if _, err := from.Do("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to]); err != nil {
-		return err
-	}
-	between()
 	if err := moveKeys(slot, from, to, between); err != nil {
 		return err
 	}
+	id, err := to.Do("CLUSTER", "MYID")
+	if err != nil {
+		return err
+	}
 	for _, s := range []*Server{to, from} { // in this order: the slot is served throughout
-		if _, err := s.Do("CLUSTER", "SETSLOT", slot, "NODE", ids[to]); err != nil {
+		if _, err := s.Do("CLUSTER", "SETSLOT", slot, "NODE", id); err != nil {
 			return err
 		}
 		between()
@@ -52,6 +43,26 @@ func (c *Cluster) MoveRange(first, last int, to *Server, between func()) error {
 		if err := c.Move(slot, to, between); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// BeginMove does the first steps of Move: the slot is MIGRATING at its owner and
+// IMPORTING at to, and its keys are still at the owner. It calls between after each.
+func (c *Cluster) BeginMove(slot int, to *Server, between func()) error {
+	from := c.owner(slot)
+	for _, step := range []struct {
+		at, other *Server
+		state     string
+	}{{to, from, "IMPORTING"}, {from, to, "MIGRATING"}} {
+		id, err := step.other.Do("CLUSTER", "MYID")
+		if err != nil {
+			return err
+		}
+		if _, err := step.at.Do("CLUSTER", "SETSLOT", slot, step.state, id); err != nil {
+			return err
+		}
+		between()
 	}
 	return nil
 }

@@ -170,7 +170,8 @@ func (c *committer) send(l *links, addr string, b *batch) {
 // A commander makes the command that runs a script.
 type commander func(s *script, c rueidis.Client, key string, args []string) rueidis.Completed
 
-// exchange sends calls and WAIT behind them, all to one server over one connection.
+// exchange sends calls and, behind them, what confirms them, all to one server over one
+// connection.
 func (c *committer) exchange(ctx context.Context, node rueidis.Client, calls []commit, command commander) []outcome {
 	cmds := make([]rueidis.Completed, 0, 2*len(calls)+1)
 	at := make([]int, len(calls))
@@ -180,10 +181,16 @@ func (c *committer) exchange(ctx context.Context, node rueidis.Client, calls []c
 		}
 		at[i], cmds = len(cmds), append(cmds, command(x.script, node, x.key, x.args))
 	}
-	// Not Wait(), which rueidis would send over a connection of its own.
-	wait := node.B().Arbitrary("WAIT").Args(decimal(int64(c.want)), decimal(max(1, c.patience.Milliseconds())))
-	replies := node.DoMulti(ctx, append(cmds, wait.Build())...)
-	short := c.confirmed(replies[len(cmds)])
+	replies := node.DoMulti(ctx, append(cmds, c.confirm(node, &calls[0])...)...)
+	short, ok := c.confirmed(replies[len(cmds):])
+	if !ok { // the key of the first call is not here: take that of one that was made here
+		for i := range calls {
+			if replies[at[i]].Error() == nil {
+				short, _ = c.confirmed(node.DoMulti(ctx, c.confirm(node, &calls[i])...))
+				break
+			}
+		}
+	}
 	outcomes := make([]outcome, len(calls))
 	for i := range calls {
 		outcomes[i] = outcome{replies[at[i]], short}
@@ -191,16 +198,30 @@ func (c *committer) exchange(ctx context.Context, node rueidis.Client, calls []c
 	return outcomes
 }
 
-// confirmed reads the reply to WAIT.
-func (c *committer) confirmed(r rueidis.RedisResult) error {
-	n, err := r.AsInt64()
+// confirm returns WAIT behind a write that is always replicated. WAIT waits for the last
+// write of its connection that was replicated, and since Redis 7.2 one that changes
+// nothing is not: what another connection has written before it would not be waited for.
+func (c *committer) confirm(node rueidis.Client, x *commit) (cmds []rueidis.Completed) {
+	if x.ask {
+		cmds = append(cmds, node.B().Asking().Build())
+	}
+	// Not Wait(), which rueidis would send over a connection of its own.
+	wait := node.B().Arbitrary("WAIT").Args(decimal(int64(c.want)), decimal(max(1, c.patience.Milliseconds())))
+	return append(cmds, replicatedScript.whole(node, x.key, nil), wait.Build())
+}
+
+// confirmed reads the replies to confirm. ok is false if the write before WAIT failed.
+func (c *committer) confirmed(replies []rueidis.RedisResult) (short error, ok bool) {
+	write, wait := replies[len(replies)-2], replies[len(replies)-1]
+	n, err := wait.AsInt64()
+	err = firstOf(write.Error(), err)
 	switch {
 	case err != nil: // not wrapped: it says nothing of the writes
-		return fmt.Errorf("%w: %v", store.ErrReplicas, err)
+		short = fmt.Errorf("%w: %v", store.ErrReplicas, err)
 	case n < int64(c.want):
-		return fmt.Errorf("%w: %d of %d", store.ErrReplicas, n, c.want)
+		short = fmt.Errorf("%w: %d of %d", store.ErrReplicas, n, c.want)
 	}
-	return nil
+	return short, write.Error() == nil
 }
 
 // fail ends a batch that was not sent.

@@ -297,3 +297,48 @@ func testTakeover(t *testing.T, cl *redistest.Cluster, s *redisstore.Store[strin
 	})
 	get(t, s, "x", "w")
 }
+
+// What another client has written is waited for as well, by a write that changes nothing
+// any more: the Delete of a key that is not there, or the Set of a version that is.
+func TestWaitReplicas_changesNothing(t *testing.T) {
+	primary := redistest.Start(t, nil)
+	replica := redistest.StartReplica(t, primary)
+	s, other := waiting(t, to(primary)), strings(dial(t, to(primary)), "p:")
+	e := store.Entry[string]{Value: "v", ExpiresAt: store.In(time.Hour), Revision: 7}
+	for _, key := range []string{"deleted", "versioned", "expired", "held"} {
+		if err := s.Set(ctx, key, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := replica.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	defer replica.Resume()
+	e.Revision = 8
+	if _, err := other.SetNewer(ctx, "versioned", e); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Delete(ctx, "deleted", "expired", "held"); err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range map[string]func() error{
+		"Delete":   func() error { return s.Delete(ctx, "deleted") },
+		"SetNewer": func() error { _, err := s.SetNewer(ctx, "versioned", e); return err },
+		"Set of what is over": func() error {
+			return s.Set(ctx, "expired", store.Entry[string]{ExpiresAt: 1})
+		},
+		"EndWrite": func() error { return s.EndWrite(ctx, 1, nil, "held") },
+	} {
+		if err := write(); !errors.Is(err, store.ErrReplicas) {
+			t.Errorf("%s without a replica: %v", name, err)
+		}
+	}
+	for _, key := range []string{"deleted", "expired", "held"} {
+		if n, err := primary.Do("EXISTS", "p:"+key); n != int64(0) || err != nil {
+			t.Errorf("%s: %v keys, %v", key, n, err)
+		}
+	}
+	if ms, err := primary.Do("PTTL", "p:versioned"); err != nil || ms.(int64) < time.Hour.Milliseconds()*9/10 {
+		t.Errorf("the versioned one has %v ms left, %v", ms, err)
+	}
+}

@@ -49,6 +49,8 @@ var (
 	tagdoneLua string
 	//go:embed lua/endclaim.lua
 	endClaimLua string
+	//go:embed lua/replicated.lua
+	replicatedLua string
 	//go:embed lua/plain/set.lua
 	plainSetLua string
 	//go:embed lua/plain/delete.lua
@@ -72,7 +74,8 @@ var (
 	taggetScript  = newScript(taggetLua)
 	tagdoneScript = newScript(tagdoneLua)
 
-	endClaimScript = newScript(endClaimLua)
+	endClaimScript   = newScript(endClaimLua)
+	replicatedScript = newScript(replicatedLua)
 
 	plainSetScript    = newScript(plainSetLua)
 	plainDeleteScript = newScript(plainDeleteLua)

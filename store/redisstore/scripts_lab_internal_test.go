@@ -28,8 +28,8 @@ func theScripts() scriptSet {
 	return scriptSet{
 		"lease": leaseScript, "fill": fillScript, "confirm": confirmScript, "renew": renewScript, "release": releaseScript, "expire": expireScript,
 		"set": setScript, "delete": deleteScript, "stale": staleScript, "begin": beginScript, "done": doneScript,
-		"endclaim": endClaimScript,
-		"tick":     tickScript, "tagmax": tagmaxScript, "tagget": taggetScript, "tagdone": tagdoneScript,
+		"endclaim": endClaimScript, "replicated": replicatedScript,
+		"tick": tickScript, "tagmax": tagmaxScript, "tagget": taggetScript, "tagdone": tagdoneScript,
 	}
 }
 

@@ -8,6 +8,24 @@ var writeChecks = []check{
 	{"done/shared", checkDoneShared},
 	{"done/late", checkDoneLate},
 	{"done/grace", checkDoneGrace},
+	{"replicated", checkReplicated},
+}
+
+// checkReplicated: whatever is under the key stays, with its life.
+func checkReplicated(l *lab) {
+	l.run("replicated").is("nothing there", 1)
+	l.gone("nothing there")
+	l.cmd("SET", "v", "PX", hour).is("a key with an end", "OK")
+	l.run("replicated").is("it", 1)
+	l.cmd("GET").is("its value", "v")
+	l.cmd("PTTL").is("its life", about(hour))
+	l.cmd("SET", "w").is("a key without an end", "OK")
+	l.whenFull(func() { l.run("replicated").is("it", 1) })
+	l.cmd("GET").is("its value", "w")
+	l.cmd("PTTL").is("its life", -1)
+	l.next()
+	l.whenFull(func() { l.run("replicated").is("nothing there", 1) })
+	l.gone("nothing there")
 }
 
 func checkDelete(l *lab) {

@@ -20,13 +20,9 @@ if allowed == 0 then
   end
 elseif mode ~= 2 then
   passed, left = n, left - n
-  for i, r in ipairs(rules) do
-    r.k.add(r, cells[i], now, n, id)
-    idle = max(idle, r.k.reset(r, cells[i], now))
-  end
-  write(idle)
+  for i, r in ipairs(rules) do r.k.add(r, cells[i], now, n, id) end
 end
-if passed == 0 and moved > 0 then -- what was moved would be so for ever
+if passed > 0 or moved > 0 then -- what was moved would be so for ever
   for i, r in ipairs(rules) do idle = max(idle, r.k.reset(r, cells[i], now)) end
   write(idle)
 end

@@ -11,7 +11,7 @@ elseif not sole then reply=0
 elseif gm==0 and ARGV[3]~='' then
   local r=put(ARGV[3],tonumber(ARGV[4]))
   if failed(r) and full(r) then
-    redis.call('DEL',k) -- see drop
+    force()
     r=put(ARGV[3],tonumber(ARGV[4]))
   end
   if not failed(r) then return 2 end -- else it is removed, which is right as well

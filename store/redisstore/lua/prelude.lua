@@ -45,14 +45,16 @@ local function noval(tok,lu,hold,px) redis.call('SET',k,novalue(tok,lu,hold),'PX
 -- What a write failed with, if it did; full says that Redis has no room.
 local function failed(r) if type(r)=='table' and r.err then return r end end
 local function full(r) return string.find(r.err,'OOM',1,true) end
--- Removes what is there; a hold stays for left ms. Only if Redis is full DEL comes
--- first: it needs no memory, and after it Redis lets the SET pass. Else there is none:
--- in a slot that is moving to another node nothing can be written that is not there.
+-- Lets the writes that follow pass although Redis is full: it refuses only the first
+-- write of a script, and PERSIST needs no memory. A DEL would do as well, but in a slot
+-- that is migrating a key that was deleted cannot be written again.
+local function force() redis.call('PERSIST',k) end
+-- Removes what is there; a hold stays for left ms.
 local function drop(hold,left)
   if left<=0 then return redis.call('DEL',k) end
   local n=redis.call('EXISTS',k)
   if failed(redis.pcall('SET',k,novalue(Z8,0,hold),'PX',left)) then
-    redis.call('DEL',k)
+    force()
     noval(Z8,0,hold,left)
   end
   return n
