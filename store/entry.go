@@ -17,9 +17,9 @@ type Entry[T any] struct {
 	// time past ExpiresAt: fresh until ExpiresAt.
 	StaleAt Time
 
-	// LoadedAt is when the load that produced the value began, by the clock of
-	// the process that loaded it. Zero: not known. It is for people, not for
-	// decisions: clocks of different machines differ.
+	// LoadedAt is when the load that produced the value began, as a [Time] of the
+	// process that loaded it. Zero: not known. It is for people, not for
+	// decisions: clocks of different processes differ.
 	LoadedAt Time
 
 	// LoadTime is how long that load took, which tells what the next one will cost.

@@ -24,6 +24,29 @@ func TestAt(t *testing.T) {
 	}
 }
 
+// Inside a bubble, whose clocks have nothing to do with those outside, times convert as
+// they do outside.
+func TestAt_inABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 3 {
+			now := time.Now()
+			if got := store.At(now); got != store.Now() {
+				t.Errorf("At(now) is %v before Now", store.Now().Sub(got))
+			}
+			if got := store.At(now.Round(0)); got.Sub(store.Now()).Abs() > time.Millisecond {
+				t.Errorf("At(now by the wall clock) is %v before Now", store.Now().Sub(got))
+			}
+			if d := store.In(time.Hour).Time().Sub(now.Round(0)) - time.Hour; d.Abs() > time.Millisecond {
+				t.Errorf("In(an hour).Time() is off by %v", d)
+			}
+			time.Sleep(time.Hour + time.Microsecond)
+		}
+	})
+	if at := time.UnixMilli(1_700_000_000_123); store.At(at) != 1_700_000_000_123 || !store.At(at).Time().Equal(at) {
+		t.Errorf("outside, %v is %d", at, store.At(at))
+	}
+}
+
 func TestTime_Add(t *testing.T) {
 	for _, c := range []struct {
 		t    store.Time

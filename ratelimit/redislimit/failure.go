@@ -17,7 +17,7 @@ import (
 
 // An outage is what is known of Redis not answering.
 type outage struct {
-	until atomic.Int64 // when to try again, in Unix nanoseconds; 0: there is none
+	until atomic.Int64 // when to try again, a [store.Time]; 0: there is none
 }
 
 // passes reports whether a call may go to Redis: always, but in an outage one in each
@@ -27,8 +27,8 @@ func (o *outage) passes(pause time.Duration) bool {
 	if until == 0 {
 		return true
 	}
-	now := time.Now().UnixNano()
-	return now >= until && o.until.CompareAndSwap(until, now+int64(pause))
+	now := store.Now()
+	return now >= store.Time(until) && o.until.CompareAndSwap(until, int64(now.Add(pause)))
 }
 
 // ended notes how a call ended.
@@ -37,7 +37,7 @@ func (o *outage) ended(ok bool, pause time.Duration) {
 	case ok && o.until.Load() != 0:
 		o.until.Store(0)
 	case !ok && pause > 0:
-		o.until.Store(time.Now().Add(pause).UnixNano())
+		o.until.Store(int64(store.In(pause)))
 	}
 }
 

@@ -27,11 +27,18 @@ func (s *Store[T]) getClientSide(ctx context.Context, l *links, full string, e *
 	if err != nil {
 		return false, s.foreign(err)
 	}
-	expires := store.Time(r.CachePXAT())
-	if expires < 0 || expires.Until() > noExpiry {
-		expires = 0
+	now := time.Now()
+	if clock := s.client.pulse.clock.Load(); clock != nil {
+		if found, known, err := s.answerAt(full, clock, now, blob, nil, e); known {
+			return found, err
+		}
 	}
-	return s.decode(full, blob, expires, store.Now(), e), nil
+	// What is left for r is told by the wall clock: rueidis knows no other.
+	var expires store.Time
+	if left := time.Duration(r.CachePTTL()) * time.Millisecond; left >= 0 && left <= noExpiry {
+		expires = store.At(now).Add(left)
+	}
+	return s.decode(full, blob, expires, store.At(now), e), nil
 }
 
 // settle returns when T has handled the pushes of writes on W to keys that have

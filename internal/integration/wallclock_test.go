@@ -1,0 +1,52 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// runtimeNow is where package time reads the wall clock.
+const runtimeNow = "\tsec, nsec, mono := runtimeNow()\n"
+
+// TestWallClock runs the tests of package wallclock with a package time whose wall
+// clock can be set, back and forward, while the monotonic clock goes on.
+func TestWallClock(t *testing.T) {
+	src := filepath.Join(runtime.GOROOT(), "src", "time", "time.go")
+	text, err := os.ReadFile(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), runtimeNow); n == 0 {
+		t.Fatalf("%s does not read the clock as this test knows it", src)
+	}
+	patched := strings.ReplaceAll(string(text), runtimeNow, runtimeNow+"\tsec += WallShift\n") +
+		"\n// WallShift is by how many seconds the wall clock was set.\nvar WallShift int64\n"
+	dir := t.TempDir()
+	replaced := filepath.Join(dir, "time.go")
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{src: replaced}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(dir, "overlay.json")
+	for name, b := range map[string][]byte{replaced: []byte(patched), list: overlay} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay", list, "-tags", "wallshift", "-count=1", "-v", "./wallclock")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if n := strings.Count(string(out), "--- PASS"); n < 2*scenariosOfWallClock {
+		t.Errorf("%d tests passed, want %d in each direction:\n%s", n, scenariosOfWallClock, out)
+	}
+}
+
+// scenariosOfWallClock is how many scenarios package wallclock has at least.
+const scenariosOfWallClock = 15
