@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/layered"
@@ -225,6 +226,13 @@ func (c *Cache[K, V]) entry(id K, v V) store.Entry[V] {
 	return e
 }
 
+// given is entry of a value that a caller has passed. A panic of a function of the options
+// is an error.
+func (c *Cache[K, V]) given(id K, v V) (e store.Entry[V], err error) {
+	defer flight.Catch("a function of Options", &err)
+	return c.entry(id, c.in(v)), nil
+}
+
 // Set makes v the value of id for every process: it is written to Redis, and
 // copies in memory are dropped. If Redis cannot be reached, the error is
 // store.ErrUnavailable: others have not heard. This process has forgotten the value
@@ -235,7 +243,11 @@ func (c *Cache[K, V]) Set(ctx context.Context, id K, v V) error {
 	if err != nil {
 		return c.failed("set", err)
 	}
-	return c.tiers.Set(ctx, key, c.entry(id, c.in(v)))
+	e, err := c.given(id, v)
+	if err != nil {
+		return c.failed("set", err)
+	}
+	return c.tiers.Set(ctx, key, e)
 }
 
 // Delete makes every process forget the values of ids, however many, in one exchange

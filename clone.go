@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/internal/flight"
 )
 
 // out returns v as a caller gets it, unless there is an error.
@@ -11,6 +12,11 @@ func (c *Cache[K, V]) out(v V, err error) (V, error) {
 	if c.opts.Clone == nil || err != nil {
 		return v, err
 	}
+	return c.clone(v)
+}
+
+func (c *Cache[K, V]) clone(v V) (own V, err error) {
+	defer flight.Catch("Options.Clone", &err)
 	return c.opts.Clone(v), nil
 }
 
@@ -25,14 +31,11 @@ func (c *Cache[K, V]) in(v V) V {
 
 // lent returns v as a function of the options gets it, which is not to be trusted more
 // than a caller.
-func (c *Cache[K, V]) lent(v V) V {
+func (c *Cache[K, V]) lent(v V) (V, error) {
 	if copies := c.opts.copies(); copies != nil {
-		if own, err := copies(v); err == nil {
-			return own
-		}
+		return copies(v)
 	}
-	v, _ = c.out(v, nil)
-	return v
+	return c.out(v, nil)
 }
 
 // copies returns how callers who share a load are given values of their own with

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 
+	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/store"
 )
 
@@ -41,11 +42,16 @@ func textKey[K comparable](id K) (key string, err error) {
 	if v := reflect.ValueOf(id); v.Kind() == reflect.Pointer && v.IsNil() {
 		return "", fmt.Errorf("%w: nil %T", store.ErrInvalidKey, id)
 	}
-	text, err := any(id).(encoding.TextMarshaler).MarshalText()
+	text, err := marshalText(any(id).(encoding.TextMarshaler))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", store.ErrInvalidKey, err)
 	}
 	return string(text), nil
+}
+
+func marshalText(id encoding.TextMarshaler) (text []byte, err error) {
+	defer flight.Catch("MarshalText", &err)
+	return id.MarshalText()
 }
 
 // idFunc returns the function that turns the keys of keyFunc back into ids, or nil if
@@ -86,11 +92,13 @@ func textID[K comparable](t reflect.Type) func(key string) (K, error) {
 		return func(key string) (id K, err error) {
 			v := reflect.New(t.Elem())
 			reflect.ValueOf(&id).Elem().Set(v)
+			defer flight.Catch("UnmarshalText", &err)
 			err = v.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(key))
 			return id, err
 		}
 	case reflect.PointerTo(t).Implements(reads):
 		return func(key string) (id K, err error) {
+			defer flight.Catch("UnmarshalText", &err)
 			err = any(&id).(encoding.TextUnmarshaler).UnmarshalText([]byte(key))
 			return id, err
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
@@ -106,18 +107,41 @@ func (c *Cache[K, V]) loadNoting(ctx context.Context, ids []K) (map[K]store.Entr
 func (c *Cache[K, V]) loadEntries(ctx context.Context, ids []K) (map[K]store.Entry[V], error) {
 	if c.opts.LoadMany != nil {
 		vs, err := c.opts.LoadMany(ctx, ids)
-		es := make(map[K]store.Entry[V], len(vs))
-		for id, v := range vs {
-			es[id] = c.entry(id, v)
-		}
-		return es, err
+		return entriesOf(ids, vs, err, func(id K, v V) (_ store.Entry[V], err error) {
+			defer flight.Catch("a function of Options", &err)
+			return c.entry(id, v), nil
+		})
 	}
 	ls, err := c.opts.LoadEntries(ctx, ids)
-	es := make(map[K]store.Entry[V], len(ls))
-	for id, l := range ls {
-		es[id] = c.loadedEntry(id, &l)
+	return entriesOf(ids, ls, err, func(id K, l Loaded[V]) (_ store.Entry[V], err error) {
+		defer flight.Catch("a function of Options", &err)
+		return c.loadedEntry(id, &l), nil
+	})
+}
+
+// entriesOf makes entries of what was loaded under ids, together with err. Where that
+// fails for one id, the others have theirs.
+func entriesOf[K comparable, L, V any](ids []K, loaded map[K]L, err error, entry func(K, L) (store.Entry[V], error)) (map[K]store.Entry[V], error) {
+	es := make(map[K]store.Entry[V], len(loaded))
+	bad := make(map[K]error)
+	for id, l := range loaded {
+		if e, err := entry(id, l); err != nil {
+			bad[id] = err
+		} else {
+			es[id] = e
+		}
 	}
-	return es, err
+	if len(bad) == 0 {
+		return es, err
+	}
+	errOf := store.ByKey[K](err)
+	for _, id := range ids {
+		_, ok := loaded[id]
+		if failed := errOf(id); !ok && failed != nil {
+			bad[id] = failed
+		}
+	}
+	return es, store.NewManyError(bad)
 }
 
 // loadedEntry is entry for what a loader knows more of.

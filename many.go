@@ -30,10 +30,15 @@ type ManyError[K comparable] = store.ManyError[K]
 // *[ManyError] of K that says why, id by id.
 func (c *Cache[K, V]) GetMany(ctx context.Context, ids []K) (map[K]V, error) {
 	values := make(map[K]V, len(ids))
-	err := c.each(ctx, ids, func(id K, f *layered.Found[V]) {
-		if !f.Absent {
-			values[id], _ = c.out(f.Value, nil)
+	err := c.each(ctx, ids, func(id K, f *layered.Found[V]) error {
+		if f.Absent {
+			return nil
 		}
+		v, err := c.out(f.Value, nil)
+		if err == nil {
+			values[id] = v
+		}
+		return err
 	})
 	return values, err
 }
@@ -42,12 +47,19 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, ids []K) (map[K]V, error) {
 // source does not have are in the map, with an Entry that is Absent.
 func (c *Cache[K, V]) GetManyEntries(ctx context.Context, ids []K) (map[K]Entry[V], error) {
 	entries := make(map[K]Entry[V], len(ids))
-	err := c.each(ctx, ids, func(id K, f *layered.Found[V]) { entries[id], _ = c.entryOf(f, nil) })
+	err := c.each(ctx, ids, func(id K, f *layered.Found[V]) error {
+		e, err := c.entryOf(f, nil)
+		if err == nil {
+			entries[id] = e
+		}
+		return err
+	})
 	return entries, err
 }
 
-// each calls found for each of ids for which there is an answer.
-func (c *Cache[K, V]) each(ctx context.Context, ids []K, found func(K, *layered.Found[V])) error {
+// each calls found for each of ids for which there is an answer. An error of found is
+// that of the id.
+func (c *Cache[K, V]) each(ctx context.Context, ids []K, found func(K, *layered.Found[V]) error) error {
 	var errs map[K]error
 	failed := func(id K, err error) {
 		if errs == nil {
@@ -59,13 +71,17 @@ func (c *Cache[K, V]) each(ctx context.Context, ids []K, found func(K, *layered.
 	c.findMany(ctx, ks, ids, func(i int, f *layered.Found[V], err error) {
 		switch {
 		case err == nil || f.Absent:
-			found(ids[i], f)
-		case !errors.Is(err, store.ErrNotFound): // else there is no loader
-			if last, err := c.fallBack(ids[i], *f, err); err == nil {
-				found(ids[i], &last)
-			} else {
-				failed(ids[i], err)
+			err = found(ids[i], f)
+		case errors.Is(err, store.ErrNotFound): // there is no loader
+			err = nil
+		default:
+			var last layered.Found[V]
+			if last, err = c.fallBack(ids[i], *f, err); err == nil {
+				err = found(ids[i], &last)
 			}
+		}
+		if err != nil {
+			failed(ids[i], err)
 		}
 	})
 	return store.NewManyError(errs)
@@ -183,7 +199,12 @@ func (c *Cache[K, V]) SetMany(ctx context.Context, values map[K]V) error {
 			errs[id] = c.failed("set many", err)
 			continue
 		}
-		entries[key], byKey[key] = c.entry(id, v), id
+		e, err := c.given(id, v)
+		if err != nil {
+			errs[id] = c.failed("set many", err)
+			continue
+		}
+		entries[key], byKey[key] = e, id
 	}
 	if err := c.tiers.SetMany(ctx, entries); err != nil {
 		many := store.AsManyError[string](err)

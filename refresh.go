@@ -42,9 +42,12 @@ func (c *Cache[K, V]) reloadEntry(ctx context.Context, id K, old store.Entry[V])
 	if c.captures && madeOfOthers(old.Tags) {
 		return c.loadEntry(ctx, id)
 	}
-	noting, d := c.capture(ctx)
 	lent := old
-	lent.Value = c.lent(old.Value)
+	var err error
+	if lent.Value, err = c.lent(old.Value); err != nil {
+		return store.Entry[V]{}, err
+	}
+	noting, d := c.capture(ctx)
 	v, err := c.opts.Reload(noting, id, lent)
 	d.done()
 	switch {

@@ -53,7 +53,9 @@ func (w *Write[K, V]) DoneSet(ctx context.Context, values map[K]V) error {
 		if err != nil {
 			return w.cache.failed("done", err)
 		}
-		entries[key] = w.cache.entry(id, w.cache.in(v))
+		if entries[key], err = w.cache.given(id, v); err != nil {
+			return w.cache.failed("done", err)
+		}
 	}
 	return w.bracket.DoneSet(ctx, entries)
 }
@@ -94,7 +96,10 @@ func (c *Cache[K, V]) SetVersion(ctx context.Context, id K, v V, revision uint64
 	if err != nil {
 		return false, c.failed("set", err)
 	}
-	e := c.entry(id, c.in(v))
+	e, err := c.given(id, v)
+	if err != nil {
+		return false, c.failed("set", err)
+	}
 	e.Revision = revision
 	return c.tiers.SetNewer(ctx, key, e)
 }

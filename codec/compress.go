@@ -203,6 +203,9 @@ func (c *CompressCodec[T]) decompress(buf *scratch, src []byte) ([]byte, error) 
 	return buf.b, nil
 }
 
+// Canonical implements [Canonicalizer] as the inner codec does.
+func (c *CompressCodec[T]) Canonical(v T) T { return Canonical(c.inner, v) }
+
 // CodecID returns IDCompress.
 func (*CompressCodec[T]) CodecID() byte { return IDCompress }
 

@@ -30,7 +30,7 @@ func ExampleMsgpack() {
 	// Output:
 	// "\x82\xa2id*\xa4name\xa3Ada"
 	// {42 Ada} <nil>
-	// true codec: msgpack: corrupt: no codec_test.User: a length exceeds the input, or values nest too deep
+	// true codec: msgpack: corrupt: no codec_test.User: no codec_test.User at byte 5
 }
 
 func ExampleJSON() {

@@ -8,9 +8,8 @@ import (
 )
 
 // JSON returns a codec that writes JSON with encoding/json, for caches that
-// other programs read too. Its rules apply: strings are made valid UTF-8, times
-// keep their zone offset but not its name, and interface values come back as
-// float64, map[string]any and so on. Unlike [json.Marshal] it does not escape
+// other programs read too. Its rules apply: strings are made valid UTF-8, and interface values come back as
+// float64, map[string]any and so on. Times are written and come back in UTC. Unlike [json.Marshal] it does not escape
 // the characters that are special in HTML.
 func JSON[T any]() *JSONCodec[T] {
 	c := &JSONCodec[T]{}
@@ -34,13 +33,15 @@ type jsonWriter struct {
 }
 
 var (
-	_ Codec[int] = (*JSONCodec[int])(nil)
-	_ Identifier = (*JSONCodec[int])(nil)
+	_ Codec[int]         = (*JSONCodec[int])(nil)
+	_ Identifier         = (*JSONCodec[int])(nil)
+	_ Canonicalizer[int] = (*JSONCodec[int])(nil)
 )
 
 // Append fails for values that JSON cannot express: channels, functions, NaN,
 // infinities and cycles, and for those whose methods panic.
 func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
+	inUTC(&v, false)
 	w := c.pool.Get().(*jsonWriter)
 	w.sink.b = dst
 	if err := w.encode(v); err != nil {
@@ -66,6 +67,7 @@ func (c *JSONCodec[T]) Decode(src []byte) (T, error) {
 		var none T
 		return none, corrupt("json", explainJSON(err), err)
 	}
+	inUTC(&v, true)
 	return v, nil
 }
 
@@ -89,6 +91,12 @@ func explainJSON(err error) string {
 	default:
 		return refusal(err)
 	}
+}
+
+// Canonical implements [Canonicalizer].
+func (*JSONCodec[T]) Canonical(v T) T {
+	inUTC(&v, false)
+	return v
 }
 
 // CodecID returns IDJSON.

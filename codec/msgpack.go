@@ -3,6 +3,7 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -25,7 +26,7 @@ import (
 // embeds a generated type must be generated itself, or its own fields are lost.
 //
 // Nil slices and maps stay distinct from empty ones. A time comes back as the same
-// instant in the local zone. In interface values, integers come back as int64 or
+// instant in UTC. In interface values, integers come back as int64 or
 // uint64, floats as float64, bytes as string, and maps as map[string]any. Values
 // must not nest deeper than 1000 levels.
 //
@@ -34,13 +35,19 @@ import (
 func Msgpack[T any]() *MsgpackCodec[T] {
 	c := &MsgpackCodec[T]{generated: generatedFor[T]()}
 	c.encoders.New = func() any { return &msgpackEncoder[T]{enc: msgpack.NewEncoder(nil)} }
-	c.decoders.New = func() any { return &msgpackDecoder[T]{dec: msgpack.NewDecoder(nil)} }
+	c.decoders.New = func() any {
+		d := &msgpackDecoder[T]{}
+		d.root = reflect.ValueOf(&d.v).Elem()
+		return d
+	}
+	c.decoder = sync.OnceValue(func() decodeFunc { return compileDecoder(reflect.TypeFor[T]()) })
 	return c
 }
 
 // MsgpackCodec is the codec that [Msgpack] returns.
 type MsgpackCodec[T any] struct {
 	generated generated
+	decoder   func() decodeFunc
 	encoders  sync.Pool // *msgpackEncoder[T]
 	decoders  sync.Pool // *msgpackDecoder[T]
 }
@@ -54,14 +61,15 @@ type msgpackEncoder[T any] struct {
 }
 
 type msgpackDecoder[T any] struct {
-	v   T
-	in  reader
-	dec *msgpack.Decoder
+	v    T
+	root reflect.Value // v
+	in   decoder
 }
 
 var (
-	_ Codec[int] = (*MsgpackCodec[int])(nil)
-	_ Identifier = (*MsgpackCodec[int])(nil)
+	_ Codec[int]         = (*MsgpackCodec[int])(nil)
+	_ Identifier         = (*MsgpackCodec[int])(nil)
+	_ Canonicalizer[int] = (*MsgpackCodec[int])(nil)
 )
 
 // Append fails for values that MessagePack cannot express, channels and
@@ -93,8 +101,9 @@ func (c *MsgpackCodec[T]) append(e *msgpackEncoder[T], dst []byte) (out []byte, 
 	return e.sink.b, err
 }
 
-// Decode looks the bytes over before it decodes them, so that no declared length
-// makes it allocate more than the bytes can hold. A panic of a method of T that
+// Decode refuses what is not the encoding of a T as Append writes it: numbers that do not
+// fit their fields, nil for what is never nil, arrays of another length, bytes after the
+// value. What it allocates is bounded by the length of src. A panic of a method of T that
 // takes part in decoding is ErrCorrupt as well.
 func (c *MsgpackCodec[T]) Decode(src []byte) (T, error) {
 	d := c.decoders.Get().(*msgpackDecoder[T])
@@ -105,7 +114,7 @@ func (c *MsgpackCodec[T]) Decode(src []byte) (T, error) {
 		return none, corrupt("msgpack", fmt.Sprintf("no %s: %s", nameOf[T](), d.explain(err)), err)
 	}
 	v := d.v
-	d.v, d.in.src = none, nil
+	d.v, d.in.src, d.in.in.src = none, nil, nil
 	if len(src) <= mostPooled {
 		c.decoders.Put(d)
 	}
@@ -113,20 +122,20 @@ func (c *MsgpackCodec[T]) Decode(src []byte) (T, error) {
 }
 
 func (c *MsgpackCodec[T]) decode(d *msgpackDecoder[T], src []byte) (err error) {
-	if err := d.in.reset(src); err != nil {
-		return err
-	}
 	// Reflection panics for what does not fit: a slice as the key of a
 	// map[any]any, for instance.
 	defer recovered(&err)
+	d.in.reset(src)
 	if c.generated != generatedNone {
-		d.in.at, err = unmarshalMsg(c.generated, src, &d.v)
+		err = d.in.looked(src)
+		if err == nil {
+			d.in.at, err = unmarshalMsg(c.generated, src, &d.v)
+		}
 	} else {
-		// Not with UsePreallocateValues, as in msgpack.Unmarshal: it leaves a
-		// goroutine behind for every type.
-		d.dec.Reset(&d.in)
-		d.dec.UseLooseInterfaceDecoding(true)
-		err = d.dec.Decode(&d.v)
+		err = c.decoder()(&d.in, d.root)
+	}
+	if err == nil && d.in.foreign {
+		inUTC(&d.v, true) // the decoder does it itself
 	}
 	if err == nil && d.in.left() > 0 {
 		err = reason(fmt.Sprintf("%d bytes after the value", d.in.left()))
@@ -151,6 +160,12 @@ func explainMsgpack(err error) string {
 		return text
 	}
 	return refusal(err)
+}
+
+// Canonical implements [Canonicalizer].
+func (*MsgpackCodec[T]) Canonical(v T) T {
+	inUTC(&v, false)
+	return v
 }
 
 // CodecID returns IDMsgpack.

@@ -158,7 +158,7 @@ func TestMsgpack_interfaceValues(t *testing.T) {
 	})
 	want := map[string]any{
 		"small": int64(5), "neg": int64(-70000), "big": uint64(math.MaxUint64), "f": 0.5, "s": "x", "b": "raw",
-		"list": []any{nil, true}, "at": time.Unix(5, 0),
+		"list": []any{nil, true}, "at": time.Unix(5, 0).UTC(),
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %#v\nwant %#v", got, want)

@@ -15,13 +15,11 @@ type reader struct {
 	next int // index in opaque of the first payload that is not behind at
 }
 
-// reset looks over src and begins to read it.
-func (r *reader) reset(src []byte) error {
-	r.src, r.at, r.next = src, 0, 0
-	return r.all()
+// reset looks over src from the offset at, where a value begins, and begins to read there.
+func (r *reader) reset(src []byte, at int) error {
+	r.src, r.at, r.next = src, at, 0
+	return r.all(at)
 }
-
-func (r *reader) left() int { return len(r.src) - r.at }
 
 func (r *reader) Read(p []byte) (int, error) {
 	if r.at == len(r.src) && len(p) > 0 {

@@ -25,11 +25,11 @@ const truncated = -1
 
 const errTruncated = reason("a length exceeds the input, or values nest too deep")
 
-// all walks over all values in s.src. There may be several: methods
+// all walks over all values in s.src from the offset at. There may be several: methods
 // EncodeMsgpack often write more than one.
-func (s *scan) all() error {
+func (s *scan) all(at int) error {
 	s.opaque = s.opaque[:0]
-	for at := 0; at < len(s.src); {
+	for at < len(s.src) {
 		if at = s.value(at, 0); at == truncated {
 			return errTruncated
 		}

@@ -60,10 +60,10 @@ func TestScan_findsTheEndOfEveryType(t *testing.T) {
 func TestScan_doesNotAllocate(t *testing.T) {
 	var s scan
 	s.src = scanned(t)
-	if err := s.all(); err != nil { // makes room for the offsets
+	if err := s.all(0); err != nil { // makes room for the offsets
 		t.Fatal(err)
 	}
-	if got := testing.AllocsPerRun(100, func() { _ = s.all() }); got != 0 {
+	if got := testing.AllocsPerRun(100, func() { _ = s.all(0) }); got != 0 {
 		t.Errorf("%v allocations, want 0", got)
 	}
 }
@@ -75,7 +75,7 @@ func BenchmarkScan(b *testing.B) {
 	b.SetBytes(int64(len(s.src)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := s.all(); err != nil {
+		if err := s.all(0); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -128,6 +128,9 @@ func (c *SealCodec[T]) DecodeFor(key string, src []byte) (T, error) {
 	return DecodeFor(c.inner, key, opened)
 }
 
+// Canonical implements [Canonicalizer] as the inner codec does.
+func (c *SealCodec[T]) Canonical(v T) T { return Canonical(c.inner, v) }
+
 // CodecID returns IDSeal.
 func (*SealCodec[T]) CodecID() byte { return IDSeal }
 

@@ -86,7 +86,7 @@ func (s *Store[T]) keepDoubtful(key string, m mark, e store.Entry[T]) bool {
 	e = s.forL1(m, e)
 	return s.guard.keepDoubtful(m, func() {
 		if now, err := s.view(context.Background(), key); err != nil || now.LoadedAt < e.LoadedAt {
-			_ = s.l1.Set(context.Background(), key, e) // see tryL1
+			s.putL1(key, e)
 		}
 	})
 }

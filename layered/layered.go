@@ -246,10 +246,7 @@ func (s *Store[T]) keepL1(key string, m mark, e store.Entry[T]) bool {
 // tryL1 is keepL1 that does not count what is refused.
 func (s *Store[T]) tryL1(key string, m mark, e store.Entry[T]) bool {
 	e = s.forL1(m, e)
-	return s.guard.keep(m, func() {
-		// An entry that L1 cannot keep is read from L2 again: L1 counts it.
-		_ = s.l1.Set(context.Background(), key, e)
-	})
+	return s.guard.keep(m, func() { s.putL1(key, e) })
 }
 
 // forL1 returns e as L1 is to have it.

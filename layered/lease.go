@@ -103,7 +103,7 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 	}
 	stop := s.renew(c.Values(), key, lease)
 	released := false
-	defer func() { // a load that panics gives the lease back, too
+	defer func() { // also if something panics
 		stop()
 		if !released {
 			_ = s.leaser.Release(c.Values(), key, lease, 0, "") // or it ends by itself
@@ -112,19 +112,19 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 	var err error
 	f.Entry, err = s.load(c.Context(), key, load, stands, patience)
 	stop()
-	released = true
 	if !mutant.LateJoin.Load() {
 		c.Leave() // what is done to the key from here on does not refuse the fill
 	}
 	if err != nil {
+		released = true
 		s.giveBack(c.Values(), key, lease, old.Tier != Source, err)
 		return s.failSafe(old, err)
 	}
 	if stands.kept() { // its tags may have been invalidated before the lease was given
 		f.asOf, g.Stamp, m = stands.asOf, stands.entry.Stamp, m.overtaken()
 	}
-	f.Entry, f.proven = s.fillLeased(c.Values(), key, f.Entry, g, m)
-	f.unkept = !f.proven
+	s.fillLeased(c.Values(), key, &f, g, m)
+	released = true
 	return f, f.MissError()
 }
 
@@ -138,19 +138,19 @@ func (s *Store[T]) giveBack(ctx context.Context, key string, lease uint64, stale
 	s.guard.ring(key)
 }
 
-// fillLeased keeps e in both tiers and returns it as it was kept. proven says that
-// the lease stood.
-// before, which was taken before the load, is for what L2 could not take: there is no
-// proof then that nothing happened to the key since.
-func (s *Store[T]) fillLeased(ctx context.Context, key string, e store.Entry[T], g *store.Grant, before mark) (kept store.Entry[T], proven bool) {
-	defer s.guard.ring(key)     // L2 does not tell of our own fills
-	if e.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
-		return e, s.leaser.Release(ctx, key, g.Lease, 0, "") == nil
+// fillLeased keeps f, which was loaded under g, in both tiers, as [Store.keepLeased] does.
+// before was taken before the load.
+func (s *Store[T]) fillLeased(ctx context.Context, key string, f *Found[T], g *store.Grant, before mark) {
+	defer s.guard.ring(key) // L2 does not tell of our own fills
+	x := store.LeasedFill[T]{Key: key, Lease: g.Lease, Entry: s.stamped(ctx, f.Entry, g)}
+	if f.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
+		s.returnLease(ctx, &x, f)
+		return
 	}
 	m := s.mark(key)
-	x := store.LeasedFill[T]{Key: key, Lease: g.Lease, Entry: s.stamped(ctx, e, g)}
-	kept, watched, err := s.leaser.FillLeased(ctx, key, x.Lease, x.Entry)
-	return s.keepLeased(ctx, &x, e, before, m, kept, watched, err)
+	var r store.Filled[T]
+	r.Entry, r.Watched, r.Err = s.leaser.FillLeased(ctx, key, x.Lease, x.Entry)
+	s.keepLeased(ctx, &x, f, before, m, &r)
 }
 
 // stamped returns e, which was loaded under g, with the stamp of L2: its own is of this
@@ -163,27 +163,36 @@ func (s *Store[T]) stamped(ctx context.Context, e store.Entry[T], g *store.Grant
 	return e
 }
 
-// keepLeased keeps e, as L2 has kept it, in L1 after the fill x. m was taken before
-// that, and before before the load.
-func (s *Store[T]) keepLeased(ctx context.Context, x *store.LeasedFill[T], e store.Entry[T], before, m mark, kept store.Entry[T], watched bool, err error) (store.Entry[T], bool) {
-	if mutant.NoToken.Load() && errors.Is(err, store.ErrLeaseLost) {
-		kept, watched, err = s.filler.Fill(ctx, x.Key, x.Entry)
+// keepLeased keeps f in L1 as the fill x, which has ended with r, has kept it in L2. m was
+// taken before that, and before before the load: that is for what L2 did not take, where
+// there may be no proof that nothing happened to the key since.
+func (s *Store[T]) keepLeased(ctx context.Context, x *store.LeasedFill[T], f *Found[T], before, m mark, r *store.Filled[T]) {
+	if mutant.NoToken.Load() && errors.Is(r.Err, store.ErrLeaseLost) {
+		r.Entry, r.Watched, r.Err = s.filler.Fill(ctx, x.Key, x.Entry)
 	}
+	f.unkept = true
 	switch {
-	case errors.Is(err, store.ErrLeaseLost):
+	case errors.Is(r.Err, store.ErrLeaseLost):
 		s.count.refused.Add(1)
 		_ = s.dropL1(ctx, x.Key) // in memory
-		return e, false
-	case err != nil:
-		if !errors.Is(err, store.ErrUnavailable) { // too large, for instance: nobody need wait
-			_ = s.leaser.Release(ctx, x.Key, x.Lease, 0, "") // or it ends by itself
+	case r.Err != nil:
+		if !errors.Is(r.Err, store.ErrUnavailable) { // nobody need wait
+			s.returnLease(ctx, x, f)
 		}
-		s.filled(ctx, x.Key, before, e, false, err)
-		return e, false
+		s.filled(ctx, x.Key, before, f.Entry, false, r.Err)
+	default:
+		r.Entry.Value = f.Value
+		f.Entry, f.proven, f.unkept = r.Entry, true, false
+		s.filled(ctx, x.Key, m, f.Entry, r.Watched, nil)
 	}
-	kept.Value = e.Value
-	s.filled(ctx, x.Key, m, kept, watched, nil)
-	return kept, true
+}
+
+// returnLease releases the lease of x, which has loaded f but is not kept in L2. If the
+// lease was still valid, that proves that nothing happened to the key while it was loaded;
+// but not that no tag was invalidated.
+func (s *Store[T]) returnLease(ctx context.Context, x *store.LeasedFill[T], f *Found[T]) {
+	stood := s.leaser.Release(ctx, x.Key, x.Lease, 0, "") == nil // else it ends by itself
+	f.unkept, f.proven = !stood, stood && len(f.Tags) == 0
 }
 
 // renew keeps a lease until stop is called.

@@ -104,10 +104,13 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], granted
 	stop := s.renewMany(values, ks, granted)
 	var loaded map[string]store.Entry[T]
 	var failure error
-	defer func() { // also if load ends its goroutine
+	filled := false
+	defer func() { // also if something panics, or load ends its goroutine
 		stop()
-		for key := range loaded {
-			delete(granted, key)
+		if filled {
+			for key := range loaded {
+				delete(granted, key)
+			}
 		}
 		errOf := store.ByKey[string](failure)
 		inParallel(slices.Collect(maps.Keys(granted)), func(_ int, key string) {
@@ -119,6 +122,7 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], granted
 	loaded, failure = s.loadMany(ctx, ks, b.load, s.patience())
 	stop()
 	s.fillGranted(values, b, granted, loaded, marks, asOf)
+	filled = true
 	s.failBatch(b, ks, failure)
 }
 
@@ -154,18 +158,20 @@ func (s *Store[T]) fillGranted(ctx context.Context, b *batch[T], granted map[str
 		fills = append(fills, store.LeasedFill[T]{Key: key, Lease: g.Lease, Entry: s.stamped(ctx, e, &g)})
 		marks = append(marks, s.mark(key))
 	}
-	end := func(key string, e store.Entry[T], proven bool) {
-		b.open[key].Finish(Found[T]{Entry: e, asOf: asOf, proven: proven, unkept: !proven}, e.MissError())
+	end := func(key string, f Found[T]) {
+		b.open[key].Finish(f, f.MissError())
 		s.guard.ring(key)
 	}
 	inParallel(over, func(_ int, key string) {
-		end(key, loaded[key], s.leaser.Release(ctx, key, granted[key].Lease, 0, "") == nil)
+		f := Found[T]{Entry: loaded[key], asOf: asOf}
+		s.returnLease(ctx, &store.LeasedFill[T]{Key: key, Lease: granted[key].Lease}, &f)
+		end(key, f)
 	})
 	filled := store.FillManyLeased(ctx, s.leaser, fills)
 	keep := func(i int, key string) {
-		r := &filled[i]
-		kept, proven := s.keepLeased(ctx, &fills[i], loaded[key], before[key], marks[i], r.Entry, r.Watched, r.Err)
-		end(key, kept, proven)
+		f := Found[T]{Entry: loaded[key], asOf: asOf}
+		s.keepLeased(ctx, &fills[i], &f, before[key], marks[i], &filled[i])
+		end(key, f)
 	}
 	if slices.ContainsFunc(filled, func(r store.Filled[T]) bool { return r.Err != nil || !r.Watched }) {
 		ks := make([]string, len(fills))

@@ -270,7 +270,7 @@ func (s *Store[T]) fill(ctx context.Context, key string, e store.Entry[T], l2err
 func (s *Store[T]) filled(ctx context.Context, key string, m mark, e store.Entry[T], watched bool, err error) {
 	switch {
 	case err != nil:
-		s.count.l2Errors.Add(1)
+		s.failedFill(err)
 		s.keepUnheard(key, m, e)
 	case s.pending.has(key):
 		// L2 had not heard of a change of ours when it kept e, or has gone back in

@@ -165,7 +165,7 @@ func (s *Store[T]) replace(c *call[T], b *base, e store.Entry[T], stands *old[T]
 		if errors.Is(err, store.ErrChanged) {
 			s.count.refused.Add(1)
 		} else {
-			s.count.l2Errors.Add(1)
+			s.failedFill(err)
 		}
 		_ = s.dropL1(c.Values(), key) // in memory. L2 may have forgotten that it was read
 		return e, err

@@ -17,7 +17,7 @@ type counters struct {
 	staleServed, invalidations, lost, refused atomic.Uint64
 	waits, rechecked, replayed, doubtful      atomic.Uint64
 	refreshes, refreshErrors, notModified     atomic.Uint64
-	overloads, defaults                       atomic.Uint64
+	overloads, defaults, unstorable           atomic.Uint64
 }
 
 // Counts are what a Store did since it was made.
@@ -39,6 +39,7 @@ type Counts struct {
 	RefreshErrors uint64 // of which failed; those that were overtaken by a change are among Refused
 
 	L2Errors      uint64 // operations of L2 that failed while reading
+	EncodeErrors  uint64 // loaded values that a tier could not hold: see store.ErrUnstorable and store.ErrTooLarge
 	Invalidations uint64 // changes made elsewhere that were told
 	Lost          uint64 // times that changes may have been missed and all of L1 was in doubt
 	Rechecked     uint64 // copies in doubt that L2 confirmed
@@ -71,6 +72,7 @@ func (s *Store[T]) Counts() Counts {
 		Overloads:     s.count.overloads.Load(),
 		Defaults:      s.count.defaults.Load(),
 		L2Errors:      s.count.l2Errors.Load(),
+		EncodeErrors:  s.count.unstorable.Load(),
 		Invalidations: s.count.invalidations.Load(),
 		Lost:          s.count.lost.Load(),
 		Refused:       s.count.refused.Load(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
@@ -99,6 +100,9 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 	}
 	m := s.journal.moment()
 	err := f()
+	if refused(err) && op != "end write" { // which removes what was there
+		return err
+	}
 	if op != "expire" { // which changes no value
 		s.changed(m, ks)
 		if s.hasL2 && unheard(err) {
@@ -119,10 +123,15 @@ func (s *Store[T]) tellChanged(ctx context.Context, op string, ks []string, err 
 	if s.opts.Changed == nil || op == "expire" {
 		return err
 	}
-	if cerr := s.opts.Changed(ctx, ks); err == nil {
+	if cerr := s.callChanged(ctx, ks); err == nil {
 		err = cerr
 	}
 	return err
+}
+
+func (s *Store[T]) callChanged(ctx context.Context, ks []string) (err error) {
+	defer flight.Catch("Options.Changed", &err)
+	return s.opts.Changed(ctx, ks)
 }
 
 // wait waits until all that were being kept have been.

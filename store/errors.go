@@ -32,6 +32,11 @@ var (
 	// but that an older entry under the key may be gone.
 	ErrTooLarge = errors.New("too large")
 
+	// ErrUnstorable says that the store cannot hold this value as it is: its codec
+	// cannot encode it, or it would not come back equal. Nothing was changed by
+	// the write. A loaded value is answered all the same.
+	ErrUnstorable = errors.New("cannot store the value")
+
 	// ErrReplicas says that a write was made, but that fewer replicas than wanted
 	// have confirmed it in time: a failover may undo it. There is no point in
 	// making it again at once.

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -10,7 +12,8 @@ import (
 // option. Answers from memory are only counted (see [Reporter]).
 //
 // Its methods run on the goroutine of the operation and may be called
-// concurrently. They must be quick.
+// concurrently. They must be quick. A panic of theirs is logged with [slog.Default], and
+// the operation goes on.
 type Observer interface {
 	// Begin is called before the operation. The context that it returns is
 	// used for the operation and passed to End.
@@ -42,8 +45,21 @@ func Observe(ctx context.Context, o Observer, op Op) (context.Context, func(hits
 		return ctx, func(int, error) {}
 	}
 	start := time.Now()
-	ctx = o.Begin(ctx, op)
+	ctx = begin(ctx, o, op)
 	return ctx, func(hits int, err error) {
+		defer logPanic(o)
 		o.End(ctx, op, Result{Err: err, Hits: hits, Elapsed: time.Since(start)})
+	}
+}
+
+func begin(ctx context.Context, o Observer, op Op) (of context.Context) {
+	of = ctx // stays if Begin panics
+	defer logPanic(o)
+	return o.Begin(ctx, op)
+}
+
+func logPanic(o Observer) {
+	if r := recover(); r != nil {
+		slog.Error("strata: an Observer panicked", "observer", fmt.Sprintf("%T", o), "panic", r)
 	}
 }

@@ -1,6 +1,7 @@
 package flight
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -12,12 +13,15 @@ var ErrGoexit = errors.New("load called runtime.Goexit")
 
 // A PanicError is the error of a call whose work panicked.
 type PanicError struct {
+	What  string // what panicked; empty: the load
 	Value any    // what was passed to panic
 	Stack []byte // of the goroutine that panicked
 }
 
 // Error names the value of the panic. The stack is not part of it.
-func (e *PanicError) Error() string { return fmt.Sprintf("load panicked: %v", e.Value) }
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("%s panicked: %v", cmp.Or(e.What, "load"), e.Value)
+}
 
 // Unwrap returns the value of the panic if it was an error.
 func (e *PanicError) Unwrap() error {
@@ -38,4 +42,12 @@ func Protect[T any](fn func() (T, error), done func(T, error)) {
 		}
 	}()
 	value, err = fn()
+}
+
+// Catch, when it is deferred, makes a panic of the function the [*PanicError] in *err,
+// with what as its What. It is for a function that a user of the module has given.
+func Catch(what string, err *error) {
+	if r := recover(); r != nil {
+		*err = &PanicError{What: what, Value: r, Stack: debug.Stack()}
+	}
 }

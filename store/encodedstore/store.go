@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/codec"
-	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 )
 
@@ -32,15 +31,16 @@ type Inner interface {
 
 // A Store is a view of an Inner store for values of one type, and costs nothing. What
 // cannot be decoded is a miss, is counted in Stats.Corrupt, and is removed. A value that
-// cannot be encoded is an error of Set that is [ErrCannotEncode], and what was there is
-// gone.
+// cannot be encoded is an error of Set that is [store.ErrUnstorable], and what was there
+// stays.
 type Store[T any] struct {
 	inner   Inner
 	codec   codec.Codec[T]
 	corrupt atomic.Uint64
 }
 
-// ErrCannotEncode says that the codec does not take a value.
+// ErrCannotEncode says that the codec cannot encode a value. Such an error is
+// [store.ErrUnstorable] as well.
 var ErrCannotEncode = errors.New("cannot encode the value")
 
 var (
@@ -94,8 +94,10 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 	if !e.Absent {
 		var err error
 		if kept.Value, err = codec.AppendFor(s.codec, nil, key, e.Value); err != nil {
-			err = fmt.Errorf("%w: %w", ErrCannotEncode, err)
-			return &store.Error{Store: "encoded", Op: "set", Key: key, Err: oneline.Join(err, s.inner.Delete(ctx, key))}
+			if !errors.Is(err, store.ErrUnstorable) {
+				err = fmt.Errorf("%w: %w: %w", store.ErrUnstorable, ErrCannotEncode, err)
+			}
+			return &store.Error{Store: "encoded", Op: "set", Key: key, Err: err}
 		}
 		kept.Size = len(kept.Value)
 	}

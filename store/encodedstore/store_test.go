@@ -81,16 +81,28 @@ func TestStore_corrupt(t *testing.T) {
 	}
 }
 
+// panicky is a codec that panics for 2.
+type panicky struct{ codec.Codec[any] }
+
+func (c panicky) Append(dst []byte, v any) ([]byte, error) {
+	if v == 2 {
+		panic("not that one")
+	}
+	return c.Codec.Append(dst, v)
+}
+
 func TestStore_Set_cannotEncode(t *testing.T) {
-	s := encodedstore.New[any](memstore.New[[]byte](nil), codec.JSON[any]())
-	if err := s.Set(ctx, "k", store.Entry[any]{Value: 1}); err != nil {
+	s := encodedstore.New[any](memstore.New[[]byte](nil), panicky{codec.JSON[any]()})
+	if err := s.Set(ctx, "k", store.Entry[any]{Value: "old"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Set(ctx, "k", store.Entry[any]{Value: func() {}}); !errors.Is(err, encodedstore.ErrCannotEncode) {
-		t.Errorf("Set returned %v", err)
-	}
-	if e, err := s.Get(ctx, "k"); err != store.ErrNotFound {
-		t.Errorf("what was there still is: %v, %v", e.Value, err)
+	for _, bad := range []any{func() {}, 2} {
+		if err := s.Set(ctx, "k", store.Entry[any]{Value: bad}); !errors.Is(err, encodedstore.ErrCannotEncode) || !errors.Is(err, store.ErrUnstorable) {
+			t.Errorf("Set of a %T returned %v", bad, err)
+		}
+		if e, err := s.Get(ctx, "k"); err != nil || e.Value != "old" {
+			t.Errorf("the key has %v, %v", e.Value, err)
+		}
 	}
 }
 

@@ -11,9 +11,6 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// errCannotEncode says that the codec refused a value.
-var errCannotEncode = errors.New("cannot encode the value")
-
 // errFull says that Redis has no room and may not make any.
 var errFull = fmt.Errorf("%w: Redis is full", store.ErrTooLarge)
 
@@ -167,9 +164,9 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 // its buffer back then.
 func (s *Store[T]) encoded(w *write, err error) error {
 	switch {
-	case errors.Is(err, store.ErrTooLarge):
+	case errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrUnstorable):
 	case err != nil:
-		err = fmt.Errorf("%w: %w", errCannotEncode, err)
+		err = fmt.Errorf("%w: %w", store.ErrUnstorable, err)
 	case w.size > s.maxValue:
 		err = fmt.Errorf("%w: a value of %d bytes, of at most %d", store.ErrTooLarge, w.size, s.maxValue)
 	}
