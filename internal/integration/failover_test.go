@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,6 +43,7 @@ var losses = map[string]func(*testing.T, *layered.Options[int]) *loss{
 	"an address moves to a replica that lags": addressMoves,
 	"sentinels promote a replica that lags":   sentinelsPromote,
 	"a replica that lags takes over":          clusterTakeover,
+	"a shard joins, and its replica lags":     joinedTakeover,
 	"a restart from an old file":              restartFromFile,
 }
 
@@ -96,6 +98,28 @@ func clusterTakeover(t *testing.T, o *layered.Options[int]) *loss {
 		owner.Kill()
 		_, err := replica.Do("CLUSTER", "FAILOVER", "TAKEOVER")
 		return err
+	}
+	return l
+}
+
+func joinedTakeover(t *testing.T, o *layered.Options[int]) *loss {
+	cl := redistest.StartCluster(t, 2)
+	var d redisstore.Dialer
+	l := &loss{writer: buildWith(t, d, o, cl.Addrs()...), other: buildWith(t, d, o, cl.Addrs()...)}
+	want(t, l.writer, now(1), 1, layered.Source) // the heartbeat runs before the shard joins
+	joined := cl.Join(t)
+	slot, err := cl.Slot("h:k")
+	if err == nil {
+		err = cl.Move(slot, joined, func() {})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica := cl.AddReplicaOf(t, joined)
+	l.replicate = func() error { return detach(joined, replica) }
+	l.forget = func() error {
+		joined.Kill()
+		return replica.TakeOver()
 	}
 	return l
 }
@@ -176,7 +200,7 @@ func deletes(ctx context.Context, h *house) error { return h.Delete(ctx, "k") }
 func TestFailover_lostTakeBack(t *testing.T) {
 	for what, takeBack := range takeBacks {
 		for name, begin := range losses {
-			if name == "a replica that lags takes over" {
+			if name == "a replica that lags takes over" || strings.HasPrefix(name, "a shard joins") {
 				continue
 			}
 			t.Run(what+", "+name, func(t *testing.T) {

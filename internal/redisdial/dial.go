@@ -13,6 +13,7 @@ import (
 // Dial does what rueidis does without a DialCtxFn of ours, with the dial functions of opt
 // if it has some, and returns a connection that batches.
 func Dial(ctx context.Context, opt *rueidis.ClientOption, addr string, d *net.Dialer, conf *tls.Config) (nc net.Conn, err error) {
+	addr = WithHost(opt, addr)
 	switch {
 	case opt.DialCtxFn != nil:
 		nc, err = opt.DialCtxFn(ctx, addr, d, conf)

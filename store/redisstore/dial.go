@@ -158,6 +158,9 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 	return c, nil
 }
 
+// maxRedirects is how often a call follows the nodes of a cluster to one another.
+const maxRedirects = 16
+
 // setDefaults completes the settings that both connections have.
 func setDefaults(opt *rueidis.ClientOption, timeout time.Duration) {
 	for _, d := range []*net.Dialer{&opt.Dialer, &opt.Sentinel.Dialer} {
@@ -173,6 +176,9 @@ func setDefaults(opt *rueidis.ClientOption, timeout time.Duration) {
 	}
 	if opt.Sentinel.MasterSet != "" && opt.Sentinel.TopologyRefreshInterval == 0 {
 		opt.Sentinel.TopologyRefreshInterval = 5 * time.Second
+	}
+	if opt.ClusterOption.MaxMovedRedirections == 0 { // else nodes that disagree keep a call going until its end
+		opt.ClusterOption.MaxMovedRedirections = maxRedirects
 	}
 	opt.PipelineMultiplex = -1
 	opt.BlockingPipeline = -1 // never leave the one connection

@@ -35,6 +35,8 @@ type pulse struct {
 	agreed uint64   // the moves at which T and W were seen to agree; of the attempt
 	ids    []string // of the data of the primaries, at the last beat; of the attempt
 
+	topology topology // of a cluster
+
 	mu      sync.Mutex
 	ears    []*ear
 	until   time.Time       // hears until then
@@ -45,7 +47,6 @@ type pulse struct {
 	cancel  context.CancelFunc
 	closed  bool
 	key     string // that is written
-	slots   []node // of a cluster, as far as known
 
 	evictions map[string]int64 // by the key that is written, what its server had evicted
 

@@ -1,12 +1,15 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
+	"github.com/lokroom/strata/internal/redisdial"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -17,8 +20,17 @@ type slotRange struct {
 	addr        string
 }
 
-// parseSlots reads the reply to CLUSTER SLOTS.
-func parseSlots(reply []rueidis.RedisMessage) ([]slotRange, error) {
+// errNoHost says that a cluster names a node "?", which rueidis leaves out.
+var errNoHost = errors.New("the cluster tells no address of a node: where cluster-preferred-endpoint-type is hostname, each node needs a cluster-announce-hostname")
+
+// mapOf reads the reply to CLUSTER SLOTS of the node at addr, sorted by slot. A node that
+// does not know its own host, or is not to tell it, has the host of addr.
+func mapOf(addr string, r rueidis.RedisResult) ([]slotRange, error) {
+	reply, err := r.ToArray()
+	if err != nil {
+		return nil, err
+	}
+	asked, _, _ := net.SplitHostPort(addr)
 	ranges := make([]slotRange, 0, len(reply))
 	for _, r := range reply {
 		part, err := r.ToArray()
@@ -28,16 +40,20 @@ func parseSlots(reply []rueidis.RedisMessage) ([]slotRange, error) {
 		first, err1 := part[0].AsInt64()
 		last, err2 := part[1].AsInt64()
 		at, err3 := part[2].ToArray()
-		if errors.Join(err1, err2, err3) != nil || len(at) < 2 {
+		if cmp.Or(err1, err2, err3) != nil || len(at) < 2 {
 			return nil, errBadReply
 		}
-		host, _ := at[0].ToString()
+		host, _ := at[0].ToString() // or nil
 		port, err := at[1].AsInt64()
 		if err != nil {
 			return nil, errBadReply
 		}
-		ranges = append(ranges, slotRange{uint16(first), uint16(last), joinHostPort(host, port)})
+		if host == "?" {
+			return nil, errNoHost
+		}
+		ranges = append(ranges, slotRange{uint16(first), uint16(last), joinHostPort(cmp.Or(host, asked), port)})
 	}
+	slices.SortFunc(ranges, func(a, b slotRange) int { return cmp.Compare(a.first, b.first) })
 	return ranges, nil
 }
 
@@ -54,20 +70,17 @@ func (c *Client) slotsOf(ctx context.Context, w rueidis.Client) (ranges []slotRa
 	}
 	answers := make(chan answer, few)
 	asked := 0
-	for _, node := range w.Nodes() { // in any order
+	for addr, node := range w.Nodes() { // in any order
 		go func() {
-			reply, err := node.Do(call, node.B().ClusterSlots().Build()).ToArray()
 			var a answer
-			if a.err = err; err == nil {
-				a.ranges, a.err = parseSlots(reply)
-			}
+			a.ranges, a.err = mapOf(c.canonical(addr), node.Do(call, node.B().ClusterSlots().Build()))
 			answers <- a
 		}()
 		if asked++; asked == few {
 			break
 		}
 	}
-	err = fmt.Errorf("%w: no node to ask", store.ErrUnavailable)
+	err = fmt.Errorf("%w: %w", store.ErrUnavailable, errNoHost)
 	for range asked {
 		select {
 		case a := <-answers:
@@ -81,6 +94,9 @@ func (c *Client) slotsOf(ctx context.Context, w rueidis.Client) (ranges []slotRa
 	}
 	return nil, err
 }
+
+// canonical returns addr, as rueidis names it, as slot maps do.
+func (c *Client) canonical(addr string) string { return redisdial.WithHost(&c.opt, addr) }
 
 // slotOfTagged is slotOf of any key: of what is between its first braces, if that is
 // anything.

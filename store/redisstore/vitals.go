@@ -2,11 +2,7 @@ package redisstore
 
 import (
 	"context"
-	"slices"
 	"strconv"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/redis/rueidis"
@@ -17,6 +13,8 @@ type vitals struct {
 	ms    int64    // the time of the primary whose clock is most ahead
 	ids   []string // of the data of each primary; empty if that is not told
 	leaks bool     // one may have dropped keys from its table without a word
+
+	slots []slotRange // of a node of a cluster: the slot map as this node knows it; else nil
 }
 
 // ask writes to every primary over T. With both it makes sure that W leads to the
@@ -32,26 +30,26 @@ func (p *pulse) ask(ctx context.Context, both bool) (a vitals, err error) {
 	case both:
 		return p.askBoth(ctx, l)
 	}
-	return p.askOne(ctx, l.t, p.key)
+	return p.askOne(ctx, l.t, node{key: p.key})
 }
 
-// askOne asks one primary. It also looks whether its table of the keys that are
-// tracked, which broadcasts do without, is so full that it may have dropped some:
-// see [crowded].
-func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (a vitals, err error) {
-	del := c.B().Arbitrary("DEL").Keys(key).Build().Pin()
+// askOne asks one primary; in a cluster it has an address. It also looks whether its table
+// of the keys that are tracked, which broadcasts do without, is so full that it may have
+// dropped some: see [crowded].
+func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals, err error) {
 	for range p.client.turns() - 1 {
-		if err := c.Do(ctx, del).Error(); err != nil {
+		// An error reply comes again below, together with its cause.
+		if err := c.Do(ctx, c.B().Arbitrary("DEL").Keys(n.key).Build()).NonRedisError(); err != nil {
 			return a, err
 		}
 	}
-	// INFO is asked for one section at a time, for Redis 6.
-	ask := []rueidis.Completed{del, c.B().Arbitrary("TIME").Build(), c.B().Arbitrary("INFO", "replication").Build()}
 	perKey := len(p.client.broadcast) == 0
-	if perKey {
-		ask = append(ask, c.B().Arbitrary("INFO", "stats").Build(), c.B().Arbitrary("CONFIG", "GET", "tracking-table-max-keys").Build())
+	r := c.DoMulti(ctx, p.questions(c, n, perKey)...)
+	if n.addr != "" {
+		if a.slots, err = mapOf(p.client.canonical(n.addr), r[len(r)-1]); err != nil {
+			return a, err
+		}
 	}
-	r := c.DoMulti(ctx, ask...)
 	id, err := primaryID(r[2])
 	if err != nil {
 		return a, err
@@ -63,11 +61,30 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, key string) (a vit
 	if err != nil || len(t) != 2 {
 		return a, oneline.Join(err, errBadReply)
 	}
-	leaks := perKey && crowded(r[3], r[4])
-	if leaks || perKey && p.evicted(key, r[3]) {
+	a.ms, a.ids = t[0]*1000+t[1]/1000, []string{id}
+	a.leaks = perKey && crowded(r[3], r[4])
+	if a.leaks || perKey && p.evicted(n.key, r[3]) {
 		p.client.watchers.tellAll()
 	}
-	return vitals{ms: t[0]*1000 + t[1]/1000, ids: []string{id}, leaks: leaks}, nil
+	return a, nil
+}
+
+// questions returns the commands of a heartbeat of n: DEL, TIME, INFO, where keys are
+// tracked one by one the state of the table, and in a cluster the slot map, which comes
+// last. INFO is asked for one section at a time, for Redis 6.
+func (p *pulse) questions(c rueidis.Client, n node, perKey bool) []rueidis.Completed {
+	q := []rueidis.Completed{
+		c.B().Arbitrary("DEL").Keys(n.key).Build(),
+		c.B().Arbitrary("TIME").Build(),
+		c.B().Arbitrary("INFO", "replication").Build(),
+	}
+	if perKey {
+		q = append(q, c.B().Arbitrary("INFO", "stats").Build(), c.B().Arbitrary("CONFIG", "GET", "tracking-table-max-keys").Build())
+	}
+	if n.addr != "" {
+		q = append(q, c.B().ClusterSlots().Build())
+	}
+	return q
 }
 
 const (
@@ -97,90 +114,4 @@ func crowded(info, conf rueidis.RedisResult) bool {
 		}
 	}
 	return most > 0 && (most < 2*fewTracked || statOf(text, "tracking_total_keys") >= most/2)
-}
-
-// A node is a primary of a cluster and a key of its own.
-type node struct{ addr, key string }
-
-// askCluster asks every primary. Where the map of the slots is out of date, it
-// gets a new one, once.
-func (p *pulse) askCluster(ctx context.Context, l *links) (a vitals, err error) {
-	p.mu.Lock()
-	nodes := p.slots
-	p.mu.Unlock()
-	for try := 0; ; try++ {
-		if len(nodes) > 0 {
-			first, cancel := firstPart(ctx, try)
-			a, err := p.askNodes(first, l, nodes)
-			cancel()
-			if err == nil || try == 1 {
-				return a, err
-			}
-		}
-		ranges, err := p.client.slotsOf(ctx, l.w)
-		if err != nil {
-			return a, err
-		}
-		p.client.breakers.learn(ranges)
-		nodes = p.primaries(ranges)
-		p.mu.Lock()
-		p.slots = nodes
-		p.mu.Unlock()
-	}
-}
-
-// firstPart leaves half of the time of the first try for another one: a primary that
-// hangs may have been replaced.
-func firstPart(ctx context.Context, try int) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok || try > 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, time.Until(end)/2)
-}
-
-func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals, err error) {
-	answers := make([]vitals, len(nodes))
-	errs := make([]error, len(nodes))
-	var wg sync.WaitGroup
-	for i, n := range nodes {
-		wg.Go(func() {
-			// Nothing else that goes over T would introduce it to a new primary
-			// before that is heard of.
-			c, err := nodeOf(ctx, l.t, n.addr, n.key)
-			if err == nil {
-				answers[i], err = p.askOne(ctx, c, n.key)
-			}
-			p.client.breakers.beatOf(n.addr, err)
-			errs[i] = err
-		})
-	}
-	wg.Wait()
-	for _, n := range answers {
-		a.ms, a.ids, a.leaks = max(a.ms, n.ms), append(a.ids, n.ids...), a.leaks || n.leaks
-	}
-	return a, oneline.Join(errs...)
-}
-
-// primaries returns those that serve ranges.
-func (p *pulse) primaries(ranges []slotRange) (nodes []node) {
-	for _, r := range ranges {
-		if !slices.ContainsFunc(nodes, func(n node) bool { return n.addr == r.addr }) {
-			nodes = append(nodes, node{addr: r.addr, key: keyInSlot(p.key, r.first)})
-		}
-	}
-	return nodes
-}
-
-// keyInSlot returns key with a hash tag that puts it into slot.
-func keyInSlot(key string, slot uint16) string {
-	if strings.Contains(key, "{") {
-		key = "!pulse"
-	}
-	for i := 0; ; i++ {
-		tag := decimal(int64(i))
-		if slotOf(tag) == slot {
-			return key + "{" + tag + "}"
-		}
-	}
 }
