@@ -25,6 +25,7 @@ func Dial(opt rueidis.ClientOption) (rueidis.Client, error) {
 	own := opt
 	opt.PipelineMultiplex, opt.BlockingPipeline = -1, -1
 	opt.AlwaysPipelining, opt.DisableCache = true, true
+	redisdial.LimitRedirects(&opt)
 	opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
 		return redisdial.Dial(ctx, &own, addr, d, conf)
 	}

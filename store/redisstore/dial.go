@@ -11,6 +11,7 @@ import (
 	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/internal/oneline"
+	"github.com/lokroom/strata/internal/redisdial"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -158,9 +159,6 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 	return c, nil
 }
 
-// maxRedirects is how often a call follows the nodes of a cluster to one another.
-const maxRedirects = 16
-
 // setDefaults completes the settings that both connections have.
 func setDefaults(opt *rueidis.ClientOption, timeout time.Duration) {
 	for _, d := range []*net.Dialer{&opt.Dialer, &opt.Sentinel.Dialer} {
@@ -177,9 +175,7 @@ func setDefaults(opt *rueidis.ClientOption, timeout time.Duration) {
 	if opt.Sentinel.MasterSet != "" && opt.Sentinel.TopologyRefreshInterval == 0 {
 		opt.Sentinel.TopologyRefreshInterval = 5 * time.Second
 	}
-	if opt.ClusterOption.MaxMovedRedirections == 0 { // else nodes that disagree keep a call going until its end
-		opt.ClusterOption.MaxMovedRedirections = maxRedirects
-	}
+	redisdial.LimitRedirects(opt)
 	opt.PipelineMultiplex = -1
 	opt.BlockingPipeline = -1 // never leave the one connection
 	opt.DisableRetry = true   // rueidis would retry until the context ends

@@ -19,3 +19,11 @@ func WithHost(opt *rueidis.ClientOption, addr string) string {
 	}
 	return net.JoinHostPort(host, port)
 }
+
+// LimitRedirects makes a call fail that the nodes of a cluster redirect to one another
+// again and again, as they do while they disagree. rueidis follows until the context ends.
+func LimitRedirects(opt *rueidis.ClientOption) {
+	if opt.ClusterOption.MaxMovedRedirections == 0 {
+		opt.ClusterOption.MaxMovedRedirections = 16
+	}
+}
