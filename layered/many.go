@@ -298,7 +298,6 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 	if err != nil {
 		return nil, err
 	}
-	own := ctx
 	ctx, cancel := s.loadContext(ctx)
 	defer cancel()
 	s.count.loads.Add(1)
@@ -328,9 +327,6 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 		loaded[key] = e
 	}
 	end(len(got), err)
-	if err != nil {
-		err = s.failure(own, err)
-	}
 	return loaded, err
 }
 

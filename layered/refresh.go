@@ -66,9 +66,8 @@ func (s *Store[T]) refresh(ctx context.Context, c *call[T], load Loader[T]) (f F
 			}
 			continue // it was loaded elsewhere, and there is no telling when
 		}
-		var overtaken bool
-		f, overtaken, err = s.refreshOnce(ctx, c, load, &b, stands)
-		if !overtaken {
+		f, err = s.refreshOnce(ctx, c, load, &b, stands)
+		if !errors.Is(err, store.ErrChanged) {
 			return f, err
 		}
 	}
@@ -110,21 +109,24 @@ func (s *Store[T]) standing(ctx context.Context, key string) (b base, stands *ol
 	return b, s.oldFrom(&f), true
 }
 
-// refreshOnce loads key in the place of what stands. overtaken says that what was loaded
-// was not kept, because that has changed.
-func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], b *base, stands *old[T]) (f Found[T], overtaken bool, err error) {
+// refreshOnce loads key in the place of what stands. ErrChanged says that what
+// was loaded was not kept.
+func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], b *base, stands *old[T]) (f Found[T], err error) {
 	s.count.refreshes.Add(1)
 	f.asOf = s.moment.Add(1)
 	f.Entry, err = s.load(ctx, c.Key(), load, stands, s.patience())
 	if err != nil {
 		s.count.refreshErrors.Add(1)
-		return Found[T]{}, false, err
+		return Found[T]{}, err
 	}
 	if stands.kept() {
 		f.asOf = stands.asOf
 	}
 	f.Entry, err = s.replace(c, b, f.Entry, stands)
-	return f, errors.Is(err, store.ErrChanged), f.MissError()
+	if errors.Is(err, store.ErrChanged) {
+		return f, err
+	}
+	return f, f.MissError()
 }
 
 // replace keeps e, which was loaded anew, in both tiers, in the place of what stood, and

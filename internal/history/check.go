@@ -7,7 +7,7 @@ import (
 
 // A Violation is an answer that broke a promise.
 type Violation struct {
-	Guarantee string // "G1", "G2", "G3", "G6", or "future": read before it was committed
+	Guarantee string // "G1", "G2", "G3", "G6", "token", or "future": read before it was committed
 	Get       Op
 	Write     Op            // that was to be seen; none for "future"
 	Age       time.Duration // from when it was promised to the call
@@ -18,6 +18,7 @@ type Report struct {
 	Ops, Gets, Writes int
 	ByTier            map[Tier]int
 	Stale             int            // answers flagged as stale
+	Tokens, Waits     int            // answers to reads with a token, and writes that waited for every L1
 	Failed            int            // operations that returned an error
 	Errors            map[string]int // those, by what is common to such errors
 	Excused           int            // answers with what a Set of unknown outcome wrote
@@ -69,6 +70,9 @@ func Check(ops []Op, rules Rules) *Report {
 		if o.Kind == Commit || o.Kind.writes() {
 			r.Writes++
 		}
+		if o.Kind == Wait && o.Err == "" {
+			r.Waits++
+		}
 		if o.Err != "" && o.Kind != Load {
 			r.Failed++
 			r.Errors[common(o.Err)]++
@@ -93,13 +97,14 @@ func (r *Report) judge(k *register, g *Op, rules *Rules) {
 	if k.newest(g.Return) < g.Version {
 		r.violated(Violation{Guarantee: "future", Get: *g})
 	}
-	if g.Stale {
-		r.Stale++
-		return
-	}
 	missed := k.all.missed(g.Version, g.Call)
 	if began, ok := k.late[g.Version]; ok && missed != nil && began <= g.Return {
 		r.Excused++
+		return
+	}
+	if g.Stale {
+		r.Stale++
+		r.weigh([]promise{{"G2", k.hard[g.Process], 0}}, g, rules)
 		return
 	}
 	if g.Tier == L1 {
@@ -108,6 +113,9 @@ func (r *Report) judge(k *register, g *Op, rules *Rules) {
 			age = g.Call - missed.at
 		}
 		r.Ages = append(r.Ages, age)
+	}
+	if g.After > 0 {
+		r.Tokens++
 	}
 	if r.weigh(promises(k, g, rules), g, rules) && k.plain.missed(g.Version, g.Call-rules.unheard(g)) != nil {
 		r.Unguarded++
@@ -124,12 +132,18 @@ type promise struct {
 
 func promises(k *register, g *Op, rules *Rules) []promise {
 	unheard := rules.unheard(g)
-	p := []promise{{"G2", k.own[g.Process], 0}, {"G3", &k.all, unheard}}
+	p := []promise{{"G2", k.own[g.Process], 0}, {"G3", &k.all, unheard}, {"G3", &k.waited, rules.Slack}}
 	if g.strict() {
 		p = []promise{{"G1", &k.all, 0}} // which has G2 in it
 	}
 	if rules.Hold > 0 {
 		p = append(p, promise{"G6", &k.held, unheard})
+	}
+	if w := k.all.of(g.After); w != nil {
+		one := &writes{}
+		one.add(*w)
+		one.sort()
+		p = append(p, promise{"token", one, 0})
 	}
 	return p
 }

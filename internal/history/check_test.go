@@ -27,10 +27,11 @@ func get(process int, call, ret time.Duration, version int64, tier history.Tier)
 	return o
 }
 
-func failed(o history.Op) history.Op { o.Err = "unavailable"; return o }
-func stale(o history.Op) history.Op  { o.Stale = true; return o }
-func set(o history.Op) history.Op    { o.Kind = history.Set; return o }
-func other(o history.Op) history.Op  { o.Key = "other"; return o }
+func failed(o history.Op) history.Op            { o.Err = "unavailable"; return o }
+func stale(o history.Op) history.Op             { o.Stale = true; return o }
+func with(after int64, o history.Op) history.Op { o.After = after; return o }
+func set(o history.Op) history.Op               { o.Kind = history.Set; return o }
+func other(o history.Op) history.Op             { o.Key = "other"; return o }
 
 // v1 is committed at 10..20 and deleted at 20..30, by process 1.
 var v1 = []history.Op{commit(1, 10, 20, 1), deleted(1, 20, 30, 1)}
@@ -73,7 +74,13 @@ func TestCheck(t *testing.T) {
 		{"old from any tier of another too late", []history.Op{get(2, 131, 132, 0, history.Any)}, "G3"},
 
 		{"stale from L2", []history.Op{stale(get(2, 31, 40, 0, history.L2))}, ""},
-		{"stale from L1 of the writer", []history.Op{stale(get(1, 31, 40, 0, history.L1))}, ""},
+		{"stale from L1 of the writer", []history.Op{stale(get(1, 31, 40, 0, history.L1))}, "G2"},
+		{"stale from L1 of another", []history.Op{stale(get(2, 900, 901, 0, history.L1))}, ""},
+
+		{"old from L1 with a token", []history.Op{with(1, get(2, 31, 32, 0, history.L1))}, "token"},
+		{"old from L1 with the token of nothing that was told", []history.Op{with(7, get(2, 31, 32, 0, history.L1))}, ""},
+		{"new from L1 with a token", []history.Op{with(1, get(2, 31, 32, 1, history.L1))}, ""},
+		{"old from L2 with a token", []history.Op{with(1, get(2, 31, 32, 0, history.L2))}, "G1"},
 		{"a get that failed", []history.Op{failed(get(1, 31, 40, 0, history.L2))}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

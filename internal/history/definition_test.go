@@ -19,7 +19,7 @@ type verdict struct {
 func TestCheck_definition(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	seen := verdict{violations: map[string]int{}}
-	for n := range 6000 {
+	for n := range 9000 {
 		ops := randomHistory(r)
 		rules := history.Rules{MaxUnheard: 20 * time.Millisecond}
 		if n%2 == 1 {
@@ -108,8 +108,14 @@ func slow(ops []history.Op, g history.Op, rules *history.Rules) string {
 		case !told && !o.Held && at < g.Call-unheard:
 			names = append(names, "unguarded")
 		}
+		if told && !strict && o.Kind == history.Wait && at < g.Call {
+			names = append(names, "G3")
+		}
 		if told && !strict && o.Process == g.Process && at < g.Call {
 			names = append(names, "G2")
+		}
+		if told && o.Version == g.After && at < g.Call {
+			names = append(names, "token")
 		}
 		for _, name := range names {
 			if name != "unguarded" && excused(o, g, rules, unheard) {
@@ -121,7 +127,7 @@ func slow(ops []history.Op, g history.Op, rules *history.Rules) string {
 	if g.Version > most {
 		return "future"
 	}
-	for _, name := range []string{"G1", "G2", "G3", "G6", "lost", "unguarded"} {
+	for _, name := range []string{"G1", "G2", "G3", "G6", "token", "lost", "unguarded"} {
 		if broken[name] {
 			return name
 		}
@@ -142,7 +148,7 @@ func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
 // randomHistory has writes of all kinds but Set, whose outcome may be unknown.
 func randomHistory(r *rand.Rand) (ops []history.Op) {
-	kinds := []history.Kind{history.Delete, history.Expire, history.Hold, history.Done, history.DoneSet}
+	kinds := []history.Kind{history.Delete, history.Wait, history.Expire, history.Hold, history.Done, history.DoneSet}
 	at := 0
 	for v := range int64(6) {
 		at += 1 + r.IntN(20)
@@ -163,7 +169,9 @@ func randomHistory(r *rand.Rand) (ops []history.Op) {
 	for range 8 {
 		call := time.Duration(r.IntN(150))
 		tier := []history.Tier{history.L1, history.L2, history.Source}[r.IntN(3)]
-		ops = append(ops, get(r.IntN(4), call, call+time.Duration(r.IntN(10)), int64(r.IntN(7)), tier))
+		g := get(r.IntN(4), call, call+time.Duration(r.IntN(10)), int64(r.IntN(7)), tier)
+		g.After = int64(r.IntN(7))
+		ops = append(ops, g)
 	}
 	r.Shuffle(len(ops), func(i, j int) { ops[i], ops[j] = ops[j], ops[i] })
 	return ops

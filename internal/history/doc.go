@@ -17,6 +17,8 @@
 //     write returned.
 //   - G6. A commit in a bracket counts as a write that returned when the hold of the
 //     bracket was over, whether anybody told the cache of it or not.
+//   - A Get with the token of a write returns nothing older than the write. So does any
+//     Get that was called after a Wait (DeleteAndWait) returned.
 //   - Nothing is returned before its commit began.
 //
 // A Hold is a write that returned when its hold was over, and that of any later write
@@ -25,8 +27,9 @@
 // A write that failed promises nothing: its commit may be seen, or not. A Set
 // whose outcome is not known may even take effect later, so that what it wrote may
 // be read at any time from then on; such answers are counted. So are those that miss
-// what a failover lost: see [Rules.Failovers]. Answers flagged as stale promise only
-// to have been true once.
+// what a failover lost: see [Rules.Failovers]. Answers flagged as stale promise to
+// have been true once, and G2: a process does not serve as stale what it has deleted or
+// set itself. Expire allows that.
 //
 // The check takes the time to sort the operations, and is linear otherwise but for
 // a binary search a Get. That is possible because versions of a key are ordered:

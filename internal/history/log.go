@@ -37,7 +37,7 @@ func (l *Log) Add(o Op) {
 	defer l.mu.Unlock()
 	b := append(l.line[:0], byte(o.Kind), byte(o.Tier), flags(o), ' ')
 	b = append(append(b, o.Key...), ' ')
-	for _, n := range []int64{int64(o.Process), int64(o.Goroutine), int64(o.Call), int64(o.Return), o.Version} {
+	for _, n := range []int64{int64(o.Process), int64(o.Goroutine), int64(o.Call), int64(o.Return), o.Version, o.After} {
 		b = append(strconv.AppendInt(b, n, 10), ' ')
 	}
 	b = append(strconv.AppendQuote(b, o.Err), '\n')
@@ -95,11 +95,11 @@ func Read(path string, killed bool) ([]Op, error) {
 }
 
 func parse(line string) (o Op, err error) {
-	f := strings.SplitN(line, " ", 8)
-	if len(f) != 8 || len(f[0]) != 3 {
+	f := strings.SplitN(line, " ", 9)
+	if len(f) != 9 || len(f[0]) != 3 {
 		return o, fmt.Errorf("%q is no operation", line)
 	}
-	var n [5]int64
+	var n [6]int64
 	for i := range n {
 		if n[i], err = strconv.ParseInt(f[2+i], 10, 64); err != nil {
 			return o, err
@@ -107,8 +107,8 @@ func parse(line string) (o Op, err error) {
 	}
 	o = Op{
 		Kind: Kind(f[0][0]), Tier: Tier(f[0][1]), Stale: f[0][2] == '!', Held: f[0][2] == 'h', Key: f[1],
-		Process: int(n[0]), Goroutine: int(n[1]), Call: time.Duration(n[2]), Return: time.Duration(n[3]), Version: n[4],
+		Process: int(n[0]), Goroutine: int(n[1]), Call: time.Duration(n[2]), Return: time.Duration(n[3]), Version: n[4], After: n[5],
 	}
-	o.Err, err = strconv.Unquote(f[7])
+	o.Err, err = strconv.Unquote(f[8])
 	return o, err
 }

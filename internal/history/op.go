@@ -13,6 +13,7 @@ type Kind byte
 const (
 	Get     Kind = 'g' // read Version
 	Delete  Kind = 'd' // made the fleet forget what was before Version
+	Wait    Kind = 'w' // Delete that returned when no process served anything older
 	Set     Kind = 's' // made Version the value of the cache
 	Expire  Kind = 'x' // made what was before Version stale
 	Hold    Kind = 'h' // Delete for a source that is read from a replica
@@ -24,7 +25,7 @@ const (
 )
 
 var kindNames = map[Kind]string{
-	Get: "get", Delete: "delete", Set: "set", Expire: "expire", Hold: "hold", Done: "done", DoneSet: "doneset",
+	Get: "get", Delete: "delete", Wait: "delete and wait", Set: "set", Expire: "expire", Hold: "hold", Done: "done", DoneSet: "doneset",
 	Begin: "begin", Load: "load", Commit: "commit",
 }
 
@@ -39,7 +40,7 @@ func (k Kind) String() string {
 // writes reports whether k tells the cache of a commit.
 func (k Kind) writes() bool {
 	switch k {
-	case Delete, Set, Expire, Hold, Done, DoneSet:
+	case Delete, Wait, Set, Expire, Hold, Done, DoneSet:
 		return true
 	}
 	return false
@@ -81,6 +82,7 @@ type Op struct {
 	Call      time.Duration // see Now
 	Return    time.Duration
 	Version   int64 // that was read, or made before
+	After     int64 // of a Get with a token: the version whose write the token stands for
 	Tier      Tier  // of a Get
 	Stale     bool  // a Get that was flagged
 	Held      bool  // a Commit in a bracket
@@ -92,6 +94,9 @@ func (o Op) String() string {
 	s := fmt.Sprintf("%12.3f..%12.3f ms  p%d.%-2d %-7s %s = v%d", ms(o.Call), ms(o.Return), o.Process, o.Goroutine, o.Kind, o.Key, o.Version)
 	if o.Kind == Get {
 		s += " from " + o.Tier.String()
+	}
+	if o.After > 0 {
+		s += fmt.Sprintf(" with the token of v%d", o.After)
 	}
 	if o.Stale {
 		s += " (stale)"

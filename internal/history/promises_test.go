@@ -52,11 +52,29 @@ func TestCheck_crashes(t *testing.T) {
 	}
 }
 
+// A Wait promises for every L1 when it has returned; other writes, MaxUnheard later.
+// Expire allows stale answers in the process that called it.
+func TestCheck_kindsAndL1(t *testing.T) {
+	for k, want := range map[history.Kind]struct{ others, own string }{
+		history.Delete: {"", "G2"}, history.Wait: {"G3", "G2"}, history.Expire: {"", ""}, history.Set: {"", "G2"},
+	} {
+		w := []history.Op{commit(1, 10, 20, 1), kind(k, deleted(1, 20, 30, 1))}
+		r := history.Check(append(w[:2:2], get(2, 31, 32, 0, history.L1)), history.Rules{MaxUnheard: maxUnheard})
+		if got := violated(r); got != want.others {
+			t.Errorf("%v, read from L1 elsewhere: violated %q, want %q", k, got, want.others)
+		}
+		r = history.Check(append(w[:2:2], stale(get(1, 900, 901, 0, history.L1))), history.Rules{MaxUnheard: maxUnheard})
+		if got := violated(r); got != want.own {
+			t.Errorf("%v, stale in the same process: violated %q, want %q", k, got, want.own)
+		}
+	}
+}
+
 // Each kind of write makes its promise when it has returned; a Hold, when it is over.
 func TestCheck_kinds(t *testing.T) {
 	rules := history.Rules{MaxUnheard: maxUnheard, Hold: 50 * time.Millisecond, Lag: 20 * time.Millisecond}
 	for k, from := range map[history.Kind]time.Duration{
-		history.Delete: 30, history.Set: 30, history.Expire: 30, history.Done: 30, history.DoneSet: 30, history.Hold: 100,
+		history.Delete: 30, history.Wait: 30, history.Set: 30, history.Expire: 30, history.Done: 30, history.DoneSet: 30, history.Hold: 100,
 	} {
 		for call, want := range map[time.Duration]string{from: "", from + 1: "G1"} {
 			ops := []history.Op{commit(1, 10, 20, 1), kind(k, deleted(1, 20, 30, 1)), get(2, call, 900, 0, history.L2)}

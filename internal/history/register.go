@@ -9,6 +9,8 @@ import (
 type register struct {
 	all     writes                  // what was promised when a write returned
 	own     map[int]*writes         // the same by process
+	hard    map[int]*writes         // the same without Expire, which allows stale answers
+	waited  writes                  // what was promised for every L1 when a write returned
 	held    writes                  // what was promised when a bracket was opened
 	plain   writes                  // what would have been promised, had there been a bracket
 	late    map[int64]time.Duration // versions of Sets of unknown outcome, and when they were called
@@ -18,7 +20,7 @@ type register struct {
 }
 
 func newRegister() *register {
-	return &register{own: map[int]*writes{}, late: map[int64]time.Duration{}}
+	return &register{own: map[int]*writes{}, hard: map[int]*writes{}, late: map[int64]time.Duration{}}
 }
 
 func (k *register) add(o Op, rules *Rules) {
@@ -49,21 +51,35 @@ func (k *register) write(o Op, rules *Rules) {
 		if o.Kind == Hold {
 			w.at += rules.Lag + rules.Hold // what was loaded last may be kept for the hold of a later write
 		}
-		if k.own[o.Process] == nil {
-			k.own[o.Process] = &writes{}
-		}
 		k.all.add(w)
-		k.own[o.Process].add(w)
+		addTo(k.own, w)
+		if o.Kind != Expire {
+			addTo(k.hard, w)
+		}
+		if o.Kind == Wait {
+			k.waited.add(w)
+		}
 	case o.Kind == Set:
 		k.late[o.Version] = o.Call
 	}
 }
 
+// addTo adds a write to those of its process.
+func addTo(by map[int]*writes, w written) {
+	if by[w.Process] == nil {
+		by[w.Process] = &writes{}
+	}
+	by[w.Process].add(w)
+}
+
 func (k *register) sort() {
-	for _, w := range k.own {
-		w.sort()
+	for _, by := range []map[int]*writes{k.own, k.hard} {
+		for _, w := range by {
+			w.sort()
+		}
 	}
 	k.all.sort()
+	k.waited.sort()
 	k.held.sort()
 	k.plain.sort()
 	slices.SortFunc(k.commits, func(a, b Op) int { return int(a.Call - b.Call) })
@@ -126,6 +142,16 @@ func (w *writes) missed(version int64, t time.Duration) *written {
 		return nil
 	}
 	return &w.newest[n]
+}
+
+// of returns the write of version that returned first, or nil.
+func (w *writes) of(version int64) *written {
+	for i := range w.all {
+		if w.all[i].Version == version {
+			return &w.all[i]
+		}
+	}
+	return nil
 }
 
 // missedOnly reports whether of all that was promised before t, from first on, g

@@ -8,7 +8,7 @@ import (
 )
 
 // Guarantees are the names of what can be violated, in the order of reports.
-var Guarantees = []string{"G1", "G2", "G3", "G6", "future"}
+var Guarantees = []string{"G1", "G2", "G3", "G6", "token", "future"}
 
 // Violated returns how many answers broke a promise.
 func (r *Report) Violated() (n int) {
@@ -47,8 +47,8 @@ func common(err string) string {
 // String is the report in a few lines.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d operations: %d gets (%d L1, %d L2, %d source, %d of any tier; %d stale), %d commits and writes, %d loads (%d doubled), %d failed\n",
-		r.Ops, r.Gets, r.ByTier[L1], r.ByTier[L2], r.ByTier[Source], r.ByTier[Any], r.Stale, r.Writes, r.Loads, r.Doubled, r.Failed)
+	fmt.Fprintf(&b, "%d operations: %d gets (%d L1, %d L2, %d source, %d of any tier; %d stale; %d with a token), %d commits and writes (%d that waited for every L1), %d loads (%d doubled), %d failed\n",
+		r.Ops, r.Gets, r.ByTier[L1], r.ByTier[L2], r.ByTier[Source], r.ByTier[Any], r.Stale, r.Tokens, r.Writes, r.Waits, r.Loads, r.Doubled, r.Failed)
 	fmt.Fprintf(&b, "violations:")
 	for _, g := range Guarantees {
 		fmt.Fprintf(&b, " %s %d", g, r.Violations[g])

@@ -20,7 +20,9 @@ type historyFault struct {
 	pad      int                           // how many bytes more each value has
 	least    int64                         // how many there are; 0: one
 	ttl      time.Duration                 // 0: short
-	proxied  bool                          // the victim's link
+	lasting  bool                          // copies in L1 are to last, see historyJob
+	staleFor time.Duration                 // 0: a second
+	proxied  bool                          // the victim's link; in a cluster that to each node
 	anew     bool                          // values are loaded anew while they stand
 	orphans  bool                          // leases are left behind: who waits for one turns to other keys soon
 	forgets  bool                          // Redis may lose holds, so that nothing may rest on them
@@ -35,6 +37,8 @@ type historyPlace byte
 const (
 	inServer historyPlace = iota
 	inCluster
+	inNewCluster // of two primaries, for this run alone
+	behindAddress
 	behindSentinels
 )
 
@@ -83,12 +87,50 @@ var historyFaults = []historyFault{
 		inject: killWrite, happened: unguarded,
 	},
 
-	{name: "slots move", where: inCluster, sweeps: true, inject: moveSlots, happened: redirected},
 	{name: "primary and replica change places", where: inCluster, orphans: true, forgets: true, inject: changePlaces, happened: redirected},
 	{name: "a primary dies", where: inCluster, orphans: true, forgets: true, sweeps: true, inject: takeOver, happened: replayed},
 	{name: "sentinels fail over", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: failOver, happened: replayed},
 	{name: "a primary with sentinels dies", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: killWatched, happened: replayed},
 	{name: "Redis is killed and starts from an old file", forgets: true, sweeps: true, inject: restartOld, happened: replayed},
+}
+
+// topologyFaults change which server serves what.
+var topologyFaults = []historyFault{
+	{name: "a shard joins", where: inNewCluster, proxied: true, least: 2, orphans: true, forgets: true, sweeps: true, inject: joinShard, happened: joined},
+	{name: "slots migrate (old way)", where: inCluster, least: 20, sweeps: true, inject: moveSlots(migrateKeyByKey), happened: unnoticed},
+	{
+		name: "slot taken over", where: inCluster, keys: 9, ttl: 10 * time.Second, lasting: true, least: 3, orphans: true, forgets: true, sweeps: true,
+		inject: seizeSlots, happened: seized,
+	},
+}
+
+// atomicFaults take a server that can migrate slots in one step.
+var atomicFaults = []historyFault{
+	{
+		name: "slots migrate (atomic)", where: inCluster, keys: 9, ttl: 10 * time.Second, lasting: true, least: 20, sweeps: true,
+		inject: moveSlots(migrateAtomically), happened: unnoticed,
+	},
+}
+
+// historyRows returns all faults that the server is able to have. Those of the topology
+// are made in both tracking modes.
+func historyRows(t *testing.T) []historyFault {
+	t.Helper()
+	topology := slices.Clone(topologyFaults)
+	atomic, err := redistest.Start(t, nil).Supports(redistest.AtomicMigration)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if atomic {
+		topology = append(topology, atomicFaults...)
+	}
+	rows := slices.Clone(historyFaults)
+	for _, fault := range topology {
+		rows = append(rows, fault)
+		fault.name, fault.told = "broadcast, "+fault.name, true
+		rows = append(rows, fault)
+	}
+	return rows
 }
 
 // thrifty checks that nobody loads what somebody else is loading.

@@ -29,8 +29,9 @@ type fleet struct {
 	dir       string
 	server    *redistest.Server // or one of these:
 	cluster   *redistest.Cluster
+	address   *redistest.Address
 	sentinels *redistest.SentinelSet
-	proxy     *redistest.Proxy // of the victim's link; else nil
+	proxy     *redistest.Proxy // of the victim's link; else nil; in a cluster it has source.roads
 	source    *historySource
 	job       historyJob // of process 0; the others' differ by what tells them apart
 	rand      *rand.Rand // of the faults
@@ -39,6 +40,8 @@ type fleet struct {
 	faults    atomic.Int64     // done
 	woken     []time.Duration  // when a process that was stopped went on
 	failovers []history.Window // that lost something
+	moved     map[string]int   // slots, by what key they had: see slotKinds
+	choices   int              // of slots to move
 }
 
 // A member is a process of a fleet.
@@ -58,6 +61,8 @@ func (f *fleet) url() string {
 	switch {
 	case f.cluster != nil:
 		return "redis://" + strings.Join(f.cluster.Addrs(), "?addr=") // of the first two
+	case f.address != nil:
+		return "redis://" + f.address.Addr()
 	case f.sentinels != nil:
 		return "redis://" + f.sentinels.Addrs()[0] + "?master_set=" + redistest.MasterSet
 	}
@@ -70,7 +75,10 @@ func (f *fleet) start(linked bool) *member {
 	m := &member{number: len(f.members)}
 	job := f.job
 	job.URL, job.Log, job.Process, job.Sets = f.url(), f.log(m.number), m.number, m.number == 0
-	if linked {
+	switch {
+	case linked && f.cluster != nil:
+		job.Roads = true
+	case linked:
 		job.URL = "redis://" + f.proxy.Addr()
 	}
 	text, err := json.Marshal(job)

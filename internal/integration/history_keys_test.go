@@ -17,9 +17,10 @@ const (
 	histTagged     historyClass = "tagged"     // InvalidateTags and Clear
 	histOwnPlain   historyClass = "ownplain"   // Delete, by one process
 	histOwnBracket historyClass = "ownbracket" // brackets, by one process
+	histStill      historyClass = "still"      // nothing: they never change
 )
 
-var historyClasses = []historyClass{histPlain, histSet, histBracket, histShared, histLagging, histTagged, histOwnPlain, histOwnBracket}
+var historyClasses = []historyClass{histPlain, histSet, histBracket, histShared, histLagging, histTagged, histOwnPlain, histOwnBracket, histStill}
 
 func (c historyClass) key(i int) string { return fmt.Sprint(c, i) }
 

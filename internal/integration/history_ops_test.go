@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/internal/history"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
@@ -18,12 +19,14 @@ type historyOp struct {
 	weight int            // how often, among all
 	on     []historyClass // none: all keys
 	do     func(*historyHand, string)
+	redoes bool // L1 reads again what it has
 }
 
 // Of ten thousand, a few hundred are writes.
 var historyOps = []historyOp{
 	{name: "get", weight: 9010, do: (*historyHand).get},
-	{name: "fresh", weight: 400, do: (*historyHand).fresh},
+	{name: "fresh", weight: 400, redoes: true, do: (*historyHand).fresh},
+	{name: "token", weight: 100, do: (*historyHand).token},
 	{name: "many", weight: 200, do: (*historyHand).many},
 	{name: "delete", weight: 100, on: []historyClass{histPlain, histShared}, do: (*historyHand).delete},
 	{name: "expire", weight: 30, on: []historyClass{histPlain, histShared}, do: (*historyHand).expire},
@@ -31,7 +34,7 @@ var historyOps = []historyOp{
 	{name: "bracket", weight: 100, on: []historyClass{histBracket, histShared}, do: (*historyHand).bracket},
 	{name: "hold", weight: 40, on: []historyClass{histLagging, histShared}, do: (*historyHand).hold},
 	{name: "tag", weight: 60, on: []historyClass{histTagged}, do: (*historyHand).tag},
-	{name: "clear", weight: 3, on: []historyClass{histTagged}, do: (*historyHand).clear},
+	{name: "clear", weight: 3, redoes: true, on: []historyClass{histTagged}, do: (*historyHand).clear},
 	{name: "refresh", weight: 100, do: (*historyHand).refresh},
 	{name: "own delete", weight: 30, on: []historyClass{histOwnPlain}, do: (*historyHand).delete},
 	{name: "own bracket", weight: 30, on: []historyClass{histOwnBracket}, do: (*historyHand).bracket},
@@ -72,10 +75,13 @@ func (h *historyHand) work() {
 			if len(h.keys[i]) == 0 {
 				continue
 			}
-			if n -= op.weight; n < 0 {
-				op.do(h, h.pick(h.keys[i]))
-				break
+			if n -= op.weight; n >= 0 {
+				continue
 			}
+			if rarely := op.redoes && h.job.Lasting; !rarely || h.rand.IntN(10) == 0 {
+				op.do(h, h.pick(h.keys[i]))
+			}
+			break
 		}
 		if h.rand.IntN(4) == 0 {
 			time.Sleep(time.Duration(h.rand.IntN(1000)) * time.Microsecond)
@@ -125,7 +131,28 @@ func (h *historyHand) get(key string) {
 	defer cancel()
 	o := h.begin(history.Get, key)
 	e, err := h.cache.GetEntry(ctx, key)
-	o.Tier, o.Stale = historyTiers[e.Tier], e.Stale
+	if err == nil {
+		o.Tier, o.Stale = historyTiers[e.Tier], e.Stale
+	}
+	h.got(o, e.Value, err)
+}
+
+// token is a Get with the token of the last write of the key that left one.
+func (h *historyHand) token(key string) {
+	var left TokenLeft
+	if err := h.source.Call("Source.TakeToken", key, &left); err != nil || left.Version == 0 {
+		h.get(key)
+		return
+	}
+	token, err := strata.ParseToken(left.Token)
+	ctx, cancel := h.reading()
+	defer cancel()
+	o := h.begin(history.Get, key)
+	o.After = left.Version
+	e, err2 := h.cache.GetEntry(strata.WithToken(ctx, token), key)
+	if err = errors.Join(err, err2); err == nil {
+		o.Tier, o.Stale = historyTiers[e.Tier], e.Stale
+	}
 	h.got(o, e.Value, err)
 }
 
@@ -221,7 +248,22 @@ func (h *historyHand) write(kind history.Kind, key string, tell func(context.Con
 	}
 	o := h.begin(kind, key)
 	o.Version = row.Version
-	h.end(o, tell(ctx, row))
+	err = tell(ctx, row)
+	h.end(o, err)
+	if err == nil && kind != history.Hold && h.rand.IntN(4) == 0 {
+		left := TokenLeft{Key: key, Version: row.Version, Token: h.backend.Token().String()}
+		_ = h.source.Call("Source.LeaveToken", left, &struct{}{}) // fails only if the source is closed
+	}
+}
+
+// waitForAll deletes again and again, and waits each time until no process serves
+// anything older.
+func (h *historyHand) waitForAll() {
+	for !h.stopped.Load() {
+		key := h.pick(historyKeys(h.job.Keys, histPlain, histShared))
+		h.write(history.Wait, key, func(ctx context.Context, _ Row) error { return h.cache.DeleteAndWait(ctx, key) })
+		time.Sleep(time.Duration(h.rand.IntN(50)) * time.Millisecond)
+	}
 }
 
 func (h *historyHand) delete(key string) {

@@ -3,10 +3,12 @@ package integration_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/rpc"
 	"os"
 	"strings"
@@ -14,10 +16,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/internal/history"
 	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
 )
 
 // historyEnv holds the historyJob, in JSON, of a test binary that is to be a process
@@ -34,6 +39,7 @@ type historyJob struct {
 	Keys       int  // of each class
 	Sets       bool // it is the one that Sets
 	Clears     bool
+	Lasting    bool // nothing but an invalidation or its age is to end a copy in L1: what else does is rare
 	TTL        time.Duration
 	Patience   time.Duration // of reads
 	Pad        int           // how many bytes more each row has
@@ -41,6 +47,8 @@ type historyJob struct {
 	Without    string // these fences, see package mutant
 	Broadcast  bool
 	Refreshes  bool // values are loaded anew while they stand
+	Roads      bool // each node of the cluster is reached by the way that the source names
+	StaleFor   time.Duration
 }
 
 // What the goroutines of a process do.
@@ -53,6 +61,7 @@ const (
 // A historyWorker is a process of a fleet.
 type historyWorker struct {
 	job     historyJob
+	backend *strata.Backend
 	cache   *strata.Cache[string, Row]
 	source  *rpc.Client
 	log     *history.Log
@@ -75,8 +84,7 @@ func historyMain() {
 }
 
 func (w *historyWorker) run() (err error) {
-	b, err := w.open()
-	if err != nil {
+	if err := w.open(); err != nil {
 		return err
 	}
 	fmt.Println("ready")
@@ -84,6 +92,7 @@ func (w *historyWorker) run() (err error) {
 		w.work.Go(w.hand(g).work)
 	}
 	w.work.Go(w.hand(historyWorkers).watchL1)
+	w.work.Go(w.hand(historyWorkers + 1).waitForAll)
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		w.rest()
 		if in.Text() == "sweep" {
@@ -93,7 +102,7 @@ func (w *historyWorker) run() (err error) {
 	}
 	w.rest()
 	counts := w.cache.Stats()
-	return errors.Join(err, b.Close(), w.source.Close(), w.log.Close(), json.NewEncoder(os.Stdout).Encode(counts))
+	return errors.Join(err, w.backend.Close(), w.source.Close(), w.log.Close(), json.NewEncoder(os.Stdout).Encode(counts))
 }
 
 func (w *historyWorker) rest() {
@@ -102,31 +111,58 @@ func (w *historyWorker) rest() {
 }
 
 // open opens what the process works with.
-func (w *historyWorker) open() (b *strata.Backend, err error) {
+func (w *historyWorker) open() (err error) {
 	if err := json.Unmarshal([]byte(os.Getenv(historyEnv)), &w.job); err != nil {
-		return nil, err
+		return err
 	}
 	for fence := range strings.FieldsSeq(w.job.Without) {
 		mutant.Switches[fence].Store(true)
 	}
 	w.rand = rand.New(rand.NewPCG(w.job.Seed, uint64(w.job.Process)<<32))
 	if w.log, err = history.Create(w.job.Log); err != nil {
-		return nil, err
+		return err
 	}
 	if w.source, err = rpc.Dial("tcp", w.job.Source); err != nil {
-		return nil, err
+		return err
 	}
-	b, err = strata.Open(context.Background(), &strata.Config{RedisURL: w.job.URL, RedisOptional: true, MaxUnheard: w.job.MaxUnheard, Broadcast: w.job.Broadcast})
-	if err != nil {
-		return nil, err
+	config := &strata.Config{RedisURL: w.job.URL, RedisOptional: true, MaxUnheard: w.job.MaxUnheard, Broadcast: w.job.Broadcast}
+	if w.job.Roads {
+		if config, err = w.detour(); err != nil {
+			return err
+		}
 	}
-	o := &strata.Options[string, Row]{TTL: w.job.TTL, StaleFor: time.Second, Tags: func(key string, _ Row) []string { return historyTags(key) }}
+	if w.backend, err = strata.Open(context.Background(), config); err != nil {
+		return err
+	}
+	o := &strata.Options[string, Row]{TTL: w.job.TTL, StaleFor: w.job.StaleFor, Tags: func(key string, _ Row) []string { return historyTags(key) }}
 	if w.job.Refreshes {
 		o.RefreshAhead, o.RefreshBeta = 0.1, 1
 		o.Reload = w.reload
 	}
-	w.cache, err = strata.New(b, "rows", w.load, o)
-	return b, err
+	w.cache, err = strata.New(w.backend, "rows", w.load, o)
+	return err
+}
+
+// detour connects to each node by the way that the source names. The client lives as
+// long as the process.
+func (w *historyWorker) detour() (*strata.Config, error) {
+	o, err := rueidis.ParseURL(w.job.URL)
+	if err != nil {
+		return nil, err
+	}
+	o.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+		var road string
+		if err := w.source.Call("Source.Road", addr, &road); err != nil {
+			return nil, err
+		}
+		return d.DialContext(ctx, "tcp", road)
+	}
+	d := redisstore.Dialer{MaxUnheard: w.job.MaxUnheard}
+	if w.job.Broadcast {
+		d.Broadcast = []string{"strata:"}
+	}
+	client, err := d.Dial(o)
+	return &strata.Config{Redis: client, MaxUnheard: w.job.MaxUnheard}, err
 }
 
 // load reads the source, sooner or later.

@@ -7,10 +7,12 @@ import (
 	"net/rpc"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/lokroom/strata/internal/history"
+	"github.com/lokroom/strata/internal/redistest"
 )
 
 // A Row is what the fleet reads: a version of a key, and who committed it.
@@ -37,6 +39,8 @@ type historySource struct {
 	listener net.Listener
 	wg       sync.WaitGroup
 	lag      time.Duration // of the replicas that rows of histLagging are read from
+	fails    atomic.Int32  // of a hundred loads
+	roads    *historyRoads
 
 	mu     sync.Mutex
 	rows   map[string][]historyRow // every version
@@ -47,7 +51,8 @@ type historySource struct {
 	rand   *rand.Rand
 	conns  []net.Conn
 	stops  map[int]*sourceStop // by process
-	end    chan struct{}       // closed when the source is
+	tokens map[string]TokenLeft
+	end    chan struct{} // closed when the source is
 }
 
 // A historyRow is a version and when it was committed.
@@ -69,9 +74,10 @@ type sourceStop struct {
 func startSource(t *testing.T, log string, lag time.Duration) *historySource {
 	t.Helper()
 	s := &historySource{
-		rows: map[string][]historyRow{}, loaded: map[string]int64{}, stops: map[int]*sourceStop{}, end: make(chan struct{}),
-		lag: lag, rand: rand.New(rand.NewPCG(historySeed, 1)),
+		rows: map[string][]historyRow{}, loaded: map[string]int64{}, stops: map[int]*sourceStop{}, tokens: map[string]TokenLeft{}, end: make(chan struct{}),
+		lag: lag, roads: &historyRoads{t: t, to: map[string]*redistest.Proxy{}}, rand: rand.New(rand.NewPCG(historySeed, 1)),
 	}
+	s.fails.Store(1)
 	var err error
 	if s.log, err = history.Create(log); err != nil {
 		t.Fatal(err)
@@ -187,13 +193,13 @@ type sourceCalls struct{ s *historySource }
 
 var errSourceFails = errors.New("the source fails")
 
-// Load reads a row. Of a hundred times it fails once, but not where it is to be stopped.
+// Load reads a row. Now and then it fails, but not where it is to be stopped.
 func (c sourceCalls) Load(call RowCall, row *Row) error {
 	c.s.mu.Lock()
 	stop := c.s.stopAt(&call, true)
 	*row = c.s.read(call.Key)
 	c.s.loads++
-	fails := stop == nil && c.s.rand.IntN(100) == 0
+	fails := stop == nil && c.s.rand.IntN(100) < int(c.s.fails.Load())
 	c.s.loaded[call.Key] = max(c.s.loaded[call.Key], row.Version)
 	c.s.mu.Unlock()
 	if stop != nil {

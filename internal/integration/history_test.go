@@ -42,7 +42,7 @@ func soak(t *testing.T) time.Duration {
 // promised to them: see package history.
 func TestHistory(t *testing.T) {
 	servers := &historyServers{t: t}
-	for _, fault := range historyFaults {
+	for _, fault := range historyRows(t) {
 		t.Run(fault.name, func(t *testing.T) {
 			f, ops := fault.run(t, servers, soak(t), "")
 			r := f.judge(&fault, ops)
@@ -79,7 +79,8 @@ func TestHistory_withoutFences(t *testing.T) {
 		"NoReplay":        {"Redis is killed and starts from an old file", "G1"},
 	} {
 		t.Run(fences, func(t *testing.T) {
-			fault := historyFaults[slices.IndexFunc(historyFaults, func(f historyFault) bool { return f.name == what.fault })]
+			faults := historyRows(t)
+			fault := faults[slices.IndexFunc(faults, func(f historyFault) bool { return f.name == what.fault })]
 			for range 5 {
 				f, ops := fault.run(t, &historyServers{t: t}, 2*time.Second, fences)
 				r := f.judge(&fault, ops)
@@ -105,11 +106,13 @@ type historyServers struct {
 // takes.
 func (fault *historyFault) run(t *testing.T, servers *historyServers, d time.Duration, without string) (*fleet, []history.Op) {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), rand: rand.New(rand.NewPCG(historySeed, 0))}
+	f := &fleet{t: t, dir: t.TempDir(), rand: rand.New(rand.NewPCG(historySeed, 0)), moved: map[string]int{}}
 	f.job = historyJob{
 		Seed: historySeed, Keys: max(fault.keys, 3), TTL: max(fault.ttl, 2*time.Second), Pad: fault.pad,
 		Patience: historyPatience, MaxUnheard: historyUnheard, Without: without, Broadcast: fault.told, Refreshes: fault.anew,
-		Clears: fault.ttl == 0, // where old values are to last, nobody clears
+		Clears:   fault.ttl == 0 || fault.lasting, // where old values are to last, nobody clears
+		Lasting:  fault.lasting,
+		StaleFor: max(fault.staleFor, time.Second),
 	}
 	if fault.orphans {
 		f.job.Patience = 300 * time.Millisecond
@@ -117,7 +120,7 @@ func (fault *historyFault) run(t *testing.T, servers *historyServers, d time.Dur
 	fault.serve(f, servers)
 	f.source = startSource(t, f.log("source"), fault.lag())
 	f.job.Source = f.source.listener.Addr().String()
-	if fault.proxied {
+	if fault.proxied && fault.where == inServer {
 		f.proxy = redistest.StartProxy(t, f.server.Addr())
 	}
 	for i := range historySize {
@@ -143,6 +146,10 @@ func (fault *historyFault) serve(f *fleet, servers *historyServers) {
 	switch fault.where {
 	case inCluster:
 		f.cluster = servers.replicated(f.t)
+	case inNewCluster:
+		f.cluster = redistest.StartCluster(f.t, 2)
+	case behindAddress:
+		f.address = redistest.StartAddress(f.t)
 	case behindSentinels:
 		f.sentinels = redistest.StartSentinel(f.t)
 	default:

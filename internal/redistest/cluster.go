@@ -117,7 +117,7 @@ func (c *Cluster) Owner(key string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.owner(slot), nil
+	return c.OwnerOf(slot), nil
 }
 
 // Slot returns the hash slot of key.
@@ -127,7 +127,8 @@ func (c *Cluster) Slot(key string) (int, error) {
 	return int(slot), err
 }
 
-func (c *Cluster) owner(slot int) *Server {
+// OwnerOf returns the node that serves slot, unless a replica has taken its place.
+func (c *Cluster) OwnerOf(slot int) *Server {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.owners[slot]

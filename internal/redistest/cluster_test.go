@@ -140,6 +140,15 @@ func TestCluster_MoveAtomically(t *testing.T) {
 	}
 }
 
+func TestHashTag(t *testing.T) {
+	c := redistest.StartCluster(t, 1)
+	for _, slot := range []int{0, 1, 5000, 16383} {
+		if got, err := c.Slot("k" + redistest.HashTag(slot)); got != slot || err != nil {
+			t.Errorf("a key with the hash tag of slot %d is in %d, %v", slot, got, err)
+		}
+	}
+}
+
 func TestCluster_HideHosts(t *testing.T) {
 	c := redistest.StartCluster(t, 2)
 	if err := c.HideHosts(); err != nil {

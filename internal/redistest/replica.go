@@ -55,9 +55,7 @@ func (s *Server) waitFollowing(primary *Server) error {
 func (s *Server) touch() error {
 	key := "redistest"
 	if slot, ok := s.anySlot(); ok {
-		for i := 0; hashSlot(key) != slot; i++ {
-			key = fmt.Sprint("redistest:", i)
-		}
+		key += HashTag(slot)
 	}
 	if _, err := s.Do("SET", key, ""); err != nil {
 		return err
@@ -91,6 +89,15 @@ func eachRange(list any, f func(first, last, port int)) {
 				port, _ := node[1].(int64)
 				f(int(first), int(last), int(port))
 			}
+		}
+	}
+}
+
+// HashTag returns a hash tag, braces included, that puts a key into slot.
+func HashTag(slot int) string {
+	for i := 0; ; i++ {
+		if tag := fmt.Sprint(i); hashSlot(tag) == slot {
+			return "{" + tag + "}"
 		}
 	}
 }

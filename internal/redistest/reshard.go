@@ -12,7 +12,7 @@ import (
 // are sent from node to node meanwhile. Moves of a slot take turns. The epoch of the
 // cluster grows only if the new owner did not have the greatest one already.
 func (c *Cluster) Move(slot int, to *Server, between func()) error {
-	from := c.owner(slot)
+	from := c.OwnerOf(slot)
 	if from == to {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (c *Cluster) MoveRange(first, last int, to *Server, between func()) error {
 // BeginMove does the first steps of Move: the slot is MIGRATING at its owner and
 // IMPORTING at to, and its keys are still at the owner. It calls between after each.
 func (c *Cluster) BeginMove(slot int, to *Server, between func()) error {
-	from := c.owner(slot)
+	from := c.OwnerOf(slot)
 	for _, step := range []struct {
 		at, other *Server
 		state     string
@@ -96,7 +96,7 @@ const AtomicMigration = "cluster|migrateslots"
 // node in one step (CLUSTER MIGRATESLOTS). The old owner deletes its keys, and pushes
 // their invalidations, after the new one has begun to take writes.
 func (c *Cluster) MoveAtomically(first, last int, to *Server) error {
-	from := c.owner(first)
+	from := c.OwnerOf(first)
 	if from == to {
 		return nil
 	}
@@ -150,6 +150,14 @@ func (c *Cluster) Seize(slot int, to *Server) error {
 	}
 	if _, err := to.Do("CLUSTER", "BUMPEPOCH"); err != nil { // else the old claim wins
 		return err
+	}
+	for _, s := range c.Nodes {
+		if s == to {
+			continue
+		}
+		if _, err := to.Do("CLUSTER", "MEET", "127.0.0.1", s.Port()); err != nil { // tells it at once
+			return err
+		}
 	}
 	err = waitFor("all nodes to accept the claim", func() bool {
 		return !slices.ContainsFunc(c.Nodes, func(s *Server) bool { return !s.assigns(slot, to) })
