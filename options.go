@@ -158,7 +158,10 @@ type Options[K comparable, V any] struct {
 
 	// KeepHot is how many of the ids that are read most in this process are added
 	// once a minute to the list of hot ids that Redis keeps for all processes:
-	// see WarmHot. Without Redis it means nothing. 0: none, but by SaveHot.
+	// see WarmHot. With it, reads are counted from the beginning, which takes up to
+	// 400 KB and the texts of the keys, beside Config.Memory; without Redis that is
+	// all it does. 0: none is added, and reads are counted from the first call of
+	// Hottest or SaveHot.
 	KeepHot int
 
 	// Codec turns values into bytes for Redis. nil: codec.Msgpack.

@@ -224,6 +224,8 @@ type HotID[K comparable] struct {
 // Hottest returns at most n ids that were read most of late in this process, the first
 // of them most, and about how often: one hit in 128 of L1 is counted, and every
 // read behind it. What was read long ago counts less. Some thousand ids are known.
+// Reads are counted from the first call of Hottest or SaveHot, or from the beginning
+// with Options.KeepHot.
 //
 // Ids are read back from their keys: K is a string or integer kind, or has UnmarshalText
 // beside MarshalText; else it is an error that is errors.ErrUnsupported.
@@ -242,7 +244,8 @@ func (c *Cache[K, V]) Hottest(n int) ([]HotID[K], error) {
 // to the list of hot ids that Redis keeps for all processes, with one exchange: see
 // WarmHot. Call it every minute or so. How often does not matter to the counts; reads
 // count half after an hour, and without SaveHot the list is forgotten in a week. It
-// keeps 2n ids at most, and Clear leaves it as it is. Without Redis it is an error that is
+// keeps 2n ids at most, and Clear leaves it as it is. Reads are counted as for Hottest.
+// Without Redis it is an error that is
 // errors.ErrUnsupported.
 func (c *Cache[K, V]) SaveHot(ctx context.Context, n int) error { return c.tiers.SaveHot(ctx, n) }
 

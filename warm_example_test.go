@@ -17,7 +17,7 @@ func ExampleCache_Hottest() {
 	}
 	defer b.Close()
 	double := func(_ context.Context, n int) (int, error) { return 2 * n, nil }
-	doubles, err := strata.New(b, "double", double, nil)
+	doubles, err := strata.New(b, "double", double, &strata.Options[int, int]{KeepHot: 100})
 	if err != nil {
 		log.Fatal(err)
 	}

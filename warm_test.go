@@ -240,7 +240,7 @@ func TestHottest(t *testing.T) {
 
 func testHottest(t *testing.T, b *strata.Backend) {
 	var r repo
-	c, other := listings(t, b, &r, nil), func() *strata.Cache[int64, int] {
+	c, other := listings(t, b, &r, &strata.Options[int64, listing]{KeepHot: 100}), func() *strata.Cache[int64, int] {
 		c, err := strata.New(b, "other", func(context.Context, int64) (int, error) { return 0, nil }, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -280,7 +280,7 @@ func TestWarmHot(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var r repo
 	open := func() *strata.Cache[int64, listing] {
-		return listings(t, backend(t, &strata.Config{RedisURL: server.URL(), Memory: 64 << 20}), &r, nil)
+		return listings(t, backend(t, &strata.Config{RedisURL: server.URL(), Memory: 64 << 20}), &r, &strata.Options[int64, listing]{KeepHot: 50})
 	}
 	a, b := open(), open()
 	if n, err := a.WarmHot(t.Context(), 10, nil); n != 0 || err != nil {
@@ -392,7 +392,7 @@ func TestHottest_ids(t *testing.T) {
 
 func hottest[K comparable](t *testing.T, id K) []strata.HotID[K] {
 	t.Helper()
-	c, err := strata.New(backend(t, nil), "c", func(context.Context, K) (int, error) { return 0, nil }, nil)
+	c, err := strata.New(backend(t, nil), "c", func(context.Context, K) (int, error) { return 0, nil }, &strata.Options[K, int]{KeepHot: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

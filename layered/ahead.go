@@ -99,8 +99,14 @@ func (s *Store[T]) appendDue(dues []due, key string, e *store.Entry[T]) []due {
 type pace struct {
 	running atomic.Int64
 	seed    maphash.Seed
-	places  [2048]place
+	blocks  [placeBlocks]lazy[[placesOfBlock]place]
 }
+
+// There are 2,048 places, in blocks that are made when one of them is first looked at.
+const (
+	placeBlocks   = 64
+	placesOfBlock = 32
+)
 
 // A place is that of an entry, or of several.
 type place struct {
@@ -114,7 +120,8 @@ const busy = math.MaxInt64
 func newPace() *pace { return &pace{seed: maphash.MakeSeed()} }
 
 func (p *pace) place(d due) *place {
-	return &p.places[(maphash.String(p.seed, d.key)^d.version)%uint64(len(p.places))]
+	h := maphash.String(p.seed, d.key) ^ d.version
+	return &p.blocks[h%placeBlocks].get()[h/placeBlocks%placesOfBlock]
 }
 
 // rest returns that of the source of d, for whoever has taken d.

@@ -19,8 +19,10 @@ import (
 // forgotten by that costs a load.
 type failures struct {
 	seed   maphash.Seed
-	places [1024]atomic.Pointer[failure]
+	places lazy[[failurePlaces]atomic.Pointer[failure]]
 }
+
+const failurePlaces = 1024
 
 type failure struct {
 	key   string
@@ -30,18 +32,20 @@ type failure struct {
 
 func newFailures() *failures { return &failures{seed: maphash.MakeSeed()} }
 
-func (f *failures) place(key string) *atomic.Pointer[failure] {
-	return &f.places[maphash.String(f.seed, key)%uint64(len(f.places))]
-}
+func (f *failures) place(key string) uint64 { return maphash.String(f.seed, key) % failurePlaces }
 
 // note remembers until when the source is not to be asked for key, because of err.
 func (f *failures) note(key string, until store.Time, err error) {
-	f.place(key).Store(&failure{key, err, until})
+	f.places.get()[f.place(key)].Store(&failure{key, err, until})
 }
 
 // forget forgets the failure of key.
 func (f *failures) forget(key string) {
-	p := f.place(key)
+	places := f.places.peek()
+	if places == nil { // nothing has failed yet
+		return
+	}
+	p := &places[f.place(key)]
 	if last := p.Load(); last != nil && last.key == key {
 		p.CompareAndSwap(last, nil)
 	}
@@ -49,7 +53,11 @@ func (f *failures) forget(key string) {
 
 // of returns why the source is not to be asked for key now; nil if it may be.
 func (f *failures) of(key string, now store.Time) error {
-	last := f.place(key).Load()
+	places := f.places.peek()
+	if places == nil {
+		return nil
+	}
+	last := places[f.place(key)].Load()
 	if last == nil || last.key != key || now >= last.until {
 		return nil
 	}

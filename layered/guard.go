@@ -7,7 +7,11 @@ import (
 	"github.com/lokroom/strata/internal/mutant"
 )
 
-const stripeCount = 512
+// There are 512 stripes, in blocks that are made when one of their keys is first read.
+const (
+	stripeBlocks   = 64
+	stripesOfBlock = 8
+)
 
 // A guard refuses copies that were overtaken on their way to L1.
 //
@@ -17,8 +21,8 @@ const stripeCount = 512
 // other push would follow. The mark of a read is taken before the read is sent,
 // so whatever overtakes it moves the epoch in between.
 type guard struct {
-	seed    maphash.Seed
-	stripes [stripeCount]stripe
+	seed   maphash.Seed
+	blocks [stripeBlocks]lazy[[stripesOfBlock]stripe]
 }
 
 // A stripe guards the keys that hash to it. Keys that share one refuse each
@@ -104,7 +108,8 @@ func (st *stripe) ring(key string) {
 }
 
 func (g *guard) stripe(key string) *stripe {
-	return &g.stripes[maphash.String(g.seed, key)%stripeCount]
+	h := maphash.String(g.seed, key)
+	return &g.blocks[h%stripeBlocks].get()[h/stripeBlocks%stripesOfBlock]
 }
 
 // mark must be taken before the read is sent.
@@ -168,13 +173,19 @@ func (g *guard) moveAll() { g.moveEach(1) }
 func (g *guard) doubtAll() { g.moveEach(doubt) }
 
 func (g *guard) moveEach(by uint64) {
-	for i := range g.stripes {
-		st := &g.stripes[i]
-		st.mu.Lock()
-		st.epoch += by
-		for key := range st.waiting {
-			st.ring(key)
+	for i := range g.blocks {
+		block := g.blocks[i].peek()
+		if block == nil { // no read was marked there
+			continue
 		}
-		st.mu.Unlock()
+		for j := range block {
+			st := &block[j]
+			st.mu.Lock()
+			st.epoch += by
+			for key := range st.waiting {
+				st.ring(key)
+			}
+			st.mu.Unlock()
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lokroom/strata/internal/hot"
@@ -12,12 +13,17 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A heat counts what is read through a Store: from L1 a sample, from behind it all.
+// A heat counts what is read through a Store: from L1 a sample, from behind it all. It
+// does so from when somebody asks for it, by Options.KeepHot, Hottest or SaveHot.
 type heat struct {
-	sketch  hot.Sketch
-	unknown bool // L1 does not tell what it is asked for
+	sketch  lazy[hot.Sketch] // made when counting begins
+	unknown bool             // L1 does not tell what it is asked for
 	saving  sync.Mutex
 	work    sync.WaitGroup // of Options.KeepHot
+
+	mu    sync.Mutex
+	ended bool
+	stop  func() // ends the sampling of L1; nil: there is none
 }
 
 // saveHotEvery is how often Options.KeepHot has keys saved.
@@ -37,22 +43,50 @@ func (o *Options[T]) keepsHot(l1, l2 store.Store[T]) (errs []error) {
 	return errs
 }
 
-// startHeat begins to count. l1 may be nil.
+// startHeat begins to count if Options.KeepHot says so. l1 may be nil.
 func (s *Store[T]) startHeat(l1 store.Store[T]) {
-	if l1 != nil {
-		var every int
-		note := func(key string) { s.heat.sketch.Note(key, float64(every)) }
-		every, stop, err := store.SampleHits(l1, note)
-		if err != nil {
-			s.heat.unknown = true
-			return
-		}
-		s.stop = append(s.stop, stop)
+	if _, samples := l1.(store.HitSampler); l1 != nil && !samples {
+		s.heat.unknown = true
+		return
 	}
-	if s.opts.KeepHot > 0 && s.hasL2 {
+	if s.opts.KeepHot <= 0 {
+		return
+	}
+	s.countReads()
+	if s.hasL2 {
 		ctx, cancel := context.WithCancel(context.Background())
 		s.heat.work.Go(func() { s.keepHot(ctx) })
 		s.stop = append(s.stop, func() { cancel(); s.heat.work.Wait() })
+	}
+}
+
+// countReads begins to count, unless that has begun, and returns the counts.
+func (s *Store[T]) countReads() *hot.Sketch {
+	h := &s.heat
+	if sketch := h.sketch.peek(); sketch != nil {
+		return sketch
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sketch := h.sketch.get()
+	if h.ended || h.stop != nil {
+		return sketch
+	}
+	var every atomic.Int64
+	n, stop, err := store.SampleHits(s.l1, func(key string) { sketch.Note(key, float64(every.Load())) })
+	if err == nil { // else there is no L1
+		every.Store(int64(n))
+		h.stop = stop
+	}
+	return sketch
+}
+
+// end ends the counting.
+func (h *heat) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended = true; h.stop != nil {
+		h.stop()
 	}
 }
 
@@ -72,27 +106,33 @@ func (s *Store[T]) keepHot(ctx context.Context) {
 
 // noteRead counts reads of keys that L1 does not answer.
 func (s *Store[T]) noteRead(keys ...string) {
+	sketch := s.heat.sketch.peek()
+	if sketch == nil { // nobody has asked
+		return
+	}
 	for _, key := range keys {
-		s.heat.sketch.Note(key, 1)
+		sketch.Note(key, 1)
 	}
 }
 
 // Hottest returns at most n keys that were read most of late through this Store, the
 // first of them most, and about how often. What was read long ago counts less: the
 // counts are halved now and then. Of some thousand keys the counts are known; of more,
-// of those that are read most. An L1 that is no [store.HitSampler] is an error that is
-// errors.ErrUnsupported.
+// of those that are read most. Reads are counted from the first call of Hottest or
+// SaveHot, or from the beginning with Options.KeepHot. The counts take up to 400 KB and
+// the texts of the keys, beside the memory of L1. An L1 that is no [store.HitSampler] is
+// an error that is errors.ErrUnsupported.
 func (s *Store[T]) Hottest(n int) ([]store.Hot, error) {
 	if err := s.heated("hottest"); err != nil {
 		return nil, err
 	}
-	return s.heat.sketch.Hottest(n), nil
+	return s.countReads().Hottest(n), nil
 }
 
 // SaveHot adds what was read most through this Store since the last SaveHot, n keys at
 // most, to the list that L2 keeps for all processes, with one exchange. The list has
 // 2n keys at most, and what is on it counts half after [store.HotHalfLife]. How often
-// SaveHot is called does not matter to the counts. An L2 that is no [store.HotKeeper],
+// SaveHot is called does not matter to the counts, which begin as with Hottest. An L2 that is no [store.HotKeeper],
 // or none, is an error that is errors.ErrUnsupported; and so is an L1 as in Hottest.
 func (s *Store[T]) SaveHot(ctx context.Context, n int) error {
 	if err := s.heated("save hot"); err != nil {
@@ -103,11 +143,12 @@ func (s *Store[T]) SaveHot(ctx context.Context, n int) error {
 	}
 	s.heat.saving.Lock()
 	defer s.heat.saving.Unlock()
-	hot := s.heat.sketch.Unsaved(n)
+	sketch := s.countReads()
+	hot := sketch.Unsaved(n)
 	if err := store.AddHot(ctx, s.l2, hot, 2*n); err != nil {
 		return err
 	}
-	s.heat.sketch.Saved(hot)
+	sketch.Saved(hot)
 	return nil
 }
 

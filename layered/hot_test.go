@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +74,10 @@ func TestWarm_withoutLoad(t *testing.T) {
 func TestHottest(t *testing.T) {
 	everyTier(t, layered.Options[int]{}, func(t *testing.T, s *layered.Store[int]) {
 		var loads int
+		mustGet(t, s, "before", value(1))
+		if hot, err := s.Hottest(3); len(hot) != 0 || err != nil { // from here on reads are counted
+			t.Errorf("at first %v, %v", hot, err)
+		}
 		for range 5 {
 			mustGet(t, s, "a", value(1))
 		}
@@ -95,6 +100,45 @@ func TestHottest(t *testing.T) {
 			t.Errorf("got %v, %v", hot, err)
 		}
 	})
+}
+
+// Reads are neither counted nor sampled before somebody asks.
+func TestHottest_notAsked(t *testing.T) {
+	sampled := &sampledL1{Store: memstore.New[int](nil)}
+	s := open(t, sampled, memstore.New[int](nil), nil)
+	for range 3 {
+		mustGet(t, s, "a", value(1))
+	}
+	if n := sampled.samplers.Load(); n != 0 {
+		t.Errorf("%d samplers of L1 before anybody asks", n)
+	}
+	for range 2 {
+		if _, err := s.Hottest(1); err != nil {
+			t.Error(err)
+		}
+	}
+	mustGet(t, s, "b", value(1))
+	if hot, err := s.Hottest(5); err != nil || len(hot) != 1 || hot[0].Key != "b" {
+		t.Errorf("then %v, %v", hot, err)
+	}
+	if n := sampled.samplers.Load(); n != 1 {
+		t.Errorf("%d samplers of L1", n)
+	}
+	s.Close()
+	if n := sampled.samplers.Load(); n != 0 {
+		t.Errorf("%d samplers of L1 after Close", n)
+	}
+}
+
+type sampledL1 struct {
+	*memstore.Store[int]
+	samplers atomic.Int64
+}
+
+func (s *sampledL1) SampleHits(fn func(string)) (int, func()) {
+	s.samplers.Add(1)
+	every, stop := s.Store.SampleHits(fn)
+	return every, func() { stop(); s.samplers.Add(-1) }
 }
 
 // unsampled is an L1 that does not tell what it is asked for.
@@ -122,6 +166,9 @@ func TestHottest_unsupported(t *testing.T) {
 func TestSaveHot(t *testing.T) {
 	second := &hotL2{Store: memstore.New[int](nil)}
 	s := open(t, memstore.New[int](nil), second, nil)
+	if err := s.SaveHot(t.Context(), 5); err != nil { // from here on reads are counted
+		t.Fatal(err)
+	}
 	for range 3 {
 		mustGet(t, s, "a", value(1))
 	}

@@ -191,6 +191,7 @@ func (s *Store[T]) Close() error {
 	}
 	s.flights.Close()
 	s.strays.Wait() // after the flights, which begin them
+	s.heat.end()
 	s.sampler.stop()
 	s.clock.Stop()
 	return err

@@ -151,7 +151,9 @@ type Options[T any] struct {
 
 	// KeepHot is how many of the keys that are read most through this Store are
 	// added once a minute to the list that L2 keeps for all processes: see
-	// SaveHot. Without an L2 it means nothing. 0: none, but by SaveHot.
+	// SaveHot. With it, reads are counted from the beginning; see Hottest for what
+	// that takes. Without an L2 that is all it does. 0: none is added, and reads are
+	// counted from the first call of Hottest or SaveHot.
 	KeepHot int
 
 	// Copy copies a value for each of several callers who share a load, or a read

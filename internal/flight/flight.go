@@ -19,7 +19,7 @@ import (
 // ErrClosed is the error of a call on a group that was closed.
 var ErrClosed = errors.New("closed")
 
-const shardCount = 64
+const shardCount = 32
 
 // A Group is a set of calls under way, by key. The zero Group is ready to use
 // and must not be copied. All methods may be called concurrently.
