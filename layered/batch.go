@@ -76,7 +76,7 @@ func (s *Store[T]) leadMany(ctx context.Context, b *batch[T], led []*call[T]) (h
 	}
 	left := true
 	flight.Protect(func() (Found[T], error) {
-		here = s.behindMany(ctx, b, led, true)
+		here = s.behindMany(ctx, b, led, true, true)
 		left = len(b.open) > 0
 		return Found[T]{}, nil
 	}, func(none Found[T], err error) {
@@ -184,8 +184,9 @@ func (s *Store[T]) failBatch(b *batch[T], ks []string, err error) {
 
 // behindMany finishes those of calls that what is behind L1 answers, with one exchange
 // with L2, and leaves the others open. It returns what there was. With settle it need
-// not tell who leads the calls of those that it has settled.
-func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T], settle bool) []read[T] {
+// not tell who leads the calls of those that it has settled. Without first the calls have
+// been looked for before, and their misses counted.
+func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T], settle, first bool) []read[T] {
 	ks := make([]string, len(calls))
 	for i, c := range calls {
 		ks[i] = c.Key()
@@ -196,7 +197,7 @@ func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T]
 	} else {
 		reads = s.staleReads(ctx, ks)
 	}
-	hits, failed := 0, false
+	hits, misses, failed := 0, 0, false
 	for i, c := range calls {
 		r := &reads[i]
 		if r.err != nil && ended(r.err) && ctx.Err() != nil { // nobody's fault
@@ -204,10 +205,10 @@ func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T]
 			b.leave(c)
 			continue
 		}
-		failed = failed || r.err != nil
+		failed = failed || r.err != nil && r.err != errPending
 		switch {
 		case r.entry == nil, r.stale:
-			s.count.misses.Add(1)
+			misses++
 			if r.stale && r.tier == L1 {
 				s.count.l1Stale.Add(1)
 			}
@@ -217,6 +218,9 @@ func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T]
 		s.answerOne(b, c, r, settle)
 	}
 	s.count.l2Hits.Add(uint64(hits))
+	if first {
+		s.count.misses.Add(uint64(misses))
+	}
 	if failed {
 		s.count.l2Errors.Add(1)
 	}
@@ -277,8 +281,9 @@ func (s *Store[T]) againBehind(ctx context.Context, b *batch[T]) {
 			delete(b.open, key)
 		}
 	}
+	first := b.cut // else it was counted
 	b.cut = false
 	if len(calls) > 0 {
-		s.behindMany(ctx, b, calls, false)
+		s.behindMany(ctx, b, calls, false, first)
 	}
 }

@@ -20,7 +20,7 @@ func (s *Store[T]) inDoubt(ctx context.Context, key string, old Found[T], l2err 
 	if old.Tier != Source || l2err == nil || l2err == errWaited || !s.hasL2 || s.opts.StrictStale {
 		return old
 	}
-	e, err := s.view(ctx, key)
+	e, err := s.peek(ctx, key)
 	if err != nil || e.StaleAt == 0 || e.Absent || e.Expired(store.Now()) || !s.recalled(e) {
 		return old
 	}
@@ -65,7 +65,7 @@ func (s *Store[T]) unconfirmed(e *store.Entry[T]) bool { return s.watched && e.E
 
 // denied is called when L2 has said that it has nothing under key.
 func (s *Store[T]) denied(ctx context.Context, key string) {
-	if _, err := s.view(ctx, key); err == nil {
+	if _, err := s.peek(ctx, key); err == nil {
 		_ = s.dropL1(ctx, key) // in memory
 	}
 }
@@ -85,7 +85,7 @@ func (s *Store[T]) keepDoubtful(key string, m mark, e store.Entry[T]) bool {
 	}
 	e = s.forL1(m, e)
 	return s.guard.keepDoubtful(m, func() {
-		if now, err := s.view(context.Background(), key); err != nil || now.LoadedAt < e.LoadedAt {
+		if now, err := s.peek(context.Background(), key); err != nil || now.LoadedAt < e.LoadedAt {
 			s.putL1(key, e)
 		}
 	})

@@ -100,7 +100,7 @@ func (s *Store[T]) lateAt(ctx context.Context, since time.Time) (at time.Time) {
 func (s *Store[T]) around(ctx context.Context, c *call[T], began uint64) (f Found[T], ok bool) {
 	if f, ok = s.staleLocal(c.Values(), c.Key()); !ok {
 		if f, ok = s.offered(c, began); !ok && s.hasL2 && ctx.Err() == nil {
-			f, _ = s.behind(ctx, c.Key(), false)
+			f, _ = s.behindAgain(ctx, c.Key(), false)
 			ok = f.Tier != Source
 		}
 		if ok && f.Stale {

@@ -117,6 +117,15 @@ func withoutLoader[T any](old Found[T], l2err error) (Found[T], error) {
 // behind looks for key in the tiers, which have nothing fresh in L1. The tier of
 // what it returns is Source if there is nothing.
 func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T], error) {
+	f, err := s.behindAgain(ctx, key, strict)
+	if (f.Tier == Source || f.Stale) && !(ended(err) && ctx.Err() != nil) {
+		s.count.misses.Add(1)
+	}
+	return f, err
+}
+
+// behindAgain is behind for a read that has been counted already if it is a miss.
+func (s *Store[T]) behindAgain(ctx context.Context, key string, strict bool) (Found[T], error) {
 	var f Found[T]
 	var err error
 	if s.hasL2 {
@@ -132,7 +141,6 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 		if ended(err) && ctx.Err() != nil { // nobody's fault
 			return Found[T]{}, err
 		}
-		s.count.misses.Add(1)
 		if errors.Is(err, store.ErrNotFound) {
 			return Found[T]{Entry: store.Entry[T]{Version: f.Version}, asOf: f.asOf}, nil
 		}
@@ -141,12 +149,9 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 	}
 	f.Stale = s.clock.Passed(f.StaleAt)
 	switch {
-	case f.Stale:
-		s.count.misses.Add(1)
-		if f.Tier == L1 {
-			s.count.l1Stale.Add(1)
-		}
-	case f.Tier == L2:
+	case f.Stale && f.Tier == L1:
+		s.count.l1Stale.Add(1)
+	case !f.Stale && f.Tier == L2:
 		s.count.l2Hits.Add(1)
 	}
 	return f, nil

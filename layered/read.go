@@ -98,6 +98,15 @@ func (s *Store[T]) view(ctx context.Context, key string) (*store.Entry[T], error
 	return store.View(ctx, s.l1, key)
 }
 
+// peek is view for what is no answer from L1: it is not counted as one.
+func (s *Store[T]) peek(ctx context.Context, key string) (*store.Entry[T], error) {
+	e, err := s.view(ctx, key)
+	if err == nil {
+		s.count.l1Stale.Add(1)
+	}
+	return e, err
+}
+
 // Get returns the entry under key from L1 or L2, or store.ErrNotFound. From L2
 // it may be stale.
 func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) {
@@ -140,6 +149,7 @@ func (s *Store[T]) getL2(ctx context.Context, key string) (store.Entry[T], error
 func (s *Store[T]) getL1(ctx context.Context, key string) (store.Entry[T], error) {
 	e, err := s.l1.Get(ctx, key)
 	if (err == nil || e.Absent) && !s.current(&e) {
+		s.count.l1Stale.Add(1)
 		return store.Entry[T]{}, store.ErrNotFound
 	}
 	return e, err
@@ -169,7 +179,7 @@ func (s *Store[T]) readKept(ctx context.Context, key string, strict bool) (f Fou
 func (s *Store[T]) readOnce(ctx context.Context, key string, strict bool, moment uint64) (f Found[T], again bool, err error) {
 	f.asOf = s.moment.Add(1)
 	m := s.mark(key)
-	if e, err := s.view(ctx, key); s.checker != nil && err == nil && e.Epoch != noEpoch && e.Version != 0 && (strict || !s.trusted(e) || !s.current(e)) && !s.outdated(e) {
+	if e, err := s.peek(ctx, key); s.checker != nil && err == nil && e.Epoch != noEpoch && e.Version != 0 && (strict || !s.trusted(e) || !s.current(e)) && !s.outdated(e) {
 		f.Entry, err = s.checker.Recheck(ctx, key, *e)
 		switch {
 		case s.pending.has(key):

@@ -91,7 +91,7 @@ func (s *Store[T]) oldAlone(ctx context.Context, key string) *old[T] {
 		f.Entry, f.Tier = e, L2
 		return s.oldFrom(&f)
 	}
-	e, err := s.view(ctx, key)
+	e, err := s.peek(ctx, key)
 	if err != nil || !s.current(e) {
 		return nil
 	}

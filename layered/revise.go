@@ -28,6 +28,9 @@ func (s *Store[T]) setNewerL1(ctx context.Context, key string, e store.Entry[T])
 	e.Stamp, e.RefreshAt = s.opts.Tags.now(), s.refreshAt(&e)
 	s.guard.move(key, func() {
 		old, miss := s.l1.Get(ctx, key)
+		if miss == nil || old.Absent { // no read
+			s.count.l1Stale.Add(1)
+		}
 		found := (miss == nil || old.Absent) && s.current(&old)
 		if found && old.Supersedes(&e) && !e.Expired(store.Now()) {
 			return

@@ -79,7 +79,7 @@ func (s *Store[T]) compare(key string, e store.Entry[T], served time.Time) {
 	case !errors.Is(err, store.ErrNotFound) || e.Expired(store.Now()):
 		return
 	}
-	if now, err := s.view(p.ctx, key); err == nil && now.Version == e.Version { // else it is gone already
+	if now, err := s.peek(p.ctx, key); err == nil && now.Version == e.Version { // else it is gone already
 		t := time.NewTimer(max(2*s.opts.MaxUnheard, time.Second))
 		defer t.Stop()
 		select {

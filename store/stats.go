@@ -12,7 +12,7 @@ type Stats struct {
 	Deletes   uint64 // keys that were deleted
 	Evictions uint64 // entries that had to make room
 	Rejected  uint64 // entries that were set but not kept
-	Corrupt   uint64 // entries that could not be decoded; each is a miss too
+	Corrupt   uint64 // values that could not be decoded, each of which counts once; reads of them are misses
 	Errors    uint64 // operations that failed
 
 	Entries  int64 // entries held; may include some that have expired

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"hash/maphash"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -13,6 +14,26 @@ import (
 // counters are what a store counts by itself.
 type counters struct {
 	hits, misses, sets, deletes, corrupt, errors atomic.Uint64
+
+	known atomic.Pointer[[64]atomic.Uint64] // hashes of corrupt values; nil: there was none
+}
+
+// hashes is the seed of the hashes of corrupt values.
+var hashes = maphash.MakeSeed()
+
+// corruptValue counts the value of this version under full, once: a load reads it more
+// than once. Each value has one place that it shares with others: what is forgotten by
+// that is counted again. A version of 0 is not known, and always counted.
+func (c *counters) corruptValue(full string, version uint64) {
+	known := c.known.Load()
+	if known == nil {
+		c.known.CompareAndSwap(nil, new([64]atomic.Uint64))
+		known = c.known.Load()
+	}
+	hash := maphash.String(hashes, full)
+	if version == 0 || known[hash%uint64(len(known))].Swap(hash^version) != hash^version {
+		c.corrupt.Add(1)
+	}
 }
 
 // Stats returns the counters of this store, and what the primaries tell of

@@ -346,7 +346,10 @@ func (s *Store[T]) decode(full string, blob []byte, expires, sent store.Time, e 
 		}
 	}
 	if err != nil {
-		s.stats.corrupt.Add(1)
+		if len(blob) >= headerSize { // its version, so that a lease can be given for it at once
+			*e = store.Entry[T]{Version: beUint64(blob[offID:])}
+		}
+		s.stats.corruptValue(full, e.Version)
 		return false
 	}
 	if expires != 0 {
