@@ -29,6 +29,7 @@ type Cache[K comparable, V any] struct {
 	space   string                      // what begins the keys in Redis, after the prefix of the backend
 
 	captures bool // Config.CaptureDeps
+	textual  bool // see isText
 	tiers    *layered.Store[V]
 	window   *window[K, store.Entry[V]] // nil: single ids are loaded alone
 }
@@ -42,7 +43,8 @@ type Cache[K comparable, V any] struct {
 // o may be nil.
 //
 // K is a string or integer kind, or has a MarshalText method that gives each id
-// its own text.
+// its own text. Ids of one text are one id, also if == tells them apart, as it does
+// with two time.Times of one moment. K must not contain floats or interfaces.
 func New[K comparable, V any](b *Backend, name string, load func(context.Context, K) (V, error), o *Options[K, V]) (*Cache[K, V], error) {
 	c := &Cache[K, V]{name: name, backend: b, load: load}
 	if o != nil {
@@ -61,6 +63,7 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
 	c.key, c.id, c.window = key, idFunc[K](), window
+	c.textual = isText[K]()
 	c.space, c.captures = space.Prefix(), b.cfg.CaptureDeps
 	err = b.register(name, func() (tiers, error) {
 		c.tiers, err = c.openTiers()
@@ -183,7 +186,7 @@ func (c *Cache[K, V]) entryOf(f *layered.Found[V], err error) (Entry[V], error) 
 // find is not part of Get so that a hit in L1 need not pay for the closure.
 func (c *Cache[K, V]) find(ctx context.Context, key string, id K) (layered.Found[V], error) {
 	f, err := c.findInTiers(ctx, key, id)
-	return c.fallBack(id, f, err)
+	return c.fallBack(ctx, id, f, err)
 }
 
 func (c *Cache[K, V]) findInTiers(ctx context.Context, key string, id K) (layered.Found[V], error) {

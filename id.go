@@ -27,6 +27,9 @@ func keyFunc[K comparable]() (func(K) (string, error), error) {
 	case kind == reflect.String:
 		return func(id K) (string, error) { return reflect.ValueOf(id).String(), nil }, nil
 	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+		if why := unfitForMap(t); why != "" {
+			return nil, fmt.Errorf("ids of type %v cannot be keys: %s; use the text as the id", t, why)
+		}
 		return textKey[K], nil
 	case kind >= reflect.Int && kind <= reflect.Int64:
 		return func(id K) (string, error) { return strconv.FormatInt(reflect.ValueOf(id).Int(), 10), nil }, nil
@@ -35,6 +38,32 @@ func keyFunc[K comparable]() (func(K) (string, error), error) {
 	default:
 		return nil, fmt.Errorf("ids of type %v cannot be keys: want a string or integer kind, or a MarshalText method", t)
 	}
+}
+
+// unfitForMap returns why a map cannot find every value of type t again, or "".
+func unfitForMap(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return "they contain a " + t.Kind().String() + ", and NaN is not equal to itself"
+	case reflect.Interface:
+		return "they contain an interface, whose value may not be comparable"
+	case reflect.Array:
+		return unfitForMap(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if why := unfitForMap(t.Field(i).Type); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
+}
+
+// isText reports whether ids of type K become keys by MarshalText, so that two that are
+// not equal may be one key: the same moment in two time zones, or two pointers.
+func isText[K comparable]() bool {
+	t := reflect.TypeFor[K]()
+	return t.Kind() != reflect.String && t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
 func textKey[K comparable](id K) (key string, err error) {

@@ -107,12 +107,14 @@ func (c *Cache[K, V]) loadNoting(ctx context.Context, ids []K) (map[K]store.Entr
 func (c *Cache[K, V]) loadEntries(ctx context.Context, ids []K) (map[K]store.Entry[V], error) {
 	if c.opts.LoadMany != nil {
 		vs, err := c.opts.LoadMany(ctx, ids)
+		vs, err = byText(c, ids, vs, err)
 		return entriesOf(ids, vs, err, func(id K, v V) (_ store.Entry[V], err error) {
 			defer flight.Catch("a function of Options", &err)
 			return c.entry(id, v), nil
 		})
 	}
 	ls, err := c.opts.LoadEntries(ctx, ids)
+	ls, err = byText(c, ids, ls, err)
 	return entriesOf(ids, ls, err, func(id K, l Loaded[V]) (_ store.Entry[V], err error) {
 		defer flight.Catch("a function of Options", &err)
 		return c.loadedEntry(id, &l), nil

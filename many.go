@@ -76,7 +76,7 @@ func (c *Cache[K, V]) each(ctx context.Context, ids []K, found func(K, *layered.
 			err = nil
 		default:
 			var last layered.Found[V]
-			if last, err = c.fallBack(ids[i], *f, err); err == nil {
+			if last, err = c.fallBack(ctx, ids[i], *f, err); err == nil {
 				err = found(ids[i], &last)
 			}
 		}
@@ -190,22 +190,7 @@ func (c *Cache[K, V]) loadEach(ctx context.Context, ks []string, ids []K) (map[s
 // some cannot be set, the others are, and the error is a *[ManyError] of K; one that
 // is not concerns all.
 func (c *Cache[K, V]) SetMany(ctx context.Context, values map[K]V) error {
-	entries := make(map[string]store.Entry[V], len(values))
-	byKey := make(map[string]K, len(values))
-	errs := make(map[K]error)
-	for id, v := range values {
-		key, err := c.key(id)
-		if err != nil {
-			errs[id] = c.failed("set many", err)
-			continue
-		}
-		e, err := c.given(id, v)
-		if err != nil {
-			errs[id] = c.failed("set many", err)
-			continue
-		}
-		entries[key], byKey[key] = e, id
-	}
+	entries, byKey, errs := c.givenAll("set many", values)
 	if err := c.tiers.SetMany(ctx, entries); err != nil {
 		many := store.AsManyError[string](err)
 		if many == nil {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/layered"
-	"github.com/lokroom/strata/store"
 )
 
 // A Write is a change of the source that is under way. See [Cache.BeginWrite].
@@ -47,15 +46,9 @@ func (w *Write[K, V]) Done(ctx context.Context) error { return w.bracket.Done(ct
 // Each becomes so only if nobody else has written its id, or begun to, since
 // BeginWrite; otherwise the next Get loads it.
 func (w *Write[K, V]) DoneSet(ctx context.Context, values map[K]V) error {
-	entries := make(map[string]store.Entry[V], len(values))
-	for id, v := range values {
-		key, err := w.cache.key(id)
-		if err != nil {
-			return w.cache.failed("done", err)
-		}
-		if entries[key], err = w.cache.given(id, v); err != nil {
-			return w.cache.failed("done", err)
-		}
+	entries, _, errs := w.cache.givenAll("done", values)
+	for _, err := range errs {
+		return err
 	}
 	return w.bracket.DoneSet(ctx, entries)
 }

@@ -110,19 +110,21 @@ func (s *Store[T]) leadManyOn(caller context.Context, b *batch[T]) {
 }
 
 // whileAny returns a context with the values of caller that is cancelled when
-// the contexts of all calls have been: nobody wants any of them any more.
+// the contexts of all calls have been, with the cause of the last: nobody wants any of
+// them any more.
 func whileAny[T any](caller context.Context, led []*call[T]) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(withOld[T](context.WithoutCancel(caller), nil))
+	ctx, cancel := context.WithCancelCause(withOld[T](context.WithoutCancel(caller), nil))
 	var left atomic.Int64
 	left.Store(int64(len(led)))
 	for _, c := range led {
-		context.AfterFunc(c.Context(), func() {
+		own := c.Context()
+		context.AfterFunc(own, func() {
 			if left.Add(-1) == 0 {
-				cancel()
+				cancel(context.Cause(own))
 			}
 		})
 	}
-	return ctx, cancel
+	return ctx, func() { cancel(nil) }
 }
 
 // batch finishes what is open in b.

@@ -93,6 +93,9 @@ func (s *Store[T]) DeleteOlder(ctx context.Context, hold time.Duration, revision
 // next read loads, and has the old value to fall back on if the source fails.
 // Without an L2 that is a [store.Staler] it is an error that is errors.ErrUnsupported.
 func (s *Store[T]) MarkStale(ctx context.Context, keys ...string) error {
+	if s.closed.Load() {
+		return s.errClosed("mark stale", first(keys))
+	}
 	l2, ok := s.l2.(store.Staler)
 	if !ok {
 		return &store.Error{Store: "layered", Op: "mark stale", Err: errors.ErrUnsupported}
@@ -101,6 +104,9 @@ func (s *Store[T]) MarkStale(ctx context.Context, keys ...string) error {
 }
 
 func (s *Store[T]) bracketer(op string) (store.Bracketer[T], error) {
+	if s.closed.Load() {
+		return nil, s.errClosed(op, "")
+	}
 	l2, ok := s.l2.(store.Bracketer[T])
 	if !ok {
 		return nil, &store.Error{Store: "layered", Op: op, Err: errors.ErrUnsupported}

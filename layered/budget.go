@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/store"
 )
 
@@ -48,6 +49,9 @@ func (s *Store[T]) patience() time.Duration {
 // be called when the load has ended. If the load may not begin, the error is a
 // *store.Error of a refusal, or why ctx has ended.
 func (s *Store[T]) admit(ctx context.Context, key string, patience time.Duration) (leave func(), err error) {
+	if err := s.unwanted(ctx); err != nil {
+		return nil, err
+	}
 	if s.slots == nil && s.opts.LoadBudget == nil {
 		return nothing, nil
 	}
@@ -63,14 +67,26 @@ func (s *Store[T]) admit(ctx context.Context, key string, patience time.Duration
 	if err == nil && s.opts.LoadBudget != nil {
 		err = s.askBudget(wait, leave)
 	}
+	if why := s.unwanted(ctx); why != nil {
+		if err == nil {
+			leave()
+		}
+		return nil, why
+	}
 	if err == nil {
 		return leave, nil
 	}
-	if ctx.Err() != nil { // nobody waits for it
-		return nil, context.Cause(ctx)
-	}
 	s.count.overloads.Add(1)
 	return nil, &store.Error{Store: "layered", Op: "load", Key: key, Err: err}
+}
+
+// unwanted returns why a load on ctx must not begin any more: nobody waits for it, or the
+// store is closed.
+func (s *Store[T]) unwanted(ctx context.Context) error {
+	if s.closed.Load() {
+		return flight.ErrClosed
+	}
+	return context.Cause(ctx)
 }
 
 func nothing() {}
@@ -111,11 +127,14 @@ func (s *Store[T]) askBudget(ctx context.Context, leave func()) (err error) {
 	return nil
 }
 
-// backOff says for how long nobody is to load a key after err, and what they are to be
-// told. stale says that they have something to serve.
-func (s *Store[T]) backOff(err error, stale bool) (d time.Duration, why string) {
+// backOff says for how long nobody is to load a key after a load on ctx has failed with
+// err, and what they are to be told. stale says that they have something to serve. A load
+// that was cancelled because nobody waits says nothing of the source.
+func (s *Store[T]) backOff(ctx context.Context, err error, stale bool) (d time.Duration, why string) {
 	var r *refusal
 	switch {
+	case ctx.Err() != nil:
+		return 0, ""
 	case errors.As(err, &r) && r.cause != nil:
 		return s.patience(), overBudget
 	case errors.As(err, &r): // others may not have as much to do

@@ -117,7 +117,7 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 	}
 	if err != nil {
 		released = true
-		s.giveBack(c.Values(), key, lease, old.Tier != Source, err)
+		s.giveBack(c.Context(), c.Values(), key, lease, old.Tier != Source, err)
 		return s.failSafe(old, err)
 	}
 	if stands.kept() { // its tags may have been invalidated before the lease was given
@@ -128,11 +128,11 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 	return f, f.MissError()
 }
 
-// giveBack ends a lease under which nothing could be loaded, because of failure. Where
-// there is a stale value to serve, the source is left alone for a while.
-func (s *Store[T]) giveBack(ctx context.Context, key string, lease uint64, stale bool, failure error) {
-	backOff, why := s.backOff(failure, stale)
-	if err := s.leaser.Release(ctx, key, lease, backOff, why); err != nil && !errors.Is(err, store.ErrLeaseLost) {
+// giveBack ends a lease under which a load on ctx has failed with failure. Where there is
+// a stale value to serve, the source is left alone for a while.
+func (s *Store[T]) giveBack(ctx, values context.Context, key string, lease uint64, stale bool, failure error) {
+	backOff, why := s.backOff(ctx, failure, stale)
+	if err := s.leaser.Release(values, key, lease, backOff, why); err != nil && !errors.Is(err, store.ErrLeaseLost) {
 		s.count.l2Errors.Add(1) // the lease ends by itself
 	}
 	s.guard.ring(key)

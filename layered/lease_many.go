@@ -115,7 +115,7 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], granted
 		errOf := store.ByKey[string](failure)
 		inParallel(slices.Collect(maps.Keys(granted)), func(_ int, key string) {
 			_, stale := b.stale[key]
-			s.giveBack(values, key, granted[key].Lease, stale && failure != nil, errOf(key))
+			s.giveBack(ctx, values, key, granted[key].Lease, stale && failure != nil, errOf(key))
 		})
 	}()
 	asOf := s.moment.Add(1)

@@ -165,6 +165,7 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T], stands 
 	if err != nil {
 		return store.Entry[T]{}, err
 	}
+	own := ctx
 	ctx, cancel := s.loadContext(withOld(ctx, stands))
 	defer cancel()
 	s.count.loads.Add(1)
@@ -179,7 +180,7 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T], stands 
 	if err != nil {
 		s.count.loadErrors.Add(1)
 		end(0, err)
-		return store.Entry[T]{}, err
+		return store.Entry[T]{}, s.failure(own, err)
 	}
 	s.arrived(&e, began)
 	if stands.kept() {
@@ -189,6 +190,15 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T], stands 
 	}
 	end(1, nil)
 	return e, nil
+}
+
+// failure returns what a load on ctx that has failed with err tells those who wait for it:
+// err, unless Close has cancelled the load.
+func (s *Store[T]) failure(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), flight.ErrClosed) {
+		return flight.ErrClosed
+	}
+	return err
 }
 
 // isAbsent reports whether a loader that returned e and err has said that the source has

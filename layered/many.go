@@ -298,6 +298,7 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 	if err != nil {
 		return nil, err
 	}
+	own := ctx
 	ctx, cancel := s.loadContext(ctx)
 	defer cancel()
 	s.count.loads.Add(1)
@@ -327,6 +328,9 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 		loaded[key] = e
 	}
 	end(len(got), err)
+	if err != nil {
+		err = s.failure(own, err)
+	}
 	return loaded, err
 }
 

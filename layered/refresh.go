@@ -66,8 +66,9 @@ func (s *Store[T]) refresh(ctx context.Context, c *call[T], load Loader[T]) (f F
 			}
 			continue // it was loaded elsewhere, and there is no telling when
 		}
-		f, err = s.refreshOnce(ctx, c, load, &b, stands)
-		if !errors.Is(err, store.ErrChanged) {
+		var overtaken bool
+		f, overtaken, err = s.refreshOnce(ctx, c, load, &b, stands)
+		if !overtaken {
 			return f, err
 		}
 	}
@@ -109,24 +110,21 @@ func (s *Store[T]) standing(ctx context.Context, key string) (b base, stands *ol
 	return b, s.oldFrom(&f), true
 }
 
-// refreshOnce loads key in the place of what stands. ErrChanged says that what
-// was loaded was not kept.
-func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], b *base, stands *old[T]) (f Found[T], err error) {
+// refreshOnce loads key in the place of what stands. overtaken says that what was loaded
+// was not kept, because that has changed.
+func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], b *base, stands *old[T]) (f Found[T], overtaken bool, err error) {
 	s.count.refreshes.Add(1)
 	f.asOf = s.moment.Add(1)
 	f.Entry, err = s.load(ctx, c.Key(), load, stands, s.patience())
 	if err != nil {
 		s.count.refreshErrors.Add(1)
-		return Found[T]{}, err
+		return Found[T]{}, false, err
 	}
 	if stands.kept() {
 		f.asOf = stands.asOf
 	}
 	f.Entry, err = s.replace(c, b, f.Entry, stands)
-	if errors.Is(err, store.ErrChanged) {
-		return f, err
-	}
-	return f, f.MissError()
+	return f, errors.Is(err, store.ErrChanged), f.MissError()
 }
 
 // replace keeps e, which was loaded anew, in both tiers, in the place of what stood, and

@@ -59,7 +59,7 @@ type Call[T any] struct {
 	// Guarded by shard.mu.
 	done      chan struct{}   // closed at the end; nil until somebody waits
 	ctx       context.Context // nil until asked for: not all work takes one
-	cancel    context.CancelFunc
+	cancel    context.CancelCauseFunc
 	over      bool // ctx is cancelled, or will be when it is made
 	waiters   int
 	joined    bool // somebody waits, or has waited, beside who leads
@@ -187,9 +187,9 @@ func (c *Call[T]) Context() context.Context {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithCancel(c.values)
+		c.ctx, c.cancel = context.WithCancelCause(c.values)
 		if c.over {
-			c.cancel()
+			c.cancel(c.shard.why())
 		}
 	}
 	return c.ctx
@@ -199,8 +199,17 @@ func (c *Call[T]) Context() context.Context {
 func (c *Call[T]) end() {
 	c.over = true
 	if c.cancel != nil {
-		c.cancel()
+		c.cancel(c.shard.why())
 	}
+}
+
+// why returns why work is cancelled; nil if nobody waits for it, or it has ended. The lock
+// is held.
+func (s *shard[T]) why() error {
+	if s.closed {
+		return ErrClosed
+	}
+	return nil
 }
 
 // Values is Context without its cancellation, for what is cheaper to let end
@@ -216,8 +225,12 @@ func (c *Call[T]) Finish(value T, err error) {
 	}
 }
 
-// finish copies the result. The lock is held.
+// finish copies the result. An error of work that Close has cancelled is ErrClosed. The
+// lock is held.
 func (c *Call[T]) finish(value *T, err error) {
+	if c.shard.closed && errors.Is(err, context.Canceled) {
+		err = ErrClosed
+	}
 	if c.value == nil {
 		c.value = new(T)
 	}
@@ -363,8 +376,9 @@ func (s *shard[T]) unlink(c *Call[T]) {
 	}
 }
 
-// Close cancels the work of all calls and waits until each has finished. A
-// Begin after it gets a call that has ended with ErrClosed.
+// Close cancels the work of all calls, with ErrClosed as the cause, and waits until each
+// has finished. Work that fails because it was cancelled ends with ErrClosed, and a
+// Begin after Close gets a call that has ended so.
 func (g *Group[T]) Close() {
 	for i := range g.shards {
 		s := &g.shards[i]

@@ -21,13 +21,17 @@ import (
 // error is store.ErrUnavailable if Redis cannot be reached, and store.ErrAuth if it
 // refuses the credentials. The caller closes the client,
 // when no limiter uses it any more.
+//
+// When a server turns out to be a replica, a Limiter dials the address again, so that it
+// follows a DNS name or a virtual IP address that leads to another primary.
 func Dial(opt rueidis.ClientOption) (rueidis.Client, error) {
 	own := opt
+	conns := &redisdial.Conns{}
 	opt.PipelineMultiplex, opt.BlockingPipeline = -1, -1
 	opt.AlwaysPipelining, opt.DisableCache = true, true
 	redisdial.LimitRedirects(&opt)
 	opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
-		return redisdial.Dial(ctx, &own, addr, d, conf)
+		return conns.Dial(ctx, &own, addr, d, conf)
 	}
 	c, err := rueidis.NewClient(opt)
 	if err != nil {
@@ -42,5 +46,11 @@ func Dial(opt rueidis.ClientOption) (rueidis.Client, error) {
 		}
 		return nil, failed("dial", "", err)
 	}
-	return c, nil
+	return &dialled{c, conns}, nil
+}
+
+// A dialled is a client whose connections can be replaced.
+type dialled struct {
+	rueidis.Client
+	conns *redisdial.Conns
 }

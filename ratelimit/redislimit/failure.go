@@ -10,6 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/lokroom/strata/internal/meter"
+	"github.com/lokroom/strata/internal/redisdial"
 	"github.com/lokroom/strata/internal/rediserr"
 	"github.com/lokroom/strata/ratelimit"
 	"github.com/lokroom/strata/store"
@@ -57,6 +58,9 @@ func (l *Limiter) exchange(ctx context.Context, op, key string, f func(context.C
 	call, cancel := l.deadlines.Begin(observed)
 	err := f(call)
 	cancel()
+	if d, ok := l.client.(*dialled); ok && redisdial.IsReadOnly(err) {
+		d.conns.Redial("")
+	}
 	if err != nil {
 		err = failed(op, key, cause(ctx, err))
 	}

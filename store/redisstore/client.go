@@ -9,6 +9,7 @@ import (
 
 	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/internal/oneline"
+	"github.com/lokroom/strata/internal/redisdial"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
@@ -23,6 +24,7 @@ type Client struct {
 	broadcast broadcast
 	deadlines deadline.Pool
 	watchers  watchers
+	conns     redisdial.Conns // of T and W
 	tracked   tracked
 	pulse     pulse
 	breakers  breakers

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/lokroom/strata/internal/redisdial"
 	"github.com/lokroom/strata/internal/rediserr"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
@@ -48,13 +49,17 @@ func (s *Store[T]) error(ctx context.Context, op, key string, err error) error {
 }
 
 // cause returns what to report for err, an error of rueidis or of this package,
-// from an operation that was called with ctx:
+// from an operation that was called with ctx. If a server says that it is no primary, its
+// address is dialled again.
 //
 //	ctx is done                                     its error
 //	the client was closed                           ErrClosed
 //	an error reply                                  see replyCause
 //	anything else: refused, reset, timeout ...      ErrUnavailable
 func (c *Client) cause(ctx context.Context, err error) error {
+	if redisdial.IsReadOnly(err) {
+		c.conns.Redial("")
+	}
 	var reply *rueidis.RedisError
 	if errors.As(err, &reply) {
 		return replyCause(reply.Error(), err)

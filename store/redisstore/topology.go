@@ -3,6 +3,7 @@ package redisstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -122,6 +123,9 @@ func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals,
 			}
 			if m := answers[i].slots; m != nil && !serves(m, p.client.canonical(n.addr)) {
 				err = nil
+			}
+			if errors.Is(err, errDemoted) { // it is one by its own map: its address leads elsewhere
+				p.client.conns.Redial(n.addr)
 			}
 			p.client.breakers.beatOf(n.addr, err)
 			errs[i] = err

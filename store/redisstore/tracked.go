@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/lokroom/strata/internal/mutant"
-	"github.com/lokroom/strata/internal/redisdial"
 )
 
 // dialTracked dials for T. Its watchers hear of a lost connection when it can no
@@ -19,7 +18,7 @@ func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, co
 	if c.tracked.dialling(addr) && !mutant.NoDial.Load() {
 		c.watchers.tellAll()
 	}
-	nc, err := redisdial.Dial(ctx, &c.opt, addr, d, conf)
+	nc, err := c.conns.Dial(ctx, &c.opt, addr, d, conf)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +29,7 @@ func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, co
 
 // dialUntracked dials for W.
 func (c *Client) dialUntracked(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
-	nc, err := redisdial.Dial(ctx, &c.opt, addr, d, conf)
+	nc, err := c.conns.Dial(ctx, &c.opt, addr, d, conf)
 	if err != nil {
 		return nc, err
 	}

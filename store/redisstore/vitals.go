@@ -2,9 +2,11 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/lokroom/strata/internal/oneline"
+	"github.com/lokroom/strata/internal/redisdial"
 	"github.com/redis/rueidis"
 )
 
@@ -24,13 +26,18 @@ func (p *pulse) ask(ctx context.Context, both bool) (a vitals, err error) {
 	if err != nil {
 		return a, err
 	}
-	switch {
-	case l.t.Mode() == rueidis.ClientModeCluster:
+	if l.t.Mode() == rueidis.ClientModeCluster {
 		return p.askCluster(ctx, l)
-	case both:
-		return p.askBoth(ctx, l)
 	}
-	return p.askOne(ctx, l.t, node{key: p.key})
+	if both {
+		a, err = p.askBoth(ctx, l)
+	} else {
+		a, err = p.askOne(ctx, l.t, node{key: p.key})
+	}
+	if errors.Is(err, errDemoted) || errors.Is(err, errApart) {
+		p.client.conns.Redial("") // the address may lead to the new primary by now
+	}
+	return a, err
 }
 
 // askOne asks one primary; in a cluster it has an address. It also looks whether its table
@@ -54,7 +61,9 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals,
 	if err != nil {
 		return a, err
 	}
-	if err := r[0].Error(); err != nil {
+	if err := r[0].Error(); redisdial.IsReadOnly(err) { // INFO may not be permitted
+		return a, errDemoted
+	} else if err != nil {
 		return a, err
 	}
 	t, err := r[1].AsIntSlice()
