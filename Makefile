@@ -47,7 +47,7 @@ soak: need-go need-redis ## what several processes see while things fail, SOAK=1
 mutants: need-go need-redis ## take each fence away, and write into docs/consistency.md which tests notice: half an hour
 	STRATA_MUTANTS=$(or $(MUTANTS),all) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestMutants$$' ./internal/integration
 
-model: need-go ## explore the coherence protocol whole (docs/model.md): two minutes, 1.2 GB
+model: need-go ## explore the coherence protocol whole (docs/model.md): three minutes, 1.2 GB
 	STRATA_MODEL=all go test -count=1 -timeout 60m $(TESTFLAGS) ./internal/model
 
 check: lint test ## what has to pass before a commit: lint and test

@@ -57,6 +57,7 @@ func tables() string {
 		{"... each without a safeguard", "C"},
 		{"Tags", "T"},
 		{"Failover", "D"},
+		{"Slots that move", "S"},
 	} {
 		fmt.Fprintf(&b, "\n| | %s | finds | states | depth |\n|---|---|---|--:|--:|\n", part.title)
 		for _, run := range model.Runs() {

@@ -100,6 +100,8 @@ func TestLabels(t *testing.T) {
 			collectLabels(seen, rules.initial(), rules.successors)
 		case *failoverRules:
 			collectLabels(seen, rules.initial(), rules.successors)
+		case *slotRules:
+			collectLabels(seen, rules.initial(), rules.successors)
 		default:
 			t.Fatalf("%s: rules of type %T", run.Name, rules)
 		}

@@ -10,7 +10,7 @@ import (
 // short is how many states a run of the protocol may have to be part of every
 // "go test"; those that leave a safeguard out all are.
 // STRATA_MODEL=all, which "make model" sets, runs the larger ones too.
-const short = 400_000
+const short = 500_000
 
 // TestRuns explores each run, and compares what it finds with what the table says.
 // With -v it prints how a run without one of its safeguards goes wrong.
