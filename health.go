@@ -67,7 +67,9 @@ func (h Health) Err() error {
 		for _, n := range r.Nodes {
 			what = append(what, fmt.Sprintf("%s does not answer: its breaker is %s since %s", n.Addr, n.Breaker, n.Since.UTC().Format(time.RFC3339)))
 		}
-		if !r.Hears && !r.Heard.IsZero() && r.Breaker == "closed" {
+		if r.NoPushes != "" {
+			what = append(what, r.NoPushes)
+		} else if !r.Hears && !r.Heard.IsZero() && r.Breaker == "closed" {
 			what = append(what, "Redis was last heard of at "+r.Heard.UTC().Format(time.RFC3339))
 		}
 		if r.PendingTags != 0 {

@@ -15,6 +15,7 @@ type Network struct {
 
 	mu    sync.Mutex
 	links map[string]*Proxy
+	drops *bool // pushes; nil: they are not looked for
 }
 
 // StartNetwork returns a network whose proxies end with the test.
@@ -38,6 +39,9 @@ func (n *Network) link(addr string) (*Proxy, error) {
 	}
 	p, err := NewProxy(addr)
 	if err == nil {
+		if n.drops != nil {
+			p.DropPushes(*n.drops)
+		}
 		n.links[addr] = p
 		n.t.Cleanup(p.Close)
 	}

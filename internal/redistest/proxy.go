@@ -1,6 +1,8 @@
 package redistest
 
 import (
+	"bufio"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -22,6 +24,8 @@ type Proxy struct {
 	sent     atomic.Int64
 	received atomic.Int64
 	accepted atomic.Int64
+	filters  atomic.Bool // new links look for pushes
+	drops    atomic.Bool // and drop them
 
 	mu      sync.Mutex
 	target  string
@@ -207,7 +211,11 @@ func (p *Proxy) serve(client net.Conn) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { p.forward(l, server, client, &p.up, &p.sent) })
-	wg.Go(func() { p.forward(l, client, server, &p.down, &p.received) })
+	var replies io.Reader = server
+	if p.filters.Load() {
+		replies = &pushFilter{r: bufio.NewReader(server), drops: &p.drops}
+	}
+	wg.Go(func() { p.forward(l, client, replies, &p.down, &p.received) })
 	wg.Wait()
 	p.mu.Lock()
 	delete(p.links, l)
@@ -215,7 +223,7 @@ func (p *Proxy) serve(client net.Conn) {
 }
 
 // forward copies from src to dst until either fails, through a gate.
-func (p *Proxy) forward(l *link, dst, src net.Conn, gate *chan struct{}, count *atomic.Int64) {
+func (p *Proxy) forward(l *link, dst net.Conn, src io.Reader, gate *chan struct{}, count *atomic.Int64) {
 	defer l.close()
 	buf := make([]byte, 64<<10)
 	for {

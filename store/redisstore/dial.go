@@ -30,7 +30,8 @@ type Dialer struct {
 	// MaxUnheard is how long Redis may be silent before a tier in front of a
 	// store (see [Store.Hear]) trusts its copies no longer. While there is one,
 	// each primary is asked four times as often, by deleting a key that does
-	// not exist: the prefix of the Tags of the first such store and "pulse".
+	// not exist: the prefix of the Tags of the first such store and "pulse". To
+	// test that pushes arrive, a key with ":push" behind that is set and deleted.
 	// Zero: DefaultMaxUnheard. Negative: Redis is not asked, and a connection
 	// that died without a sign is noticed after about 4 s.
 	MaxUnheard time.Duration

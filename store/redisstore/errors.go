@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/lokroom/strata/internal/redisdial"
@@ -19,6 +20,9 @@ var ErrAuth = store.ErrAuth
 
 // errTimeout is the cause of an ErrUnavailable where Redis did not answer in time.
 var errTimeout = errors.New("no answer in time")
+
+// errNoTracking says why a server cannot be used.
+var errNoTracking = errors.New("client tracking over RESP3 does not work: the server must be Redis 6 or later, and a proxy in front of it must pass on HELLO 3, CLIENT TRACKING and pushes")
 
 // fail counts a failed operation and wraps its error.
 func (s *Store[T]) fail(ctx context.Context, op, key string, err error) error {
@@ -61,6 +65,9 @@ func (c *Client) cause(ctx context.Context, err error) error {
 		c.conns.Redial("")
 	}
 	var reply *rueidis.RedisError
+	if errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "NOPROTO") {
+		return fmt.Errorf("%w: HELLO 3 is refused: %w", errNoTracking, err)
+	}
 	if errors.As(err, &reply) {
 		return replyCause(reply.Error(), err)
 	}
@@ -74,7 +81,11 @@ func (c *Client) cause(ctx context.Context, err error) error {
 	case isOurs(err):
 		return err
 	case errors.Is(err, rueidis.ErrNoCache):
-		return fmt.Errorf("the server does not do client tracking over RESP3 (Redis 6 or later does): %w", err)
+		text, _, _ := strings.Cut(err.Error(), "\n") // the reply, if there was one
+		if text == rueidis.ErrNoCache.Error() {
+			text = "HELLO 3 is refused"
+		}
+		return fmt.Errorf("%w: %s", errNoTracking, text)
 	case isTimeout(err), errors.Is(err, context.Canceled):
 		// Not the caller's context, which the chain must not suggest.
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, errTimeout)

@@ -23,6 +23,10 @@ type Health struct {
 	Hears bool      `json:"hears"`
 	Heard time.Time `json:"heard,omitzero"`
 
+	// NoPushes says why L1 does not serve though Redis answers: invalidations do not
+	// arrive, because a proxy drops them for instance. Empty: they do arrive.
+	NoPushes string `json:"no_pushes,omitempty"`
+
 	// Nodes are those of a cluster whose breaker is not closed.
 	Nodes []NodeHealth `json:"nodes,omitempty"`
 
@@ -43,7 +47,7 @@ type NodeHealth struct {
 func (c *Client) Health() Health {
 	s := c.breakers.whole.Status()
 	h := Health{Breaker: s.State.String(), Since: s.Since, Opened: s.Opened, Nodes: c.breakers.health()}
-	h.Hears, h.Heard = c.pulse.health()
+	h.Hears, h.Heard, h.NoPushes = c.pulse.health()
 	for _, t := range c.tags.list() {
 		n, oldest := t.pending.counts()
 		h.PendingTagsFor = max(h.PendingTagsFor, oldest)
@@ -68,11 +72,14 @@ func (bs *breakers) health() (nodes []NodeHealth) {
 	return nodes
 }
 
-func (p *pulse) health() (hears bool, heard time.Time) {
+func (p *pulse) health() (hears bool, heard time.Time, noPushes string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx == nil || !p.answered {
-		return false, time.Time{}
+		return false, time.Time{}, ""
 	}
-	return p.hears.Load(), p.last
+	if p.mute != nil {
+		noPushes = p.mute.Error()
+	}
+	return p.hears.Load(), p.last, noPushes
 }

@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,8 +25,9 @@ type pulse struct {
 	client *Client
 	most   time.Duration // of silence
 
-	hears atomic.Bool
-	leaks atomic.Bool                 // pushes may be missing: see crowded
+	live  atomic.Bool                 // a heartbeat was answered lately
+	hears atomic.Bool                 // so it was, and pushes arrive
+	leaks atomic.Bool                 // pushes may be missing: see crowded and errNoPushes
 	clock atomic.Pointer[serverClock] // nil: not known
 
 	// moves counts connections that came and went while it beats: see moved.
@@ -36,6 +36,7 @@ type pulse struct {
 	ids    []string // of the data of the primaries, at the last beat; of the attempt
 
 	topology topology // of a cluster
+	pushes   pushTests
 
 	mu      sync.Mutex
 	ears    []*ear
@@ -51,6 +52,7 @@ type pulse struct {
 	evictions map[string]int64 // by the key that is written, what its server had evicted
 
 	answered bool           // a beat was, since the beating began
+	mute     error          // errNoPushes while pushes do not arrive
 	hurried  chan struct{}  // see hurry
 	work     sync.WaitGroup // goroutines of it
 }
@@ -66,67 +68,10 @@ type serverClock struct {
 // never ends late: two parts were rounded down.
 func (c *serverClock) at(t time.Time) int64 { return c.ms + 2 + t.Sub(c.sent).Milliseconds() }
 
-// An ear is one call of Hear or of Rewound.
-type ear struct {
-	mu      sync.Mutex
-	hears   func(bool) // nil after stop, and if it is of Rewound
-	rewound func()     // nil after stop, and if it is of Hear
-}
-
-func (e *ear) tell(hears bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.hears != nil {
-		e.hears(hears)
-	}
-}
-
 // A beat is one attempt, shared by all who wait for it.
 type beat struct {
 	done chan struct{}
 	err  error
-}
-
-// Hear tells fn whether this process would hear of changes, as [store.Hearer]
-// describes it: false when Redis, or one primary of a cluster, has not answered
-// for the time that [Dialer.MaxUnheard] allows. stop waits for a call of fn that
-// is running.
-func (s *Store[T]) Hear(fn func(hears bool)) (stop func()) {
-	return s.client.pulse.listen(&ear{hears: fn}, s.tags.prefix)
-}
-
-func (p *pulse) listen(e *ear, prefix string) (stop func()) {
-	p.add(e, prefix)
-	return func() {
-		p.remove(e)
-		e.mu.Lock()
-		e.hears, e.rewound = nil, nil
-		e.mu.Unlock()
-	}
-}
-
-func (p *pulse) add(e *ear, prefix string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ears = append(p.ears, e)
-	if p.ctx == nil && p.most > 0 && !p.closed {
-		p.key = prefix + "pulse"
-		p.ctx, p.cancel = context.WithCancel(context.Background())
-		p.last, p.answered = time.Now(), false
-		p.moves.Add(1) // what happened before was not watched
-		p.work.Add(1)
-		go p.run(p.ctx)
-	}
-	e.tell(p.most <= 0 || p.hears.Load())
-}
-
-func (p *pulse) remove(e *ear) {
-	p.mu.Lock()
-	p.ears = slices.DeleteFunc(p.ears, func(x *ear) bool { return x == e })
-	if len(p.ears) == 0 {
-		p.end()
-	}
-	p.mu.Unlock()
 }
 
 // stop ends the beating for good and waits for it.
@@ -154,11 +99,17 @@ func (p *pulse) end() {
 
 // deafen tells that nothing is heard any more. The lock is held.
 func (p *pulse) deafen() {
-	if !p.hears.Swap(false) {
+	p.live.Store(false)
+	p.tell(false)
+}
+
+// tell tells the ears if it is new to them. The lock is held.
+func (p *pulse) tell(hears bool) {
+	if p.hears.Swap(hears) == hears {
 		return
 	}
 	for _, e := range p.ears {
-		e.tell(false)
+		e.tell(hears)
 	}
 }
 
@@ -198,7 +149,7 @@ func (c *Client) touch(ctx context.Context) {
 // on T that is sent after it is answered by a primary, and by one whose pushes
 // arrive. Without listeners it does nothing.
 func (p *pulse) ensure(ctx context.Context) error {
-	if p.hears.Load() {
+	if p.live.Load() {
 		return nil
 	}
 	p.mu.Lock()
@@ -210,7 +161,7 @@ func (p *pulse) ensure(ctx context.Context) error {
 	b := p.begin(beating)
 	select {
 	case <-b.done:
-		if b.err != nil {
+		if b.err != nil && !errors.Is(b.err, errNoPushes) {
 			return &unheardError{b.err}
 		}
 		return nil
@@ -287,14 +238,15 @@ func (p *pulse) try(beating context.Context, b *beat) {
 
 func (p *pulse) tryOnce(beating, ctx context.Context) error {
 	moves, sent := p.moves.Load(), time.Now()
+	p.pushes.begin(moves)
 	a, err := p.ask(ctx, moves != p.agreed)
 	if beating.Err() == nil {
 		p.client.breakers.beat(err)
 		p.hush(err == nil, sent)
 	}
+	var mute error
 	if err == nil {
-		p.compare(a.ids) // before anything is heard again
-		p.leaks.Store(a.leaks)
+		mute = p.learned(beating, &a, moves)
 	}
 	jumped := false
 	defer func() {
@@ -322,13 +274,29 @@ func (p *pulse) tryOnce(beating, ctx context.Context) error {
 	if mutant.LatePulse.Load() {
 		sent = time.Now()
 	}
-	p.heard(sent.Add(p.most))
-	return nil
+	p.mute = mute
+	p.heard(sent.Add(p.most), mute == nil)
+	return mute
+}
+
+// learned passes on what an answered heartbeat has told, before it counts. It returns
+// errNoPushes if pushes do not arrive.
+func (p *pulse) learned(beating context.Context, a *vitals, moves uint64) error {
+	p.compare(a.ids)
+	mute := p.mute
+	if p.moves.Load() == moves {
+		mute = p.judge(beating, a.tests, moves)
+	}
+	p.leaks.Store(a.leaks || mute != nil)
+	if mute != nil || p.mute != nil { // what was read until they arrive again is suspect, too
+		p.client.watchers.tellAll()
+	}
+	return mute
 }
 
 // heard says that everything sent before was answered. It counts from when it was
 // sent: what was answered later may have been told since. The lock is held.
-func (p *pulse) heard(until time.Time) {
+func (p *pulse) heard(until time.Time, pushes bool) {
 	left := time.Until(until)
 	if left <= 0 || until.Before(p.until) {
 		return
@@ -339,12 +307,8 @@ func (p *pulse) heard(until time.Time) {
 	} else {
 		p.timer.Reset(left)
 	}
-	if p.hears.Swap(true) {
-		return
-	}
-	for _, e := range p.ears {
-		e.tell(true)
-	}
+	p.live.Store(true)
+	p.tell(pushes)
 }
 
 // silent is called when the time is over that Redis may be silent.

@@ -79,7 +79,7 @@ func (p *pulse) askCluster(ctx context.Context, l *links) (a vitals, err error) 
 			if err != nil {
 				return a, err
 			}
-			nodes = p.primaries(nil, map[string][]slotRange{"": ranges})
+			nodes = p.primaries(nil, map[string][]slotRange{"": ranges}, nil)
 		}
 		part, cancel := firstPart(ctx, failed)
 		var next []node
@@ -110,6 +110,7 @@ func firstPart(ctx context.Context, failed bool) (context.Context, context.Cance
 // serves no slot according to its own map need not be a primary. None are returned if no
 // node has answered with a map.
 func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals, next []node, err error) {
+	nodes = hostless(l.t, nodes)
 	answers := make([]vitals, len(nodes))
 	errs := make([]error, len(nodes))
 	var wg sync.WaitGroup
@@ -133,13 +134,18 @@ func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals,
 	}
 	wg.Wait()
 	maps := make(map[string][]slotRange, len(nodes))
+	leaving := make(map[string]bool)
 	for i, n := range answers {
 		a.ms, a.ids, a.leaks = max(a.ms, n.ms), append(a.ids, n.ids...), a.leaks || n.leaks
+		a.tests = append(a.tests, n.tests...)
 		if n.slots != nil && !isClusterDown(errs[i]) { // such a node is cut off from the others
 			maps[p.client.canonical(nodes[i].addr)] = n.slots
 		}
+		if _, ask, _ := sentElsewhere(errs[i]); ask {
+			leaving[nodes[i].addr] = true
+		}
 	}
-	if next = p.primaries(nodes, maps); len(next) > 0 {
+	if next = p.primaries(nodes, maps, leaving); len(next) > 0 {
 		p.learn(maps, next)
 	}
 	return a, next, oneline.Join(errs...)
@@ -166,32 +172,44 @@ func (p *pulse) learn(maps map[string][]slotRange, primaries []node) {
 }
 
 // primaries returns those that serve slots according to one of maps, which are by the
-// address of the node that has answered with them. known are those that have keys already.
-func (p *pulse) primaries(known []node, maps map[string][]slotRange) (nodes []node) {
-	first := make(map[string]uint16) // a slot of each, if possible one that it claims itself
+// address of the node that has answered with them. known are those that have keys already,
+// leaving those of them whose key is in a slot that is being moved.
+func (p *pulse) primaries(known []node, maps map[string][]slotRange, leaving map[string]bool) (nodes []node) {
+	claims := make(map[string][]slotRange)
 	for addr, ranges := range maps {
 		for _, r := range ranges {
-			if _, ok := first[r.addr]; !ok || r.addr == addr {
-				first[r.addr] = r.first
+			if r.addr == addr || !serves(maps[r.addr], r.addr) { // a node knows best what it serves
+				claims[r.addr] = append(claims[r.addr], r)
 			}
 		}
 	}
-	for addr, slot := range first {
+	for addr, ranges := range claims {
 		i := slices.IndexFunc(known, func(n node) bool { return n.addr == addr })
-		if i >= 0 && (maps[addr] == nil || holds(maps[addr], addr, slotOfTagged(known[i].key))) {
+		switch {
+		case strings.Contains(p.key, "{") && holds(ranges, slotOfTagged(p.key)) && !leaving[addr]:
+			nodes = append(nodes, node{addr: addr, key: p.key}) // no other node has keys with this prefix
+		case i >= 0 && holds(ranges, slotOfTagged(known[i].key)) && !leaving[addr]:
 			nodes = append(nodes, known[i])
-			continue
-		}
-		nodes = append(nodes, node{addr: addr, key: keyInSlot(p.key, slot)})
-	}
-	for _, n := range nodes {
-		// rueidis goes there, too, when a node redirects it without naming a host.
-		if _, port, _ := net.SplitHostPort(n.addr); p.client.tracked.isOpen(":" + port) {
-			nodes = append(nodes, node{addr: ":" + port, key: n.key})
+		case i >= 0 && slotOfTagged(known[i].key) == ranges[0].first:
+			nodes = append(nodes, node{addr: addr, key: keyInSlot(p.key, ranges[len(ranges)-1].last)})
+		default:
+			nodes = append(nodes, node{addr: addr, key: keyInSlot(p.key, ranges[0].first)})
 		}
 	}
 	slices.SortFunc(nodes, func(a, b node) int { return cmp.Compare(a.addr, b.addr) })
-	return slices.Compact(nodes)
+	return nodes
+}
+
+// hostless adds the nodes that rueidis also knows by an address without a host, because one
+// has redirected it so: it has a connection of its own to that address.
+func hostless(t rueidis.Client, nodes []node) []node {
+	known := t.Nodes()
+	for _, n := range nodes {
+		if _, port, _ := net.SplitHostPort(n.addr); known[":"+port] != nil && n.addr != ":"+port {
+			nodes = append(nodes, node{addr: ":" + port, key: n.key})
+		}
+	}
+	return nodes
 }
 
 func isClusterDown(err error) bool {
@@ -199,11 +217,9 @@ func isClusterDown(err error) bool {
 	return ok && reply.IsClusterDown()
 }
 
-// holds reports whether addr serves slot according to ranges.
-func holds(ranges []slotRange, addr string, slot uint16) bool {
-	return slices.ContainsFunc(ranges, func(r slotRange) bool {
-		return r.addr == addr && r.first <= slot && slot <= r.last
-	})
+// holds reports whether slot is in one of ranges.
+func holds(ranges []slotRange, slot uint16) bool {
+	return slices.ContainsFunc(ranges, func(r slotRange) bool { return r.first <= slot && slot <= r.last })
 }
 
 // keyInSlot returns key with a hash tag that puts it into slot.

@@ -160,6 +160,23 @@ func TestTopology_slotOfTheHeartbeatLeaves(t *testing.T) {
 	}
 }
 
+// While the slot of its key is being moved, the heartbeat uses another slot of the node:
+// for a key that is not there the node answers that another is to be asked.
+func TestTopology_slotOfTheHeartbeatIsMoving(t *testing.T) {
+	cl := redistest.StartCluster(t, 2)
+	c, _ := member(t, redisstore.Dialer{MaxUnheard: time.Minute}, rueidis.ClientOption{InitAddress: cl.Addrs()})
+	steps := 0
+	err := cl.Move(0, cl.Nodes[1], func() {
+		steps++
+		if err := c.Sync(ctx); err != nil {
+			t.Errorf("step %d: %v", steps, err)
+		}
+	})
+	if err != nil || steps == 0 {
+		t.Fatal(steps, err)
+	}
+}
+
 // A cluster that tells no hosts is at the host that was asked.
 func TestTopology_noHost(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) *redistest.Cluster{

@@ -69,13 +69,6 @@ func (t *tracked) closed(addr string) {
 	t.open[addr]--
 }
 
-// isOpen reports whether a connection to addr, as rueidis names it, is open.
-func (t *tracked) isOpen(addr string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.open[addr] > 0
-}
-
 // A trackedConn tells the watchers when nothing more can be read from it.
 type trackedConn struct {
 	net.Conn

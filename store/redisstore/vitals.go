@@ -17,6 +17,7 @@ type vitals struct {
 	leaks bool     // one may have dropped keys from its table without a word
 
 	slots []slotRange // of a node of a cluster: the slot map as this node knows it; else nil
+	tests []node      // whose pushes can be tested: see [pushTests]
 }
 
 // ask writes to every primary over T. With both it makes sure that W leads to the
@@ -74,13 +75,15 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals,
 	a.leaks = perKey && crowded(r[3], r[4])
 	if a.leaks || perKey && p.evicted(n.key, r[3]) {
 		p.client.watchers.tellAll()
+	} else if p.testable(n, r) {
+		a.tests = []node{n}
 	}
 	return a, nil
 }
 
 // questions returns the commands of a heartbeat of n: DEL, TIME, INFO, where keys are
-// tracked one by one the state of the table, and in a cluster the slot map, which comes
-// last. INFO is asked for one section at a time, for Redis 6.
+// tracked one by one the state of the table and a read of the test key, and in a cluster
+// the slot map, which comes last. INFO is asked for one section at a time, for Redis 6.
 func (p *pulse) questions(c rueidis.Client, n node, perKey bool) []rueidis.Completed {
 	q := []rueidis.Completed{
 		c.B().Arbitrary("DEL").Keys(n.key).Build(),
@@ -88,7 +91,8 @@ func (p *pulse) questions(c rueidis.Client, n node, perKey bool) []rueidis.Compl
 		c.B().Arbitrary("INFO", "replication").Build(),
 	}
 	if perKey {
-		q = append(q, c.B().Arbitrary("INFO", "stats").Build(), c.B().Arbitrary("CONFIG", "GET", "tracking-table-max-keys").Build())
+		q = append(q, c.B().Arbitrary("INFO", "stats").Build(), c.B().Arbitrary("CONFIG", "GET", "tracking-table-max-keys").Build(),
+			c.B().Arbitrary("GET").Keys(testKey(n)).Build())
 	}
 	if n.addr != "" {
 		q = append(q, c.B().ClusterSlots().Build())

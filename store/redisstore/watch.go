@@ -117,6 +117,7 @@ func (c *Client) pushed(keys []rueidis.RedisMessage) {
 	names := make([]string, 0, 1) // almost always
 	for i := range keys {
 		if name, err := keys[i].ToString(); err == nil {
+			c.pulse.pushes.hear(name)
 			names = append(names, name)
 		}
 	}
