@@ -36,6 +36,7 @@ type Backend struct {
 type tiers interface {
 	Close() error
 	Pending() (n int, oldest time.Duration)
+	PendingErr() error
 }
 
 // Open makes a Backend. A nil Config is the zero one: L1 alone.
@@ -165,24 +166,24 @@ func (b *Backend) Ping(ctx context.Context) error {
 
 // InvalidateTags makes every process forget the values, of all caches of the backend,
 // that carry one of tags: see Options.Tags. That takes two exchanges with Redis,
-// however many values there are. If Redis cannot be reached, the error is
-// store.ErrUnavailable: others have not heard. This process has forgotten the values,
-// and tells Redis as soon as it can.
+// however many values there are. If it fails, other processes may still have the values:
+// this process has forgotten them, and tries until Redis has invalidated the tags. The
+// error is then store.ErrUnavailable, or that of ctx, also if ctx had ended before.
 func (b *Backend) InvalidateTags(ctx context.Context, tags ...string) error {
 	b.mu.Lock()
 	closed := b.closed
 	b.mu.Unlock()
-	switch {
-	case closed:
+	if closed {
 		return &store.Error{Store: "strata", Op: "invalidate tags", Err: store.ErrClosed}
+	}
+	b.tags.Invalidate(tags...)
+	switch {
+	case b.redisTags != nil:
+		return b.redisTags.Invalidate(ctx, tags...)
 	case ctx.Err() != nil:
 		return &store.Error{Store: "strata", Op: "invalidate tags", Err: context.Cause(ctx)}
 	}
-	b.tags.Invalidate(tags...)
-	if b.redisTags == nil {
-		return nil
-	}
-	return b.redisTags.Invalidate(ctx, tags...)
+	return nil
 }
 
 // unheard is how long what was loaded while Redis could not be reached may be kept.

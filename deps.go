@@ -233,15 +233,10 @@ func (c *Cache[K, V]) changed(ctx context.Context, ks []string) error {
 	}
 	b := c.backend
 	b.tags.Invalidate(tags...)
-	switch {
-	case b.redisTags == nil:
+	if b.redisTags == nil {
 		return nil
-	case ctx.Err() != nil:
-		b.redisTags.InvalidateSoon(tags...)
-		return nil
-	default:
-		return b.redisTags.Invalidate(ctx, tags...)
 	}
+	return b.redisTags.Invalidate(ctx, tags...)
 }
 
 // findNoting is find for a load that notes what it reads.

@@ -28,6 +28,9 @@ type Health struct {
 type PendingHealth struct {
 	Keys int           `json:"keys"` // -1: all of the cache
 	For  time.Duration `json:"for_ns"`
+
+	// Err is why Redis could not be told at the last try. It is empty before that.
+	Err string `json:"error,omitempty"`
 }
 
 // Health returns the state of the backend. It does no I/O, so that it may be called as
@@ -40,7 +43,11 @@ func (b *Backend) Health() Health {
 			if h.Caches == nil {
 				h.Caches = make(map[string]PendingHealth)
 			}
-			h.Caches[name] = PendingHealth{n, oldest}
+			p := PendingHealth{Keys: n, For: oldest}
+			if err := c.PendingErr(); err != nil {
+				p.Err = err.Error()
+			}
+			h.Caches[name] = p
 		}
 	}
 	b.mu.Unlock()
@@ -91,7 +98,11 @@ func (h Health) Err() error {
 		if p.Keys < 0 {
 			keys = "a Clear"
 		}
-		what = append(what, fmt.Sprintf("it has not heard of %s of %q for %v", keys, name, p.For.Round(time.Millisecond)))
+		text := fmt.Sprintf("it has not heard of %s of %q for %v", keys, name, p.For.Round(time.Millisecond))
+		if p.Err != "" {
+			text += " (" + p.Err + ")"
+		}
+		what = append(what, text)
 	}
 	if len(what) == 0 {
 		return nil

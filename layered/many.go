@@ -105,7 +105,7 @@ func (s *Store[T]) readMany(ctx context.Context, ks []string) []read[T] {
 	var at []int
 	for i, key := range ks {
 		if s.pending.has(key) {
-			reads[i].err = errPending
+			reads[i].err = untoldError(ctx)
 		} else {
 			ask, at = append(ask, key), append(at, i)
 		}

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/internal/oneline"
+	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
 )
 
@@ -22,28 +21,56 @@ const (
 
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 2 * time.Second
+
+	// mostPatterns is how many patterns may wait for L2: each read looks at all.
+	mostPatterns = 100
 )
 
 // errPending says why L2 is not asked for a key.
 var errPending = &store.Error{Store: "layered", Op: "get", Err: oneline.Join(store.ErrUnavailable, errors.New("a change of this process has not reached L2 yet"))}
 
-// pending are the keys that this process has changed and that L2, as far as is
-// known, has not heard of. Until they have been deleted there, which is tried again
-// and again, this process reads them from the source.
+// untoldError is errPending, or the error of a ctx that has ended.
+func untoldError(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return &store.Error{Store: "layered", Op: "get", Err: context.Cause(ctx)}
+	}
+	return errPending
+}
+
+// pending is the retry queue: what this process has changed and L2, as far as is known,
+// has an older value of. Until it has been deleted there, which is tried again and again,
+// this process reads it from the source.
 type pending struct {
 	some atomic.Bool // the usual answer is no, and costs a load
 
-	mu      sync.Mutex
-	keys    map[string]time.Time // since when
-	all     bool                 // too many: every key
-	since   time.Time            // of all
-	running bool
-	closed  bool
-	quit    chan struct{}
-	wake    chan struct{} // L2 is back
-	work    sync.WaitGroup
+	mu       sync.Mutex
+	calls    uint64
+	keys     map[string]untold
+	patterns map[string]untold // of DeletePattern
+	all      untold            // zero: not every key
+	err      error             // why L2 was not told, at the last try
+	running  bool
+	closed   bool
+	quit     chan struct{}
+	wake     chan struct{} // L2 is back
+	work     sync.WaitGroup
 
-	retried atomic.Uint64
+	retried, refused atomic.Uint64
+}
+
+// An untold change is known by the number of the call that failed last.
+type untold struct {
+	call  uint64
+	since time.Time // the first call that failed
+}
+
+// again is u after another call that failed.
+func (u untold) again(call uint64) untold {
+	if u.call == 0 {
+		u.since = time.Now()
+	}
+	u.call = call
+	return u
 }
 
 // has reports whether key has not reached L2.
@@ -53,27 +80,75 @@ func (p *pending) has(key string) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, ok := p.keys[key]
-	return ok || p.all
-}
-
-// unheard reports whether after err L2 may have an older value than the one that was
-// to be written or removed.
-func unheard(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// made reports whether all writes that err is of took effect.
-func made(err error) bool {
-	if all, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(all.Unwrap(), func(err error) bool { return !made(err) })
+	if _, ok := p.keys[key]; ok || p.all.call > 0 {
+		return true
 	}
-	return err == nil || errors.Is(err, store.ErrReplicas)
+	for pattern := range p.patterns {
+		if keys.Match(pattern, key) {
+			return true
+		}
+	}
+	return false
 }
+
+// last returns the number of the last call that failed.
+func (p *pending) last() uint64 {
+	if !p.some.Load() {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.calls
+}
+
+// forget takes out keys whose value in L2 was replaced by a write that began when before
+// was the last call that had failed.
+func (p *pending) forget(ks []string, before uint64) {
+	if before == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, key := range ks {
+		if p.keys[key].call <= before {
+			delete(p.keys, key)
+		}
+	}
+	p.some.Store(p.left())
+}
+
+// left reports whether anything is pending. The lock is held.
+func (p *pending) left() bool { return len(p.keys) > 0 || len(p.patterns) > 0 || p.all.call > 0 }
 
 // addPending has ks deleted from L2 as soon as that can be done; nil stands for
 // all keys.
 func (s *Store[T]) addPending(ks []string) {
+	s.pend(func(p *pending, call uint64) {
+		for _, key := range ks {
+			p.keys[key] = p.keys[key].again(call) // a retry that is under way does not count for it
+		}
+		if ks == nil || len(p.keys) > mostPending {
+			p.all = p.all.again(call)
+			clear(p.keys)
+			clear(p.patterns)
+		}
+	})
+}
+
+// addPattern has what matches pattern deleted from L2 as soon as that can be done.
+func (s *Store[T]) addPattern(pattern string) {
+	s.pend(func(p *pending, call uint64) {
+		p.patterns[pattern] = p.patterns[pattern].again(call)
+		if len(p.patterns) > mostPatterns {
+			p.all = p.all.again(call)
+			clear(p.keys)
+			clear(p.patterns)
+		}
+	})
+}
+
+// pend runs add with the number of this call, and sees to it that what it adds is tried.
+func (s *Store[T]) pend(add func(p *pending, call uint64)) {
 	p := &s.pending
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,17 +156,11 @@ func (s *Store[T]) addPending(ks []string) {
 		return
 	}
 	if p.keys == nil {
-		p.keys = make(map[string]time.Time)
+		p.keys, p.patterns = make(map[string]untold), make(map[string]untold)
 		p.wake = make(chan struct{}, 1)
 	}
-	now := time.Now()
-	for _, key := range ks {
-		p.keys[key] = now // a retry that is under way does not count for it
-	}
-	if ks == nil || len(p.keys) > mostPending {
-		p.all, p.since = true, now
-		clear(p.keys)
-	}
+	p.calls++
+	add(p, p.calls)
 	p.some.Store(true)
 	if !p.running {
 		p.running = true
@@ -170,19 +239,6 @@ func (s *Store[T]) retry(quit <-chan struct{}) {
 	}
 }
 
-// tryPending deletes what is pending, and reports whether nothing is left.
-func (s *Store[T]) tryPending(ctx context.Context) (done bool, err error) {
-	p := &s.pending
-	p.mu.Lock()
-	keys, all, since := maps.Clone(p.keys), p.all, p.since
-	p.mu.Unlock()
-	p.retried.Add(1)
-	if err := s.deletePending(ctx, keys, all); !made(err) {
-		return false, err
-	}
-	return p.done(keys, all, since), nil
-}
-
 // back says that L2 can be told.
 func (p *pending) back() {
 	if !p.some.Load() {
@@ -194,65 +250,29 @@ func (p *pending) back() {
 	}
 }
 
-func (s *Store[T]) deletePending(ctx context.Context, keys map[string]time.Time, all bool) error {
-	m := s.journal.moment()
-	if all {
-		err := store.Clear(ctx, s.l2)
-		s.changedAll(m)
-		s.toldLate(ctx, nil, err)
-		return err
-	}
-	ks := slices.Collect(maps.Keys(keys))
-	err := s.l2.Delete(ctx, ks...)
-	s.changed(m, ks)
-	s.toldLate(ctx, ks, err)
-	return err
-}
-
-// toldLate tells of a change that L2 has heard of now, unless err says that it has not.
-// What failed then is seen to by who was told.
-func (s *Store[T]) toldLate(ctx context.Context, ks []string, err error) {
-	if made(err) {
-		_ = s.tellChanged(ctx, "delete", ks, nil)
-	}
-}
-
-// done takes out what was deleted, and reports whether nothing is left.
-func (p *pending) done(keys map[string]time.Time, all bool, since time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for key, since := range keys {
-		if p.keys[key].Equal(since) { // else it failed again meanwhile
-			delete(p.keys, key)
-		}
-	}
-	if all && p.since.Equal(since) {
-		p.all = false
-	}
-	if len(p.keys) > 0 || p.all {
-		return false
-	}
-	p.some.Store(false)
-	p.running = false
-	return true
-}
-
-// counts returns how many keys are pending, -1 for all, and for how long the oldest.
+// counts returns how many keys and patterns are pending, -1 for all keys, and for how
+// long the oldest.
 func (p *pending) counts() (n int, oldest time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var since time.Time
-	for _, t := range p.keys {
-		if since.IsZero() || t.Before(since) {
-			since = t
+	n = len(p.keys) + len(p.patterns)
+	for _, of := range []map[string]untold{p.keys, p.patterns} {
+		for _, u := range of {
+			oldest = max(oldest, time.Since(u.since))
 		}
 	}
-	n = len(p.keys)
-	if p.all {
-		n, since = -1, p.since
-	}
-	if !since.IsZero() {
-		oldest = time.Since(since)
+	if p.all.call > 0 {
+		n, oldest = -1, max(oldest, time.Since(p.all.since))
 	}
 	return n, oldest
+}
+
+// why returns the error of the last try, as long as something is pending.
+func (p *pending) why() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.left() {
+		return nil
+	}
+	return p.err
 }

@@ -131,7 +131,7 @@ func (s *Store[T]) getL2(ctx context.Context, key string) (store.Entry[T], error
 		return e, err
 	}
 	if s.pending.has(key) {
-		return store.Entry[T]{}, errPending
+		return store.Entry[T]{}, untoldError(ctx)
 	}
 	e, err := s.readL2(ctx, key)
 	switch {

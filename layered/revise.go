@@ -11,6 +11,7 @@ import (
 // with the newest value, in whatever order they come. See [store.Reviser] for what it
 // does not know. An L2 that is none is an error that is errors.ErrUnsupported.
 func (s *Store[T]) SetNewer(ctx context.Context, key string, e store.Entry[T]) (kept bool, err error) {
+	before := s.pending.last()
 	err = s.write(ctx, "set newer", []string{key}, func() (err error) {
 		if s.hasL2 {
 			kept, err = store.SetNewer(ctx, s.l2, key, e)
@@ -19,6 +20,9 @@ func (s *Store[T]) SetNewer(ctx context.Context, key string, e store.Entry[T]) (
 		}
 		return err
 	})
+	if kept && err == nil {
+		s.pending.forget([]string{key}, before)
+	}
 	return kept && err == nil, err
 }
 

@@ -47,7 +47,12 @@ type Counts struct {
 
 	Pending    int           // keys that were changed here and that L2 has not heard of; -1: all
 	PendingFor time.Duration // the oldest of them
+	PendingErr error         // why L2 could not be told at the last try; nil if nothing is pending, or nothing was tried yet
 	Retried    uint64        // times that L2 was tried again
+
+	// PendingRefused counts keys that were pending and that L2 refuses, a key that is too
+	// long for instance: L2 cannot have them. The observer is told of each.
+	PendingRefused uint64
 
 	Replayed uint64 // keys, of Options.JournalFor, that L2 may have lost the change of; a Clear counts as one
 
@@ -83,6 +88,7 @@ func (s *Store[T]) Counts() Counts {
 		NotModified:   s.count.notModified.Load(),
 	}
 	c.Pending, c.PendingFor = s.pending.counts()
+	c.PendingErr, c.PendingRefused = s.pending.why(), s.pending.refused.Load()
 	c.Retried = s.pending.retried.Load()
 	c.Replayed = s.count.replayed.Load()
 	c.SampledStale = s.sampler.stale.Load()
@@ -101,6 +107,9 @@ func (s *Store[T]) Counts() Counts {
 // Pending returns how many keys were changed here that L2 has not heard of, -1 for all,
 // and for how long the oldest: what is in Counts, without the rest.
 func (s *Store[T]) Pending() (n int, oldest time.Duration) { return s.pending.counts() }
+
+// PendingErr returns why L2 could not be told of what is pending, at the last try.
+func (s *Store[T]) PendingErr() error { return s.pending.why() }
 
 // Stats returns the counters as those of one store: a hit is an answer from
 // either tier; sets and deletes are those of the lowest tier, sizes those of L1.

@@ -70,24 +70,24 @@ func (t *Tags) current(tags []string, stamp uint64) bool {
 // are concerned, too. An L2 that is no [store.Tagger] is an error that is
 // errors.ErrUnsupported.
 //
-// When it fails because L2 could not be reached, others may go on with what they
-// have. This process finds none of the entries, and tells L2 as soon as it can.
+// When it fails, or ctx had ended before the call, others may go on with what they have.
+// This process finds none of the entries, and L2 invalidates the tags as soon as it can.
 func (s *Store[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 	if s.closed.Load() {
 		return s.errClosed("invalidate tags", "")
 	}
-	if ctx.Err() != nil {
-		return &store.Error{Store: "layered", Op: "invalidate tags", Err: context.Cause(ctx)}
-	}
-	s.opts.Tags.Invalidate(tags...)
-	if !s.hasL2 {
-		return nil
-	}
 	l2, ok := s.l2.(store.Tagger)
-	if !ok {
+	if s.hasL2 && !ok {
 		return &store.Error{Store: "layered", Op: "invalidate tags", Err: errors.ErrUnsupported}
 	}
-	return l2.InvalidateTags(ctx, tags...)
+	s.opts.Tags.Invalidate(tags...)
+	switch {
+	case s.hasL2:
+		return l2.InvalidateTags(ctx, tags...)
+	case ctx.Err() != nil:
+		return &store.Error{Store: "layered", Op: "invalidate tags", Err: context.Cause(ctx)}
+	}
+	return nil
 }
 
 // current reports whether L1 may serve e as far as its tags go. It takes no I/O: what

@@ -13,19 +13,6 @@ func unstorable(err error) bool {
 	return errors.Is(err, store.ErrUnstorable) || errors.Is(err, store.ErrTooLarge)
 }
 
-// refused reports whether a write that returned err has changed nothing, anywhere.
-func refused(err error) bool {
-	if all, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, err := range all.Unwrap() {
-			if !refused(err) {
-				return false
-			}
-		}
-		return len(all.Unwrap()) > 0
-	}
-	return errors.Is(err, store.ErrUnstorable)
-}
-
 // failedFill counts a fill of L2 that failed with err.
 func (s *Store[T]) failedFill(err error) {
 	if unstorable(err) {

@@ -34,12 +34,13 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 		if s.hasL2 {
 			return store.SetMany(ctx, s.l2, entries)
 		}
+		errs := make(map[string]error)
 		for key, e := range entries {
 			if err := s.setL1(ctx, key, e); err != nil {
-				return err
+				errs[key] = err
 			}
 		}
-		return nil
+		return store.NewManyError(errs)
 	})
 }
 
@@ -74,13 +75,11 @@ func (s *Store[T]) DeleteAndWait(ctx context.Context, keys ...string) error {
 
 // write runs f, which changes ks, so that no read or load that began before its
 // end leaves an older value behind: loads are not kept while it runs, those that
-// were being kept are waited for, and reads are refused by L1 after it.
+// were being kept are waited for, and reads are refused by L1 after it. With a ctx that
+// has ended it is as if that ended while f runs.
 func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() error) error {
 	if s.closed.Load() {
 		return s.errClosed(op, first(ks))
-	}
-	if ctx.Err() != nil { // nothing is sent, so there is nothing to send again
-		return &store.Error{Store: "layered", Op: op, Key: first(ks), Err: context.Cause(ctx)}
 	}
 	var keeping []<-chan struct{}
 	for _, key := range ks {
@@ -91,31 +90,70 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 			s.flights.Unblock(key)
 		}
 	}()
-	if err := wait(ctx, keeping); err != nil {
-		if s.hasL2 && op != "expire" {
-			s.addPending(ks)
-		}
-		_ = s.dropAll(ctx, ks)
-		return s.tellChanged(ctx, op, ks, &store.Error{Store: "layered", Op: op, Key: first(ks), Err: err})
+	before, m := s.pending.last(), s.journal.moment()
+	err := wait(ctx, keeping)
+	if err != nil {
+		err = &store.Error{Store: "layered", Op: op, Key: first(ks), Err: err}
+	} else {
+		err = f()
 	}
-	m := s.journal.moment()
-	err := f()
-	if refused(err) && op != "end write" { // which removes what was there
-		return err
+	return s.wrote(ctx, op, ks, m, before, err)
+}
+
+// wrote does what a write that returned err leaves to be done, for each of ks by its
+// outcome: see [store.OutcomeOf]. What was refused stays as it is, but that a key that
+// was to be removed is not in L1 any more.
+func (s *Store[T]) wrote(ctx context.Context, op string, ks []string, m, before uint64, err error) error {
+	made, open, gone := ks, []string(nil), ks
+	if err != nil {
+		made, open, gone = outcomes(op, ks, err)
+	}
+	changed := made
+	if len(open) > 0 {
+		changed = append(made[:len(made):len(made)], open...)
 	}
 	if op != "expire" { // which changes no value
-		s.changed(m, ks)
-		if s.hasL2 && unheard(err) {
-			s.addPending(ks)
+		if replaces(op) {
+			s.pending.forget(made, before)
+		}
+		s.changed(m, changed)
+		if s.hasL2 && len(open) > 0 {
+			s.addPending(open)
 		}
 	}
-	if s.hasL2 && !mutant.NoPostStep.Load() { // in error too: what L2 has now is not known
-		if l1err := s.dropAll(ctx, ks); err == nil {
+	if (s.hasL2 || err != nil) && !mutant.NoPostStep.Load() { // in error too: what L2 has now is not known
+		if l1err := s.dropAll(ctx, gone); err == nil {
 			err = l1err
 		}
 	}
-	return s.tellChanged(ctx, op, ks, err)
+	if len(changed) == 0 {
+		return err
+	}
+	return s.tellChanged(ctx, op, changed, err)
 }
+
+// outcomes sorts ks by what an operation that returned err has done to each: those that
+// were changed, those of which that is not known, and those that L1 is to drop.
+func outcomes(op string, ks []string, err error) (made, open, gone []string) {
+	of := store.ByKey[string](err)
+	for _, key := range ks {
+		outcome := store.OutcomeOf(of(key))
+		switch outcome {
+		case store.Made:
+			made = append(made, key)
+		case store.Open:
+			open = append(open, key)
+		}
+		if outcome != store.Refused || op == "delete" {
+			gone = append(gone, key)
+		}
+	}
+	return made, open, gone
+}
+
+// replaces reports whether an operation that succeeds leaves nothing of what L2 had
+// before: then a change that was pending is done with.
+func replaces(op string) bool { return op != "mark stale" && op != "set newer" }
 
 // tellChanged calls Options.Changed for ks after the operation op, which has ended with
 // err, and returns what that is to return.
@@ -134,8 +172,12 @@ func (s *Store[T]) callChanged(ctx context.Context, ks []string) (err error) {
 	return s.opts.Changed(ctx, ks)
 }
 
-// wait waits until all that were being kept have been.
+// wait waits until all that were being kept have been. It fails if ctx ends first, or has
+// ended.
 func wait(ctx context.Context, keeping []<-chan struct{}) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	for _, k := range keeping {
 		select {
 		case <-k:
@@ -175,7 +217,7 @@ func first(ks []string) string {
 
 // Clear removes every entry of the tiers, and nothing that others keep in them.
 func (s *Store[T]) Clear(ctx context.Context) error {
-	return s.writeAll(ctx, "clear", func() error {
+	return s.writeAll(ctx, "clear", func() { s.addPending(nil) }, func() error {
 		if s.hasL2 {
 			return store.Clear(ctx, s.l2)
 		}
@@ -188,7 +230,7 @@ func (s *Store[T]) Clear(ctx context.Context) error {
 // again. Without an L2 it removes from L1 what matches.
 func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, error) {
 	var n int
-	err := s.writeAll(ctx, "delete pattern", func() (err error) {
+	err := s.writeAll(ctx, "delete pattern", func() { s.addPattern(pattern) }, func() (err error) {
 		t := s.l2
 		if !s.hasL2 {
 			t = s.l1
@@ -199,28 +241,30 @@ func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, erro
 	return n, err
 }
 
-// writeAll runs f, which removes any number of keys from L2, and clears L1.
-func (s *Store[T]) writeAll(ctx context.Context, op string, f func() error) error {
+// writeAll runs f, which removes any number of keys from L2, and clears L1. open has L2
+// told later.
+func (s *Store[T]) writeAll(ctx context.Context, op string, open func(), f func() error) error {
 	if s.closed.Load() {
 		return s.errClosed(op, "")
-	}
-	if ctx.Err() != nil {
-		return &store.Error{Store: "layered", Op: op, Err: context.Cause(ctx)}
 	}
 	// Loads that begin from here on see the source as it is now, and may be kept.
 	err := wait(ctx, s.flights.ForgetAll())
 	defer s.flights.ForgetAll() // but who comes later joins none that read L2 before f
+	m := s.journal.moment()
 	if err != nil {
 		err = &store.Error{Store: "layered", Op: op, Err: err}
 	} else {
-		m := s.journal.moment()
 		err = f()
-		s.changedAll(m)
 	}
-	if s.hasL2 && op == "clear" && unheard(err) {
-		s.addPending(nil)
+	outcome := store.OutcomeOf(err)
+	if outcome == store.Refused {
+		return err
 	}
-	if s.hasL2 || op == "clear" { // else f has done what there is to do
+	s.changedAll(m)
+	if s.hasL2 && outcome == store.Open {
+		open()
+	}
+	if s.hasL2 || op == "clear" || err != nil { // else f has done what there is to do
 		s.guard.moveAll()
 		if l1err := store.Clear(ctx, s.l1); err == nil {
 			err = l1err

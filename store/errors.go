@@ -37,6 +37,10 @@ var (
 	// the write. A loaded value is answered all the same.
 	ErrUnstorable = errors.New("cannot store the value")
 
+	// ErrRefused says that a write was refused because of its arguments, and that
+	// nothing has changed anywhere.
+	ErrRefused = errors.New("refused")
+
 	// ErrReplicas says that a write was made, but that fewer replicas than wanted
 	// have confirmed it in time: a failover may undo it. There is no point in
 	// making it again at once.

@@ -2,17 +2,15 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
 
 // errNoHold says that a bracket needs a length.
-var errNoHold = errors.New("a hold must last for a millisecond or more")
+var errNoHold = fmt.Errorf("%w: a hold must last for a millisecond or more", store.ErrRefused)
 
 // BeginWrite opens a bracket, as [store.Bracketer] describes it. The hold is kept in
 // the record, by the clock of the server.
@@ -32,9 +30,9 @@ func (s *Store[T]) BeginWrite(ctx context.Context, hold time.Duration, keys ...s
 func (s *Store[T]) EndWrite(ctx context.Context, token uint64, entries map[string]store.Entry[T], keys ...string) error {
 	stamp, err := s.stampMany(ctx, entries)
 	if err != nil {
-		return s.fail(ctx, "end write", "", err)
+		return s.failWrite(ctx, "end write", "", err)
 	}
-	var bad []error
+	bad := make(map[string]error)
 	err = s.each(ctx, "end write", keys, func(full string) (scriptCall, error) {
 		blob, hard := "", int64(0)
 		if e, ok := entries[full[len(s.prefix):]]; ok {
@@ -43,7 +41,7 @@ func (s *Store[T]) EndWrite(ctx context.Context, token uint64, entries map[strin
 			}
 			w, err := s.encode(full, &e)
 			if err != nil {
-				bad = append(bad, s.fail(ctx, "end write", full[len(s.prefix):], err))
+				bad[full[len(s.prefix):]] = s.fail(ctx, "end write", full[len(s.prefix):], fmt.Errorf("%w; %w", err, store.ErrRemoved))
 			} else if w.ms >= 0 {
 				// Not given back to the pool: it is small change, and the
 				// script may be sent twice.
@@ -52,7 +50,26 @@ func (s *Store[T]) EndWrite(ctx context.Context, token uint64, entries map[strin
 		}
 		return scriptCall{&doneScript, full, []string{bytes8(token), "0", blob, decimal(hard)}}, nil
 	})
-	return oneline.Join(append(bad, err)...)
+	return withRemoved(err, bad, len(keys))
+}
+
+// withRemoved adds to err, of an operation on so many keys, what kept values from being
+// set whose keys were removed; if that failed, it is what is said.
+func withRemoved(err error, bad map[string]error, keys int) error {
+	if len(bad) == 0 {
+		return err
+	}
+	if err == nil {
+		return keyErrors(bad, keys)
+	}
+	if many := store.AsManyError[string](err); many != nil {
+		for key, err := range bad {
+			if many.Errors[key] == nil {
+				many.Errors[key] = err
+			}
+		}
+	}
+	return err
 }
 
 // DeleteHolding removes entries, as [store.Bracketer] describes it.
@@ -89,7 +106,7 @@ func (s *Store[T]) each(ctx context.Context, op string, keys []string, call func
 		o.Key = keys[0]
 	}
 	ctx, end := store.Observe(ctx, s.observer, o)
-	var errs []error
+	errs := make(map[string]error)
 	var calls []scriptCall
 	var full []string
 	for i, key := range keys {
@@ -99,14 +116,14 @@ func (s *Store[T]) each(ctx context.Context, op string, keys []string, call func
 			c, err = call(f)
 		}
 		if err != nil {
-			errs = append(errs, s.fail(ctx, op, key, err))
+			errs[key] = s.failWrite(ctx, op, key, err)
 		} else {
 			calls, full = append(calls, c), append(full, f)
 		}
 		if len(calls) == maxPipeline || i == len(keys)-1 && len(calls) > 0 {
 			for j, err := range s.runChunk(ctx, calls, full) {
 				if key := full[j][len(s.prefix):]; err != nil {
-					errs = append(errs, s.fail(ctx, op, key, err))
+					errs[key] = s.failWrite(ctx, op, key, err)
 				} else {
 					s.answered(key)
 				}
@@ -114,7 +131,7 @@ func (s *Store[T]) each(ctx context.Context, op string, keys []string, call func
 			calls, full = nil, nil
 		}
 	}
-	err := oneline.Join(errs...)
+	err := keyErrors(errs, len(keys))
 	end(0, err)
 	return err
 }
@@ -128,16 +145,8 @@ func (s *Store[T]) runChunk(ctx context.Context, calls []scriptCall, full []stri
 		fillErrors(failed, err)
 		return failed
 	}
-	for try := 1; ; try++ {
-		broken := false
-		for i, o := range s.client.write(call, l, calls) {
-			err := o.reply.Error()
-			failed[i] = firstOf(err, o.short)
-			broken = broken || isBroken(call, err)
-		}
-		if try == maxTries || !broken {
-			break
-		}
+	for i, o := range writer(s.client.write).again(call, l, calls) {
+		failed[i] = firstOf(o.reply.Error(), o.short)
 	}
 	if err := s.settle(call, l, full...); err != nil {
 		fillErrors(failed, err)

@@ -20,13 +20,13 @@ import (
 // the error is that of ctx.
 func (s *Store[T]) Clear(ctx context.Context) error {
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "clear"})
-	err := s.tags.raise(ctx, 0, s.tags.clearedKey(s.prefix))
+	err := s.tags.raise(ctx, 0, s.tags.clearedKey(s.prefix))[0]
 	s.cleared.drop()
 	if err == nil || errors.Is(err, store.ErrReplicas) {
 		err = firstOf(s.client.unheard(ctx), err)
 	}
 	if err != nil {
-		err = s.fail(ctx, "clear", "", err)
+		err = s.failWrite(ctx, "clear", "", err)
 	}
 	end(0, err)
 	return err

@@ -40,6 +40,39 @@ func (s *Store[T]) fail(ctx context.Context, op, key string, err error) error {
 	return &store.Error{Store: storeName, Op: op, Key: key, Err: cause}
 }
 
+// failWrite is fail for a write that invalidates. A reply that is an error does not tell
+// whether the old value is still there: whatever it says, the write is open. So each
+// error of such a write is a refusal of this package, the error of ctx, or ErrUnavailable.
+func (s *Store[T]) failWrite(ctx context.Context, op, key string, err error) error {
+	failed := s.fail(ctx, op, key, err).(*store.Error)
+	failed.Err = openCause(err, failed.Err)
+	return failed
+}
+
+// openCause returns cause, which was made of err, so that it tells the outcome of a write.
+func openCause(err, cause error) error {
+	var reply *rueidis.RedisError
+	open := errors.As(err, &reply) || store.OutcomeOf(cause) == store.Open
+	if !open || errors.Is(cause, store.ErrUnavailable) || isContext(cause) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
+}
+
+func isContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// keyErrors returns the error of an operation on many keys: of one key, it is its own.
+func keyErrors(errs map[string]error, keys int) error {
+	if keys == 1 {
+		for _, err := range errs {
+			return err
+		}
+	}
+	return store.NewManyError(errs)
+}
+
 // answered says that Redis has answered an operation on key.
 func (s *Store[T]) answered(key string) {
 	if s.client.breakers.uneasy.Load() { // else there is nobody to tell
@@ -104,7 +137,7 @@ func isTimeout(err error) bool {
 
 // isOurs reports whether err says already what it means.
 func isOurs(err error) bool {
-	for _, known := range []error{store.ErrUnavailable, store.ErrReplicas, store.ErrTooLarge, store.ErrWrongType, ErrAuth, store.ErrUnstorable, errNegativeTTL, errMost, errNoHold, errBlind} {
+	for _, known := range []error{store.ErrUnavailable, store.ErrReplicas, store.ErrTooLarge, store.ErrWrongType, ErrAuth, store.ErrUnstorable, errNegativeTTL, errMost, errNoHold, errBlind, errors.ErrUnsupported} {
 		if errors.Is(err, known) {
 			return true
 		}

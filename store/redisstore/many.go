@@ -278,7 +278,7 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 	flush := func() {
 		for i, err := range s.setChunk(ctx, writes) {
 			if err != nil {
-				errs[names[i]] = s.fail(ctx, "set", names[i], err)
+				errs[names[i]] = s.failWrite(ctx, "set", names[i], err)
 			} else {
 				s.answered(names[i])
 				s.stats.sets.Add(1)
@@ -288,7 +288,7 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 	}
 	stamp, err := s.stampMany(ctx, entries)
 	if err != nil {
-		err = s.fail(ctx, "set many", "", err)
+		err = s.failWrite(ctx, "set many", "", err)
 		end(0, err)
 		return err
 	}
@@ -302,7 +302,7 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 			w, err = s.encode(full, &e)
 		}
 		if err != nil {
-			errs[key] = s.fail(ctx, "set", key, err)
+			errs[key] = s.failWrite(ctx, "set", key, err)
 			continue
 		}
 		names, writes = append(names, key), append(writes, w)

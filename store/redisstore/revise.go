@@ -20,7 +20,7 @@ func (s *Store[T]) SetNewer(ctx context.Context, key string, e store.Entry[T]) (
 	kept, err = s.setNewer(ctx, full, &e)
 	switch {
 	case err != nil:
-		err = s.fail(ctx, "set newer", key, err)
+		err = s.failWrite(ctx, "set newer", key, err)
 	case kept:
 		s.answered(key)
 		s.stats.sets.Add(1)

@@ -25,7 +25,7 @@ func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int,
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op})
 	removed, err := s.scanPrimaries(ctx, keys.Quote(s.prefix)+pattern)
 	if err != nil {
-		err = s.fail(ctx, op, "", err)
+		err = s.failWrite(ctx, op, "", err)
 	}
 	s.stats.deletes.Add(uint64(removed))
 	end(removed, err)

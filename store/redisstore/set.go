@@ -6,13 +6,12 @@ import (
 	"fmt"
 
 	"github.com/lokroom/strata/codec"
-	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
 	"github.com/redis/rueidis"
 )
 
 // errFull says that Redis has no room and may not make any.
-var errFull = fmt.Errorf("%w: Redis is full", store.ErrTooLarge)
+var errFull = fmt.Errorf("%w: Redis is full, and %w", store.ErrTooLarge, store.ErrRemoved)
 
 // maxLife is the longest life in milliseconds that Redis is asked for.
 const maxLife = 1 << 52
@@ -27,7 +26,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 	}
 	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "set", Key: key, Keys: 1})
 	if _, err = s.set(ctx, full, &e, ""); err != nil {
-		err = s.fail(ctx, "set", key, err)
+		err = s.failWrite(ctx, "set", key, err)
 	} else {
 		s.answered(key)
 		s.stats.sets.Add(1)
@@ -305,13 +304,13 @@ func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
 }
 
 func (s *Store[T]) delete(ctx context.Context, keys []string) error {
-	var errs []error
+	errs := make(map[string]error)
 	full := make([]string, 0, len(keys))
 	kept := make([]string, 0, len(keys))
 	for _, key := range keys {
 		f, err := s.redisKey(key)
 		if err != nil { // there cannot be an entry
-			errs = append(errs, s.fail(ctx, "delete", key, err))
+			errs[key] = s.failWrite(ctx, "delete", key, err)
 			continue
 		}
 		full, kept = append(full, f), append(kept, key)
@@ -319,17 +318,39 @@ func (s *Store[T]) delete(ctx context.Context, keys []string) error {
 	_, failed := s.unlink(ctx, full, s.client.write)
 	for i, err := range failed {
 		if err != nil {
-			errs = append(errs, s.fail(ctx, "delete", kept[i], err))
+			errs[kept[i]] = s.failWrite(ctx, "delete", kept[i], err)
 		} else {
 			s.answered(kept[i])
 			s.stats.deletes.Add(1)
 		}
 	}
-	return oneline.Join(errs...)
+	return keyErrors(errs, len(keys))
 }
 
 // A writer is [Client.write] or [Client.writeOnly].
 type writer func(context.Context, *links, []scriptCall) []outcome
+
+// again makes calls that do no harm twice, and makes those again under which a connection
+// broke.
+func (w writer) again(ctx context.Context, l *links, calls []scriptCall) []outcome {
+	outcomes := w(ctx, l, calls)
+	for range maxTries - 1 {
+		var which []int
+		var broken []scriptCall
+		for i, o := range outcomes {
+			if isBroken(ctx, o.reply.Error()) {
+				which, broken = append(which, i), append(broken, calls[i])
+			}
+		}
+		if len(broken) == 0 {
+			break
+		}
+		for j, o := range w(ctx, l, broken) {
+			outcomes[which[j]] = o
+		}
+	}
+	return outcomes
+}
 
 // unlink removes Redis keys and returns how many were there, and what went wrong
 // with each. A broken connection is no reason to give up: once more does no harm.
@@ -350,23 +371,15 @@ func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []erro
 		fillErrors(failed, err)
 		return 0
 	}
-	for try := 1; ; try++ {
-		removed = 0
-		calls := make([]scriptCall, len(full))
-		for i, key := range full {
-			if calls[i] = deleteCall(key); s.plain {
-				calls[i].script = &plainDeleteScript
-			}
+	calls := make([]scriptCall, len(full))
+	for i, key := range full {
+		if calls[i] = deleteCall(key); s.plain {
+			calls[i].script = &plainDeleteScript
 		}
-		broken := false
-		for i, o := range write(call, l, calls) {
-			n, err := o.reply.AsInt64()
-			failed[i], removed = firstOf(err, o.short), removed+int(n)
-			broken = broken || isBroken(call, err)
-		}
-		if try == maxTries || !broken {
-			break
-		}
+	}
+	for i, o := range write.again(call, l, calls) {
+		n, err := o.reply.AsInt64()
+		failed[i], removed = firstOf(err, o.short), removed+int(n)
 	}
 	if err := s.settle(call, l, full...); err != nil {
 		fillErrors(failed, err)

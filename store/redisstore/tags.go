@@ -2,7 +2,7 @@ package redisstore
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"hash/maphash"
 	"strings"
 	"sync"
@@ -122,40 +122,104 @@ func (t *Tags) clearedOf(space string) *copied {
 	return c
 }
 
-// Invalidate makes every entry unusable, in all stores with these tags, that was
-// set before the call with one of tags: two exchanges, however many entries there
-// are. If Redis cannot be reached the error is ErrUnavailable, and others have not
-// heard: this client does it as soon as it can, and until then finds none of the
-// entries.
+// maxTag is the length of the longest tag that an entry can carry, in bytes.
+const maxTag = 1<<16 - 3
+
+// Invalidate makes every entry unusable, in all stores with these tags, that was set
+// before the call with one of tags. It takes two exchanges, however many entries there
+// are.
+//
+// If it fails, the error is ErrUnavailable or that of ctx, and others may go on with what
+// they have: this client finds none of the entries, and tries again until Redis has
+// invalidated the tags, also if ctx had ended before the call. A tag that is longer than
+// an entry can carry is ErrTooLarge; nothing is done about it. If only some of the tags
+// failed, the error is a *store.ManyError[string].
 func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 	if len(tags) == 0 {
 		return nil
 	}
+	errs := make(map[string]error)
+	sent := make([]string, 0, len(tags))
+	for _, tag := range tags {
+		if len(tag) > maxTag {
+			errs[tag] = fmt.Errorf("%w: a tag of %d bytes, of at most %d", store.ErrTooLarge, len(tag), maxTag)
+		} else {
+			sent = append(sent, tag)
+		}
+	}
+	m, before := t.moment(), t.pending.last()
+	var made, open []string
+	for i, err := range t.raiseTags(ctx, sent) {
+		if err != nil {
+			errs[sent[i]] = t.tagOutcome(ctx, err)
+		}
+		if store.OutcomeOf(errs[sent[i]]) == store.Open {
+			open = append(open, sent[i])
+		} else {
+			made = append(made, sent[i])
+		}
+	}
+	for _, tag := range sent {
+		t.copies.drop(tag) // before it counts as not pending
+	}
+	t.made(m, before, made)
+	if len(open) > 0 {
+		t.pend(open, false)
+	}
+	if len(made) > 0 {
+		if err := t.client.turn(ctx); err != nil && len(errs) == 0 {
+			return &store.Error{Store: storeName, Op: "invalidate tags", Err: t.client.cause(ctx, err)}
+		}
+	}
+	return tagErrors(errs, len(tags))
+}
+
+// raiseTags returns what went wrong with each tag.
+func (t *Tags) raiseTags(ctx context.Context, tags []string) []error {
+	if len(tags) == 0 {
+		return nil
+	}
 	if ctx.Err() != nil {
-		return &store.Error{Store: storeName, Op: "invalidate tags", Err: context.Cause(ctx)}
+		errs := make([]error, len(tags))
+		fillErrors(errs, context.Cause(ctx))
+		return errs
 	}
 	keys := make([]string, len(tags))
 	for i, tag := range tags {
 		keys[i] = t.tagKey(tag)
 	}
-	m := t.moment()
-	err := t.raise(ctx, tagLife, keys...)
-	if err == nil || errors.Is(err, store.ErrReplicas) {
-		if !t.invalidatedAt(m, tags, false) { // Redis may have been replaced before it took them, or after
-			t.pend(tags, false)
+	return t.raise(ctx, tagLife, keys...)
+}
+
+// made notes that tags were invalidated. What was pending of them at the call before is
+// done with that.
+func (t *Tags) made(m, before uint64, tags []string) {
+	if len(tags) == 0 {
+		return
+	}
+	t.pending.forget(tags, before)
+	if !t.invalidatedAt(m, tags, false) { // Redis may have been replaced before it took them, or after
+		t.pend(tags, false)
+	}
+}
+
+// tagErrors makes the error of so many tags. What all of them have in common is said once.
+func tagErrors(errs map[string]error, tags int) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	same := len(errs) == tags
+	var one error
+	for _, err := range errs {
+		if one == nil {
+			one = err
 		}
-		err = firstOf(t.client.turn(ctx), err)
+		same = same && err.Error() == one.Error()
 	}
-	if err != nil {
-		err = &store.Error{Store: storeName, Op: "invalidate tags", Err: t.client.cause(ctx, err)}
-		if leavesOpen(err) {
-			t.pend(tags, false)
-		}
+	if !same {
+		one = store.NewManyError(errs)
 	}
-	for _, tag := range tags {
-		t.copies.drop(tag)
-	}
-	return err
+	return &store.Error{Store: storeName, Op: "invalidate tags", Err: one}
 }
 
 // InvalidateSoon is Invalidate that does not wait: it is done as soon as it can be, and
@@ -166,24 +230,39 @@ func (t *Tags) InvalidateSoon(tags ...string) {
 	}
 }
 
-// raise gives the tags, or markers of Clear, under keys a new reading of the clock.
-func (t *Tags) raise(ctx context.Context, life time.Duration, keys ...string) error {
+// raise gives the tags, or markers of Clear, under keys a new reading of the clock. It
+// returns what went wrong with each.
+func (t *Tags) raise(ctx context.Context, life time.Duration, keys ...string) []error {
+	errs := make([]error, len(keys))
+	call, cancel := t.client.deadlines.Begin(ctx)
+	l, err := t.client.reach(call, append(keys, t.clockKey())...)
+	var reading string
+	if err == nil {
+		defer t.clock.drop() // what is loaded from here on is to be stamped with a reading that is not older
+		reading, err = retried(call, func() rueidis.RedisResult { return tickScript.run(call, l.w, t.clockKey(), "") }).ToString()
+	}
+	cancel()
+	if err != nil {
+		fillErrors(errs, err)
+		return errs
+	}
+	for start := 0; start < len(keys); start += maxPipeline {
+		end := min(start+maxPipeline, len(keys))
+		t.raiseChunk(ctx, l, reading, life, keys[start:end], errs[start:end])
+	}
+	return errs
+}
+
+func (t *Tags) raiseChunk(ctx context.Context, l *links, reading string, life time.Duration, keys []string, errs []error) {
 	call, cancel := t.client.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := t.client.reach(call, append(keys, t.clockKey())...)
-	if err != nil {
-		return err
-	}
-	defer t.clock.drop() // what is loaded from here on is to be stamped with a reading that is not older
-	reading, err := retried(call, func() rueidis.RedisResult { return tickScript.run(call, l.w, t.clockKey(), "") }).ToString()
-	if err != nil {
-		return err
-	}
 	calls := make([]scriptCall, len(keys))
 	for i, key := range keys {
 		calls[i] = scriptCall{&tagmaxScript, key, []string{reading, decimal(life.Milliseconds())}}
 	}
-	return t.client.runAll(call, l, calls)
+	for i, o := range writer(t.client.write).again(call, l, calls) {
+		errs[i] = firstOf(o.reply.Error(), o.short)
+	}
 }
 
 // retried sends what does no harm twice again where a connection broke.
@@ -194,23 +273,6 @@ func retried(ctx context.Context, send func() rueidis.RedisResult) (r rueidis.Re
 		}
 	}
 	return r
-}
-
-// runAll runs scripts that do no harm twice, and returns the first error.
-func (c *Client) runAll(ctx context.Context, l *links, calls []scriptCall) (err error) {
-	var short error
-	for range maxTries {
-		err, short = nil, nil
-		for start := 0; start < len(calls); start += maxPipeline {
-			for _, o := range c.write(ctx, l, calls[start:min(start+maxPipeline, len(calls))]) {
-				err, short = firstOf(err, o.reply.Error()), firstOf(short, o.short)
-			}
-		}
-		if !isBroken(ctx, err) {
-			break
-		}
-	}
-	return firstOf(err, short)
 }
 
 // touch keeps Redis from taking the clock and the markers for long unused where it

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -63,9 +62,27 @@ func (p *pendingTags) any(tags []string) bool {
 	return p.every.call > 0 && len(tags) > 0 || slices.ContainsFunc(tags, func(tag string) bool { _, ok := p.tags[tag]; return ok })
 }
 
-// leavesOpen reports whether err leaves open that Redis has not heard.
-func leavesOpen(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+// last returns the number of the last call that failed.
+func (p *pendingTags) last() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.calls
+}
+
+// forget takes out tags that were invalidated by a call that began when before was the
+// last one that had failed.
+func (p *pendingTags) forget(tags []string, before uint64) {
+	if !p.some.Load() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, tag := range tags {
+		if p.tags[tag].call <= before {
+			delete(p.tags, tag)
+		}
+	}
+	p.some.Store(len(p.tags) > 0 || p.every.call > 0)
 }
 
 // pend has tags, or all there are, invalidated as soon as that can be done.
@@ -118,29 +135,46 @@ func (t *Tags) retry(ctx context.Context) {
 	}
 }
 
-// tryPending invalidates what is pending, and reports whether nothing is left.
+// tryPending invalidates what is pending, and reports whether nothing is left. What Redis
+// does not take stays, and nothing else does. err is the first of those.
 func (t *Tags) tryPending(ctx context.Context) (done bool, err error) {
 	p := &t.pending
 	p.mu.Lock()
 	tags, every := maps.Clone(p.tags), p.every
 	p.mu.Unlock()
-	var keys []string
-	life := tagLife
-	for tag := range tags {
-		keys = append(keys, t.tagKey(tag))
-	}
-	all := every.call > 0 // which covers those
-	if all {
-		keys, life = []string{t.everyKey()}, 0
-	}
 	m := t.moment()
-	if err := t.raise(ctx, life, keys...); err != nil && !errors.Is(err, store.ErrReplicas) {
-		return false, err
+	if every.call > 0 { // which covers the others
+		if err = t.raise(ctx, 0, t.everyKey())[0]; store.OutcomeOf(t.tagOutcome(ctx, err)) == store.Open {
+			return false, err
+		}
+		known := slices.Collect(maps.Keys(tags))
+		if !t.invalidatedAt(m, known, true) {
+			t.pend(known, true) // see made
+		}
+		return t.done(tags, every), nil
 	}
-	if known := slices.Collect(maps.Keys(tags)); !t.invalidatedAt(m, known, all) {
-		t.pend(known, all) // see Invalidate
+	known := slices.Collect(maps.Keys(tags))
+	var made []string
+	for i, e := range t.raiseTags(ctx, known) {
+		if store.OutcomeOf(t.tagOutcome(ctx, e)) == store.Open {
+			delete(tags, known[i])
+			err = firstOf(err, e)
+		} else {
+			made = append(made, known[i])
+		}
 	}
-	return t.done(tags, every), nil
+	if len(made) > 0 && !t.invalidatedAt(m, made, false) {
+		t.pend(made, false)
+	}
+	return t.done(tags, every), err
+}
+
+// tagOutcome returns err, of raise, as it tells its outcome.
+func (t *Tags) tagOutcome(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	return openCause(err, t.client.cause(ctx, err))
 }
 
 // Flush waits, until ctx is done at most, for Redis to hear of the tags that it could not
