@@ -3,6 +3,7 @@ package strata
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lokroom/strata/internal/flight"
@@ -55,6 +56,9 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	}
 	if c.opts.Reload != nil && !c.loads() {
 		return nil, fmt.Errorf("strata: cache %q: Reload needs a loader for the first time", name)
+	}
+	if strings.HasPrefix(name, "!") {
+		return nil, fmt.Errorf("strata: cache %q: %w: a name must not begin with \"!\", as the keys of tags do", name, store.ErrInvalidKey)
 	}
 	space, err := keys.New(name, &keys.Options{Version: c.opts.Version})
 	key, kerr := keyFunc[K]()
