@@ -21,15 +21,17 @@ import (
 // as it knows it, in the same exchange. When one has changed, every copy in L1 becomes
 // suspect, and the heartbeat asks all primaries of the new map before it counts.
 //
-// cluster_current_epoch of CLUSTER INFO, which is shorter, does not tell: it stays the
-// same when a slot moves to the node that has the highest epoch already (Redis 7 and 8,
-// Valkey 9, also with CLUSTER MIGRATESLOTS).
+// The epoch of the cluster belongs to it: a slot that has left and is back since the last
+// heartbeat leaves the same map with a higher epoch. The epoch alone, which is shorter, is
+// not enough: it stays the same when a slot moves to the node that has the highest epoch
+// already (Redis 7 and 8, Valkey 9, also with CLUSTER MIGRATESLOTS).
 
 // A topology is what the last heartbeat has learned of the cluster.
 type topology struct {
 	mu    sync.Mutex
 	nodes []node                 // the primaries, sorted by address
 	maps  map[string][]slotRange // the slot map of each primary, by its address
+	epoch int64                  // the highest that one of them knows
 }
 
 // A node is a primary of a cluster and a key that it serves.
@@ -47,12 +49,13 @@ func (t *topology) known() []node {
 	return t.nodes
 }
 
-// learn stores the slot maps that nodes have answered with and the primaries that they
-// name, and reports whether anything differs from what was known.
-func (t *topology) learn(maps map[string][]slotRange, primaries []node) (changed bool) {
+// learn stores the slot maps that nodes have answered with, the epoch, and the primaries
+// that they name, and reports whether anything differs from what was known.
+func (t *topology) learn(maps map[string][]slotRange, epoch int64, primaries []node) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	changed = !slices.Equal(t.nodes, primaries)
+	changed = !slices.Equal(t.nodes, primaries) || epoch > t.epoch
+	t.epoch = max(t.epoch, epoch)
 	next := make(map[string][]slotRange, len(primaries))
 	for _, n := range primaries {
 		if old, ok := t.maps[n.addr]; ok {
@@ -138,6 +141,7 @@ func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals,
 	for i, n := range answers {
 		a.ms, a.ids, a.leaks = max(a.ms, n.ms), append(a.ids, n.ids...), a.leaks || n.leaks
 		a.tests = append(a.tests, n.tests...)
+		a.epoch = max(a.epoch, n.epoch)
 		if n.slots != nil && !isClusterDown(errs[i]) { // such a node is cut off from the others
 			maps[p.client.canonical(nodes[i].addr)] = n.slots
 		}
@@ -146,15 +150,15 @@ func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals,
 		}
 	}
 	if next = p.primaries(nodes, maps, leaving); len(next) > 0 {
-		p.learn(maps, next)
+		p.learn(maps, a.epoch, next)
 	}
 	return a, next, oneline.Join(errs...)
 }
 
 // learn makes all copies suspect if a slot map has changed, and has the breakers follow.
-func (p *pulse) learn(maps map[string][]slotRange, primaries []node) {
+func (p *pulse) learn(maps map[string][]slotRange, epoch int64, primaries []node) {
 	first := p.topology.known() == nil
-	if !p.topology.learn(maps, primaries) {
+	if !p.topology.learn(maps, epoch, primaries) {
 		return
 	}
 	if !first {

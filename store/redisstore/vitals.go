@@ -17,6 +17,7 @@ type vitals struct {
 	leaks bool     // one may have dropped keys from its table without a word
 
 	slots []slotRange // of a node of a cluster: the slot map as this node knows it; else nil
+	epoch int64       // of the cluster, as it knows it; 0 if that is not told
 	tests []node      // whose pushes can be tested: see [pushTests]
 }
 
@@ -57,6 +58,9 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals,
 		if a.slots, err = mapOf(p.client.canonical(n.addr), r[len(r)-1]); err != nil {
 			return a, err
 		}
+		if info, err := r[len(r)-2].ToString(); err == nil { // it may not be permitted
+			a.epoch = statOf(info, "cluster_current_epoch")
+		}
 	}
 	id, err := primaryID(r[2])
 	if err != nil {
@@ -83,7 +87,8 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals,
 
 // questions returns the commands of a heartbeat of n: DEL, TIME, INFO, where keys are
 // tracked one by one the state of the table and a read of the test key, and in a cluster
-// the slot map, which comes last. INFO is asked for one section at a time, for Redis 6.
+// the epoch and the slot map, which come last. INFO is asked for one section at a time, for
+// Redis 6.
 func (p *pulse) questions(c rueidis.Client, n node, perKey bool) []rueidis.Completed {
 	q := []rueidis.Completed{
 		c.B().Arbitrary("DEL").Keys(n.key).Build(),
@@ -95,7 +100,7 @@ func (p *pulse) questions(c rueidis.Client, n node, perKey bool) []rueidis.Compl
 			c.B().Arbitrary("GET").Keys(testKey(n)).Build())
 	}
 	if n.addr != "" {
-		q = append(q, c.B().ClusterSlots().Build())
+		q = append(q, c.B().ClusterInfo().Build(), c.B().ClusterSlots().Build())
 	}
 	return q
 }
