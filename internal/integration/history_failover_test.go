@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,30 @@ func killWatched(ctx context.Context, f *fleet) {
 			return err
 		}
 		f.lost(history.Window{From: began - replicaLag})
+		return nil
+	})
+}
+
+// moveAddress makes the address that all processes know lead to the replica, which
+// becomes the primary, and back. Connections to the old primary stay open.
+func moveAddress(ctx context.Context, f *fleet) {
+	f.times(ctx, 200*time.Millisecond, 400*time.Millisecond, func() error {
+		began := history.Now()
+		if err := f.address.Failover(); err != nil {
+			return err
+		}
+		f.lost(history.Window{From: began, Own: true})
+		redistest.WaitFor(f.t, "all processes to listen to the new primary", func() bool {
+			list, err := f.address.Primary().Do("CLIENT", "LIST")
+			text, _ := list.(string)
+			listening := 0
+			for line := range strings.Lines(text) {
+				if _, flags := clientFlags(line); strings.Contains(flags, "t") {
+					listening++
+				}
+			}
+			return err == nil && listening >= historySize
+		})
 		return nil
 	})
 }

@@ -102,6 +102,7 @@ var topologyFaults = []historyFault{
 		name: "slot taken over", where: inCluster, keys: 9, ttl: 10 * time.Second, lasting: true, least: 3, orphans: true, forgets: true, sweeps: true,
 		inject: seizeSlots, happened: seized,
 	},
+	{name: "address moves", where: behindAddress, least: 2, orphans: true, forgets: true, sweeps: true, inject: moveAddress, happened: exercised},
 }
 
 // atomicFaults take a server that can migrate slots in one step.
