@@ -147,12 +147,15 @@ func (c *Cache[K, V]) Get(ctx context.Context, id K) (V, error) {
 		return zero, c.failed("get", err)
 	}
 	if !hasToken(ctx) && c.reader(ctx) == nil {
-		if e, ok := c.tiers.Local(ctx, key); ok {
+		l, ok := c.tiers.Look(ctx, key)
+		if e := l.Entry(); ok {
 			if c.tiers.Due(e) {
 				c.refreshSoon(ctx, key, id, e)
 			}
 			return c.out(e.Value, e.MissError())
 		}
+		f, err := c.findPast(ctx, key, l, id)
+		return c.out(f.Value, err)
 	}
 	f, err := c.find(ctx, key, id)
 	return c.out(f.Value, err)
@@ -190,6 +193,12 @@ func (c *Cache[K, V]) entryOf(f *layered.Found[V], err error) (Entry[V], error) 
 // find is not part of Get so that a hit in L1 need not pay for the closure.
 func (c *Cache[K, V]) find(ctx context.Context, key string, id K) (layered.Found[V], error) {
 	f, err := c.findInTiers(ctx, key, id)
+	return c.fallBack(ctx, id, f, err)
+}
+
+// findPast is find after a look at L1.
+func (c *Cache[K, V]) findPast(ctx context.Context, key string, l layered.Look[V], id K) (layered.Found[V], error) {
+	f, err := c.tiers.FindPast(ctx, key, l, c.loader(id))
 	return c.fallBack(ctx, id, f, err)
 }
 

@@ -68,7 +68,7 @@ func (b *batch[T]) split() *batch[T] {
 // leadMany sees to the work of the flights that a batch leads. L2 it reads itself, as
 // [Store.lead] does, and returns what it found in the order of led; what takes longer
 // has a goroutine.
-func (s *Store[T]) leadMany(ctx context.Context, b *batch[T], led []*call[T]) (here []read[T]) {
+func (s *Store[T]) leadMany(ctx context.Context, b *batch[T], led []*call[T], looks []Look[T]) (here []read[T]) {
 	if s.opts.FinishLoads {
 		for _, c := range led {
 			c.Detach()
@@ -76,7 +76,7 @@ func (s *Store[T]) leadMany(ctx context.Context, b *batch[T], led []*call[T]) (h
 	}
 	left := true
 	flight.Protect(func() (Found[T], error) {
-		here = s.behindMany(ctx, b, led, true, true)
+		here = s.behindMany(ctx, b, led, looks, true, true)
 		left = len(b.open) > 0
 		return Found[T]{}, nil
 	}, func(none Found[T], err error) {
@@ -188,16 +188,16 @@ func (s *Store[T]) failBatch(b *batch[T], ks []string, err error) {
 // with L2, and leaves the others open. It returns what there was. With settle it need
 // not tell who leads the calls of those that it has settled. Without first the calls have
 // been looked for before, and their misses counted.
-func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T], settle, first bool) []read[T] {
+func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T], looks []Look[T], settle, first bool) []read[T] {
 	ks := make([]string, len(calls))
 	for i, c := range calls {
 		ks[i] = c.Key()
 	}
 	var reads []read[T]
 	if s.hasL2 {
-		reads = s.readMany(ctx, ks)
+		reads = s.readMany(ctx, ks, looks)
 	} else {
-		reads = s.staleReads(ctx, ks)
+		reads = s.staleReads(ctx, ks, looks)
 	}
 	hits, misses, failed := 0, 0, false
 	for i, c := range calls {
@@ -211,9 +211,8 @@ func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T]
 		switch {
 		case r.entry == nil, r.stale:
 			misses++
-			if r.stale && r.tier == L1 {
-				s.count.l1Stale.Add(1)
-			}
+		case r.tier == L1: // it was kept after L1 was asked first
+			s.serveSeen()
 		case r.tier == L2:
 			hits++
 		}
@@ -233,11 +232,11 @@ func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T]
 
 // staleReads is readMany of L1, where that is the only tier: what is stale there may
 // be of use.
-func (s *Store[T]) staleReads(ctx context.Context, ks []string) []read[T] {
+func (s *Store[T]) staleReads(ctx context.Context, ks []string, looks []Look[T]) []read[T] {
 	reads := make([]read[T], len(ks))
 	asOf := s.moment.Add(1)
 	for i, key := range ks {
-		if e, err := s.getL1(ctx, key); err == nil || e.Absent {
+		if e, err := s.getL1(ctx, key, looks[i]); err == nil || e.Absent {
 			reads[i] = read[T]{entry: &e, asOf: asOf, tier: L1, stale: s.clock.Passed(e.StaleAt)}
 		}
 	}
@@ -286,6 +285,6 @@ func (s *Store[T]) againBehind(ctx context.Context, b *batch[T]) {
 	first := b.cut // else it was counted
 	b.cut = false
 	if len(calls) > 0 {
-		s.behindMany(ctx, b, calls, false, first)
+		s.behindMany(ctx, b, calls, make([]Look[T], len(calls)), false, first)
 	}
 }

@@ -63,9 +63,9 @@ func (s *Store[T]) recalled(e *store.Entry[T]) bool {
 // it is stale it is in doubt.
 func (s *Store[T]) unconfirmed(e *store.Entry[T]) bool { return s.watched && e.Epoch == noEpoch }
 
-// denied is called when L2 has said that it has nothing under key.
-func (s *Store[T]) denied(ctx context.Context, key string) {
-	if _, err := s.peek(ctx, key); err == nil {
+// denied is called when L2 has said that it has nothing under key, where L1 had seen.
+func (s *Store[T]) denied(ctx context.Context, key string, seen *store.Entry[T]) {
+	if seen != nil {
 		_ = s.dropL1(ctx, key) // in memory
 	}
 }

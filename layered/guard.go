@@ -3,6 +3,7 @@ package layered
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lokroom/strata/internal/mutant"
 )
@@ -21,8 +22,9 @@ const (
 // other push would follow. The mark of a read is taken before the read is sent,
 // so whatever overtakes it moves the epoch in between.
 type guard struct {
-	seed   maphash.Seed
-	blocks [stripeBlocks]lazy[[stripesOfBlock]stripe]
+	seed    maphash.Seed
+	changes atomic.Uint64 // of L1, counted once they are made: see Look
+	blocks  [stripeBlocks]lazy[[stripesOfBlock]stripe]
 }
 
 // A stripe guards the keys that hash to it. Keys that share one refuse each
@@ -138,6 +140,7 @@ func (g *guard) keep(m mark, f func()) bool {
 		m.stripe.epoch++
 	}
 	f()
+	g.changes.Add(1)
 	return true
 }
 
@@ -149,6 +152,7 @@ func (g *guard) move(key string, f func()) {
 	st.epoch++
 	st.ring(key)
 	f()
+	g.changes.Add(1)
 }
 
 // keepDoubtful is keep if nothing but doubts came up since m was taken.
@@ -159,6 +163,7 @@ func (g *guard) keepDoubtful(m mark, f func()) bool {
 		return false
 	}
 	f()
+	g.changes.Add(1)
 	return true
 }
 
@@ -173,6 +178,7 @@ func (g *guard) moveAll() { g.moveEach(1) }
 func (g *guard) doubtAll() { g.moveEach(doubt) }
 
 func (g *guard) moveEach(by uint64) {
+	defer g.changes.Add(1)
 	for i := range g.blocks {
 		block := g.blocks[i].peek()
 		if block == nil { // no read was marked there

@@ -98,9 +98,9 @@ func (s *Store[T]) lateAt(ctx context.Context, since time.Time) (at time.Time) {
 // dropped. Nor is what c was offered, if that was read after this read began; if it was
 // not, or was overtaken by a change, L2 is asked once more.
 func (s *Store[T]) around(ctx context.Context, c *call[T], began uint64) (f Found[T], ok bool) {
-	if f, ok = s.staleLocal(c.Values(), c.Key()); !ok {
+	if f, ok = s.staleLocal(c.Values(), c.Key(), Look[T]{}); !ok {
 		if f, ok = s.offered(c, began); !ok && s.hasL2 && ctx.Err() == nil {
-			f, _ = s.behindAgain(ctx, c.Key(), false)
+			f, _ = s.behindAgain(ctx, c.Key(), Look[T]{}, false)
 			ok = f.Tier != Source
 		}
 		if ok && f.Stale {

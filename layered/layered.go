@@ -214,6 +214,7 @@ func (s *Store[T]) invalidated(iv store.Invalidation) {
 		s.flights.ForgetAll()
 		if gone {
 			_ = store.Clear(ctx, s.l1) // in memory; New saw to it that it can
+			s.guard.changes.Add(1)
 		}
 		if !iv.Cleared {
 			s.count.lost.Add(1) // last: who sees it counted sees it done

@@ -51,7 +51,7 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 		default:
 			stop()
 		}
-		again, l2err := s.behindAgain(c.Values(), key, false)
+		again, l2err := s.behindAgain(c.Values(), key, Look[T]{}, false)
 		switch {
 		case l2err != nil:
 			return s.leadAlone(c.Context(), c, load, old, l2err)

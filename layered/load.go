@@ -14,14 +14,14 @@ type call[T any] = flight.Call[Found[T]]
 // lead sees to the work of a flight: L2, then the source, then the way back. L2 it
 // reads itself. What takes longer has a goroutine, because others may wait for it
 // longer than the caller does.
-func (s *Store[T]) lead(ctx context.Context, c *call[T], load Loader[T], strict bool) {
+func (s *Store[T]) lead(ctx context.Context, c *call[T], l Look[T], load Loader[T], strict bool) {
 	if s.opts.FinishLoads {
 		c.Detach()
 	}
 	var old Found[T]
 	var l2err error
 	if !c.Here(func() (f Found[T], all bool, err error) {
-		if old, l2err = s.behind(ctx, c.Key(), strict); ended(l2err) {
+		if old, l2err = s.behind(ctx, c.Key(), l, strict); ended(l2err) {
 			return f, false, nil
 		}
 		return s.answer(ctx, c, &old, l2err, load, strict)
@@ -35,7 +35,7 @@ func (s *Store[T]) leadOn(c *call[T], load Loader[T], strict bool, old Found[T],
 	roomToLoad()
 	c.Run(func(ctx context.Context, c *call[T]) (Found[T], error) {
 		if ended(l2err) { // for the leader, not for those who have joined
-			old, l2err = s.behind(c.Values(), c.Key(), strict) // L2 bounds its operations itself
+			old, l2err = s.behind(c.Values(), c.Key(), Look[T]{}, strict) // L2 bounds its operations itself
 		}
 		if f, all, err := s.answer(ctx, c, &old, l2err, load, strict); all {
 			return f, err
@@ -116,8 +116,8 @@ func withoutLoader[T any](old Found[T], l2err error) (Found[T], error) {
 
 // behind looks for key in the tiers, which have nothing fresh in L1. The tier of
 // what it returns is Source if there is nothing.
-func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T], error) {
-	f, err := s.behindAgain(ctx, key, strict)
+func (s *Store[T]) behind(ctx context.Context, key string, l Look[T], strict bool) (Found[T], error) {
+	f, err := s.behindAgain(ctx, key, l, strict)
 	if (f.Tier == Source || f.Stale) && !(ended(err) && ctx.Err() != nil) {
 		s.count.misses.Add(1)
 	}
@@ -125,17 +125,17 @@ func (s *Store[T]) behind(ctx context.Context, key string, strict bool) (Found[T
 }
 
 // behindAgain is behind for a read that has been counted already if it is a miss.
-func (s *Store[T]) behindAgain(ctx context.Context, key string, strict bool) (Found[T], error) {
+func (s *Store[T]) behindAgain(ctx context.Context, key string, l Look[T], strict bool) (Found[T], error) {
 	var f Found[T]
 	var err error
 	if s.hasL2 {
 		if s.pending.has(key) {
 			return Found[T]{}, errPending
 		}
-		f, err = s.readKept(ctx, key, strict)
+		f, err = s.readKept(ctx, key, l, strict)
 	} else { // a stale copy in L1 may be of use
 		f.Tier, f.asOf = L1, s.moment.Add(1)
-		f.Entry, err = s.getL1(ctx, key)
+		f.Entry, err = s.getL1(ctx, key, l)
 	}
 	if err != nil && !f.Absent {
 		if ended(err) && ctx.Err() != nil { // nobody's fault
@@ -149,9 +149,10 @@ func (s *Store[T]) behindAgain(ctx context.Context, key string, strict bool) (Fo
 	}
 	f.Stale = s.clock.Passed(f.StaleAt)
 	switch {
-	case f.Stale && f.Tier == L1:
-		s.count.l1Stale.Add(1)
-	case !f.Stale && f.Tier == L2:
+	case f.Stale:
+	case f.Tier == L1: // it was kept after L1 was asked first
+		s.serveSeen()
+	case f.Tier == L2:
 		s.count.l2Hits.Add(1)
 	}
 	return f, nil

@@ -27,11 +27,12 @@ func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store
 func (s *Store[T]) getMany(ctx context.Context, keys []string, counts bool) (map[string]store.Entry[T], error) {
 	found := make(map[string]store.Entry[T], len(keys))
 	var missing []string
+	var looks []Look[T]
 	for _, key := range keys {
-		if e, ok := s.Local(ctx, key); ok {
-			found[key] = *e
+		if l, ok := s.Look(ctx, key); ok {
+			found[key] = *l.entry
 		} else {
-			missing = append(missing, key)
+			missing, looks = append(missing, key), append(looks, l)
 		}
 	}
 	if counts {
@@ -44,11 +45,12 @@ func (s *Store[T]) getMany(ctx context.Context, keys []string, counts bool) (map
 		return found, nil
 	}
 	if !s.hasL2 { // a stale copy in L1 is all there is
-		return found, s.getManyL1(ctx, missing, found)
+		s.getManyL1(ctx, missing, looks, found)
+		return found, nil
 	}
 	errs := make(map[string]error)
 	hits := 0
-	for i, r := range s.readMany(ctx, missing) {
+	for i, r := range s.readMany(ctx, missing, looks) {
 		switch key := missing[i]; {
 		case r.err != nil:
 			errs[key] = r.err
@@ -66,16 +68,15 @@ func (s *Store[T]) getMany(ctx context.Context, keys []string, counts bool) (map
 	return found, store.NewManyError(errs)
 }
 
-func (s *Store[T]) getManyL1(ctx context.Context, keys []string, found map[string]store.Entry[T]) error {
-	entries, err := store.GetOrdered(ctx, s.l1, keys)
-	for i, e := range entries {
-		if e != nil && s.current(e) {
-			found[keys[i]] = *e
+func (s *Store[T]) getManyL1(ctx context.Context, keys []string, looks []Look[T], found map[string]store.Entry[T]) {
+	for i, key := range keys {
+		if e, err := s.getL1(ctx, key, looks[i]); err == nil || e.Absent {
+			s.serveSeen()
+			found[key] = e
 		} else {
 			s.count.misses.Add(1)
 		}
 	}
-	return err
 }
 
 // A read is what there was behind L1 under a key.
@@ -96,27 +97,29 @@ func (r *read[T]) found() Found[T] {
 
 // readMany reads ks from L2 with one exchange, but for those that L2 must not be asked
 // for, and keeps what it finds in L1.
-func (s *Store[T]) readMany(ctx context.Context, ks []string) []read[T] {
+// looks are of ks.
+func (s *Store[T]) readMany(ctx context.Context, ks []string, looks []Look[T]) []read[T] {
 	if !s.pending.some.Load() {
-		return s.readAll(ctx, ks)
+		return s.readAll(ctx, ks, looks)
 	}
 	reads := make([]read[T], len(ks))
 	var ask []string
+	var asked []Look[T]
 	var at []int
 	for i, key := range ks {
 		if s.pending.has(key) {
 			reads[i].err = untoldError(ctx)
 		} else {
-			ask, at = append(ask, key), append(at, i)
+			ask, asked, at = append(ask, key), append(asked, looks[i]), append(at, i)
 		}
 	}
-	for j, r := range s.readAll(ctx, ask) {
+	for j, r := range s.readAll(ctx, ask, asked) {
 		reads[at[j]] = r
 	}
 	return reads
 }
 
-func (s *Store[T]) readAll(ctx context.Context, ks []string) []read[T] {
+func (s *Store[T]) readAll(ctx context.Context, ks []string, looks []Look[T]) []read[T] {
 	reads, marks := make([]read[T], len(ks)), make([]mark, len(ks))
 	asOf := s.moment.Add(1)
 	var found []*store.Entry[T]
@@ -140,7 +143,7 @@ func (s *Store[T]) readAll(ctx context.Context, ks []string) []read[T] {
 			*r = read[T]{entry: found[i], asOf: asOf, tier: L2, stale: found[i].Stale(now), kept: s.keepRead(key, marks[i], *found[i])}
 		default:
 			if r.err = errOf(key); r.err == nil {
-				s.denied(ctx, key)
+				s.denied(ctx, key, s.seen(ctx, key, looks[i]))
 			}
 		}
 	}
@@ -195,12 +198,29 @@ type search[T any] struct {
 	each   func(i int, f *Found[T], err error)
 	strict bool
 
-	uncounted bool     // it does not count as reading
-	began     uint64   // the moment
-	f         Found[T] // what each is given
+	uncounted bool      // it does not count as reading
+	began     uint64    // the moment
+	looks     []Look[T] // see looked; nil: none
+	f         Found[T]  // what each is given
 }
 
 func (q *search[T]) answer(i int, err error) { q.each(i, &q.f, err) }
+
+// looked keeps the look at L1 for the key at i, with which L1 cannot answer.
+func (q *search[T]) looked(i int, l Look[T]) {
+	if q.looks == nil {
+		q.looks = make([]Look[T], len(q.keys))
+	}
+	q.looks[i] = l
+}
+
+// look returns what looked has kept; the zero Look if L1 was not asked.
+func (q *search[T]) look(i int) (l Look[T]) {
+	if q.looks != nil {
+		l = q.looks[i]
+	}
+	return l
+}
 
 func (s *Store[T]) findMany(ctx context.Context, q *search[T]) {
 	all := make([]int, len(q.keys))
@@ -231,8 +251,10 @@ func (s *Store[T]) localMany(ctx context.Context, q *search[T], which []int) (le
 	left = which[:0]
 	var dues []due
 	for _, i := range which {
-		e, ok := s.Local(ctx, q.keys[i])
+		l, ok := s.Look(ctx, q.keys[i])
+		e := l.entry
 		if !ok {
+			q.looked(i, l)
 			left = append(left, i)
 			continue
 		}
@@ -251,15 +273,15 @@ func (s *Store[T]) localMany(ctx context.Context, q *search[T], which []int) (le
 // true before the search began only: see [Store.join].
 func (s *Store[T]) flyMany(ctx context.Context, q *search[T], which []int) (again []int) {
 	all, leads := s.flights.BeginMany(ctx, q.keys, which)
-	led := make([]*call[T], 0, len(which))
+	led, looks := make([]*call[T], 0, len(which)), make([]Look[T], 0, len(which))
 	for j, c := range all {
 		if leads[j] {
-			led = append(led, c)
+			led, looks = append(led, c), append(looks, q.look(which[j]))
 		}
 	}
 	var here []read[T]
 	if len(led) > 0 {
-		here = s.leadMany(ctx, &batch[T]{load: q.load, strict: q.strict}, led)
+		here = s.leadMany(ctx, &batch[T]{load: q.load, strict: q.strict}, led, looks)
 	}
 	s.count.shared.Add(uint64(len(which) - len(led)))
 	for j, i := range which {

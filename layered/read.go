@@ -73,21 +73,11 @@ type Loader[T any] func(ctx context.Context, key string) (store.Entry[T], error)
 // fresh. It does no I/O. An absent entry is an answer too. The entry is shared
 // and must not be changed. Who has a loader asks whether it is [Store.Due].
 func (s *Store[T]) Local(ctx context.Context, key string) (*store.Entry[T], bool) {
-	e, err := s.view(ctx, key)
-	if err != nil {
+	l, ok := s.Look(ctx, key)
+	if !ok {
 		return nil, false
 	}
-	if !s.trusted(e) || (e.StaleAt != 0 && s.clock.Passed(e.StaleAt)) || len(e.Tags) > 0 && !s.current(e) || s.closed.Load() {
-		s.count.l1Stale.Add(1)
-		return nil, false
-	}
-	if s.countL1 {
-		s.count.l1Hits.Add(1)
-	}
-	if s.sampler.armed.Load() {
-		s.sample(key, e)
-	}
-	return e, true
+	return l.entry, true
 }
 
 // view returns what is in L1, whether it may be served or not.
@@ -110,21 +100,23 @@ func (s *Store[T]) peek(ctx context.Context, key string) (*store.Entry[T], error
 // Get returns the entry under key from L1 or L2, or store.ErrNotFound. From L2
 // it may be stale.
 func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) {
-	if e, ok := s.Local(ctx, key); ok {
-		return *e, e.MissError()
+	l, ok := s.Look(ctx, key)
+	if ok {
+		return *l.entry, l.entry.MissError()
 	}
 	s.noteRead(key)
-	return s.getL2(ctx, key)
+	return s.getL2(ctx, key, l)
 }
 
-func (s *Store[T]) getL2(ctx context.Context, key string) (store.Entry[T], error) {
+func (s *Store[T]) getL2(ctx context.Context, key string, l Look[T]) (store.Entry[T], error) {
 	if s.closed.Load() {
 		return store.Entry[T]{}, s.errClosed("get", key)
 	}
 	if !s.hasL2 {
 		// What L1 has may be stale, and is then all there is.
-		e, err := s.getL1(ctx, key)
+		e, err := s.getL1(ctx, key, l)
 		if err == nil || e.Absent {
+			s.serveSeen()
 			return e, e.MissError()
 		}
 		s.count.misses.Add(1)
@@ -133,7 +125,7 @@ func (s *Store[T]) getL2(ctx context.Context, key string) (store.Entry[T], error
 	if s.pending.has(key) {
 		return store.Entry[T]{}, untoldError(ctx)
 	}
-	e, err := s.readL2(ctx, key)
+	e, err := s.readL2(ctx, key, l)
 	switch {
 	case err == nil || e.Absent:
 		s.count.l2Hits.Add(1)
@@ -146,20 +138,19 @@ func (s *Store[T]) getL2(ctx context.Context, key string) (store.Entry[T], error
 }
 
 // getL1 reads key from L1 where that is the only tier.
-func (s *Store[T]) getL1(ctx context.Context, key string) (store.Entry[T], error) {
-	e, err := s.l1.Get(ctx, key)
-	if (err == nil || e.Absent) && !s.current(&e) {
-		s.count.l1Stale.Add(1)
+func (s *Store[T]) getL1(ctx context.Context, key string, l Look[T]) (store.Entry[T], error) {
+	e := s.seen(ctx, key, l)
+	if e == nil || !s.current(e) {
 		return store.Entry[T]{}, store.ErrNotFound
 	}
-	return e, err
+	return *e, e.MissError()
 }
 
 // readL2 reads key from L2 and keeps what it finds in L1. A copy in L1 that is in
 // doubt, or any if strict, is asked about first: L2 need not send a value that is
 // here already.
-func (s *Store[T]) readL2(ctx context.Context, key string) (store.Entry[T], error) {
-	f, err := s.readKept(ctx, key, false)
+func (s *Store[T]) readL2(ctx context.Context, key string, l Look[T]) (store.Entry[T], error) {
+	f, err := s.readKept(ctx, key, l, false)
 	return f.Entry, err
 }
 
@@ -167,19 +158,21 @@ func (s *Store[T]) readL2(ctx context.Context, key string) (store.Entry[T], erro
 //
 // L2 may have gone back in time before it answers. What this process had changed is
 // pending then, or has been deleted already after it was read: that is read again.
-func (s *Store[T]) readKept(ctx context.Context, key string, strict bool) (f Found[T], err error) {
+func (s *Store[T]) readKept(ctx context.Context, key string, l Look[T], strict bool) (f Found[T], err error) {
 	for again := true; again; {
 		m := s.journal.moment()
-		f, again, err = s.readOnce(ctx, key, strict, m)
+		f, again, err = s.readOnce(ctx, key, l, strict, m)
+		l = Look[T]{}
 	}
 	return f, err
 }
 
 // readOnce reports by again that L2 went back in time since moment was taken.
-func (s *Store[T]) readOnce(ctx context.Context, key string, strict bool, moment uint64) (f Found[T], again bool, err error) {
+func (s *Store[T]) readOnce(ctx context.Context, key string, l Look[T], strict bool, moment uint64) (f Found[T], again bool, err error) {
 	f.asOf = s.moment.Add(1)
 	m := s.mark(key)
-	if e, err := s.peek(ctx, key); s.checker != nil && err == nil && e.Epoch != noEpoch && e.Version != 0 && (strict || !s.trusted(e) || !s.current(e)) && !s.outdated(e) {
+	e := s.seen(ctx, key, l)
+	if s.checker != nil && e != nil && e.Epoch != noEpoch && e.Version != 0 && (strict || !s.trusted(e) || !s.current(e)) && !s.outdated(e) {
 		f.Entry, err = s.checker.Recheck(ctx, key, *e)
 		switch {
 		case s.pending.has(key):
@@ -194,7 +187,7 @@ func (s *Store[T]) readOnce(ctx context.Context, key string, strict bool, moment
 			return f, false, err
 		}
 		_ = s.dropL1(ctx, key) // in memory
-		m = s.mark(key)
+		m, e = s.mark(key), nil
 	}
 	f.Entry, err = s.l2.Get(ctx, key)
 	switch {
@@ -205,7 +198,7 @@ func (s *Store[T]) readOnce(ctx context.Context, key string, strict bool, moment
 	case err == nil || f.Absent:
 		f.Tier, f.kept = L2, s.keepRead(key, m, f.Entry)
 	case errors.Is(err, store.ErrNotFound):
-		s.denied(ctx, key)
+		s.denied(ctx, key, e)
 	}
 	return f, false, err
 }
@@ -216,25 +209,27 @@ func (s *Store[T]) readOnce(ctx context.Context, key string, strict bool, moment
 // A failure of L2 costs time, but is not an error. A nil load loads nothing:
 // GetOrLoad is then Get, but that callers share one read of L2.
 func (s *Store[T]) GetOrLoad(ctx context.Context, key string, load Loader[T]) (store.Entry[T], error) {
-	if e, ok := s.Local(ctx, key); ok {
-		if s.Due(e) {
-			s.RefreshSoon(ctx, key, e, load)
+	l, ok := s.Look(ctx, key)
+	if ok {
+		if s.Due(l.entry) {
+			s.RefreshSoon(ctx, key, l.entry, load)
 		}
-		return *e, e.MissError()
+		return *l.entry, l.entry.MissError()
 	}
-	f, err := s.beyond(ctx, key, load)
+	f, err := s.FindPast(ctx, key, l, load)
 	return f.Entry, err
 }
 
 // Find is GetOrLoad that also says where the entry came from.
 func (s *Store[T]) Find(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
-	if e, ok := s.Local(ctx, key); ok {
-		if s.Due(e) {
-			s.RefreshSoon(ctx, key, e, load)
+	l, ok := s.Look(ctx, key)
+	if ok {
+		if s.Due(l.entry) {
+			s.RefreshSoon(ctx, key, l.entry, load)
 		}
-		return Found[T]{Entry: *e, Tier: L1}, e.MissError()
+		return Found[T]{Entry: *l.entry, Tier: L1}, l.entry.MissError()
 	}
-	return s.beyond(ctx, key, load)
+	return s.FindPast(ctx, key, l, load)
 }
 
 // FindFresh is Find that does not answer from L1: it returns nothing that was
@@ -242,30 +237,31 @@ func (s *Store[T]) Find(ctx context.Context, key string, load Loader[T]) (Found[
 // It asks L2 in one exchange, which moves no value if that in L1 is still the one.
 func (s *Store[T]) FindFresh(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
 	s.noteRead(key)
-	return s.join(ctx, key, load, true)
+	return s.join(ctx, key, Look[T]{}, load, true)
 }
 
-// beyond gets key from behind L1, or what L1 has that is stale, if that may be served.
-func (s *Store[T]) beyond(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
+// FindPast is [Store.Find] after a [Store.Look] with which L1 cannot answer. It returns
+// what L1 has that is stale, if that may be served.
+func (s *Store[T]) FindPast(ctx context.Context, key string, l Look[T], load Loader[T]) (Found[T], error) {
 	s.noteRead(key)
 	if s.opts.StaleWhileRevalidate && load != nil {
-		if f, ok := s.staleSoon(ctx, key, load); ok {
+		if f, ok := s.staleSoon(ctx, key, l, load); ok {
 			return f, f.MissError()
 		}
 	}
-	return s.join(ctx, key, load, false)
+	return s.join(ctx, key, l, load, false)
 }
 
 // join leads the flight of key, or joins it if it is under way. What came true
 // before this call began is taken only if it was proven to be true still: a change
 // may have been answered to its writer in between. Otherwise it begins again, with
 // a flight that began later.
-func (s *Store[T]) join(ctx context.Context, key string, load Loader[T], strict bool) (Found[T], error) {
+func (s *Store[T]) join(ctx context.Context, key string, l Look[T], load Loader[T], strict bool) (Found[T], error) {
 	began := s.moment.Load()
 	for {
 		c, lead := s.flights.Begin(ctx, key)
 		if lead {
-			s.lead(ctx, c, load, strict)
+			s.lead(ctx, c, l, load, strict)
 		} else {
 			s.count.shared.Add(1)
 		}
@@ -287,8 +283,9 @@ func (s *Store[T]) join(ctx context.Context, key string, load Loader[T], strict 
 			f.Tier = L1
 			return f, err
 		}
-		if e, ok := s.Local(ctx, key); ok {
-			return Found[T]{Entry: *e, Tier: L1}, e.MissError()
+		var ok bool
+		if l, ok = s.Look(ctx, key); ok {
+			return Found[T]{Entry: *l.entry, Tier: L1}, l.entry.MissError()
 		}
 	}
 }

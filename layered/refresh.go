@@ -60,7 +60,7 @@ func (s *Store[T]) refresh(ctx context.Context, c *call[T], load Loader[T]) (f F
 		c.Renew() // what was done to the key until now, the load will see
 		b, stands, there := s.standing(c.Values(), c.Key())
 		if !there {
-			f, err = s.join(ctx, c.Key(), load, true)
+			f, err = s.join(ctx, c.Key(), Look[T]{}, load, true)
 			if err != nil && !f.Absent || f.Tier == Source && f.asOf > began {
 				return f, err
 			}
@@ -97,7 +97,7 @@ func (s *Store[T]) standing(ctx context.Context, key string) (b base, stands *ol
 	if s.pending.has(key) {
 		return b, nil, false
 	}
-	f, err := s.readKept(ctx, key, true)
+	f, err := s.readKept(ctx, key, Look[T]{}, true)
 	if err != nil && !f.Absent {
 		return b, nil, false
 	}

@@ -16,19 +16,16 @@ func (s *Store[T]) tooStale(e *store.Entry[T]) bool {
 }
 
 // staleLocal returns what L1 has under key, if it may be served, fresh or not.
-func (s *Store[T]) staleLocal(ctx context.Context, key string) (f Found[T], ok bool) {
-	e, err := s.view(ctx, key)
-	if err != nil {
+func (s *Store[T]) staleLocal(ctx context.Context, key string, l Look[T]) (f Found[T], ok bool) {
+	e := s.seen(ctx, key, l)
+	if e == nil {
 		return f, false
 	}
 	stale := s.clock.Passed(e.StaleAt)
 	if !s.trusted(e) || stale && s.unconfirmed(e) || !s.current(e) || s.tooStale(e) || s.closed.Load() {
-		s.count.l1Stale.Add(1)
 		return f, false
 	}
-	if s.countL1 {
-		s.count.l1Hits.Add(1)
-	}
+	s.serveSeen()
 	f = Found[T]{Entry: *e, Tier: L1, Stale: stale}
 	if f.Stale {
 		s.count.staleServed.Add(1)
@@ -37,8 +34,8 @@ func (s *Store[T]) staleLocal(ctx context.Context, key string) (f Found[T], ok b
 }
 
 // staleSoon is staleLocal that has what is stale loaded anew.
-func (s *Store[T]) staleSoon(ctx context.Context, key string, load Loader[T]) (f Found[T], ok bool) {
-	f, ok = s.staleLocal(ctx, key)
+func (s *Store[T]) staleSoon(ctx context.Context, key string, l Look[T], load Loader[T]) (f Found[T], ok bool) {
+	f, ok = s.staleLocal(ctx, key, l)
 	if f.Stale {
 		s.RefreshSoon(ctx, key, &f.Entry, load)
 	}
@@ -71,7 +68,7 @@ func (s *Store[T]) staleMany(ctx context.Context, q *search[T], which []int) (le
 	var dues []due
 	for _, i := range which {
 		var ok bool
-		if q.f, ok = s.staleLocal(ctx, q.keys[i]); !ok {
+		if q.f, ok = s.staleLocal(ctx, q.keys[i], q.look(i)); !ok {
 			left = append(left, i)
 			continue
 		}

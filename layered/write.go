@@ -270,5 +270,6 @@ func (s *Store[T]) writeAll(ctx context.Context, op string, open func(), f func(
 			err = l1err
 		}
 	}
+	s.guard.changes.Add(1)
 	return s.tellChanged(ctx, op, nil, err)
 }
