@@ -57,10 +57,10 @@ func (l *Limiter) exchange(ctx context.Context, op, key string, f func(context.C
 	observed, end := store.Observe(ctx, l.options.Observer, store.Op{Store: storeName, Name: op, Key: key, Keys: 1})
 	call, cancel := l.deadlines.Begin(observed)
 	err := f(call)
-	cancel()
-	if d, ok := l.client.(*dialled); ok && redisdial.IsReadOnly(err) {
-		d.conns.Redial("")
+	if redisdial.IsReadOnly(err) && l.redial(call) {
+		err = f(call) // a replica refuses before it changes anything
 	}
+	cancel()
 	if err != nil {
 		err = failed(op, key, cause(ctx, err))
 	}
@@ -69,6 +69,23 @@ func (l *Limiter) exchange(ctx context.Context, op, key string, f func(context.C
 		l.outage.ended(err == nil || isReply(err), l.options.Pause)
 	}
 	return err
+}
+
+// redial replaces the connections, which lead to a server that is no primary any more, and
+// reports whether a server answers on the new ones.
+func (l *Limiter) redial(ctx context.Context) bool {
+	d, ok := l.client.(*dialled)
+	if !ok {
+		return false
+	}
+	d.conns.Redial("")
+	const tries = 3 // the first may still go over a connection that is being closed
+	for range tries {
+		if d.Do(ctx, d.B().Ping().Build()).Error() == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // isReply reports whether err is what Redis answered: it may be about this key only, and
