@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -125,7 +126,7 @@ func (b *Backend) openRedis(ctx context.Context) (err error) {
 	if b.cfg.Broadcast {
 		dialer.Broadcast = []string{b.cfg.Prefix}
 	}
-	if b.redis, err = dialer.DialURL(address); err != nil {
+	if b.redis, err = dialer.DialURLContext(ctx, address); err != nil {
 		return err
 	}
 	if b.cfg.RedisOptional {
@@ -139,9 +140,9 @@ func withPassword(address, password string) (string, error) {
 	if password == "" {
 		return address, nil
 	}
-	u, err := url.Parse(address)
+	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil {
-		return "", errors.New("RedisURL is no URL") // the cause would show what is secret in it
+		return address, nil // redisstore says what is wrong
 	}
 	if _, ok := u.User.Password(); !ok {
 		u.User = url.UserPassword(u.User.Username(), password)

@@ -68,8 +68,15 @@ func (h Health) Err() error {
 	}
 	var what []string
 	if r := h.Redis; r != nil {
+		last := ""
+		if r.LastError != "" {
+			last = fmt.Sprintf(" (%d errors, the last at %s: %s)", r.Errors, r.LastErrorAt.UTC().Format(time.RFC3339), r.LastError)
+		}
+		if !r.Connected {
+			what = append(what, "Redis was never connected"+last)
+		}
 		if r.Breaker != "closed" {
-			what = append(what, fmt.Sprintf("Redis does not answer: the breaker is %s since %s", r.Breaker, r.Since.UTC().Format(time.RFC3339)))
+			what = append(what, fmt.Sprintf("Redis is not used: the breaker is %s since %s%s", r.Breaker, r.Since.UTC().Format(time.RFC3339), last))
 		}
 		for _, n := range r.Nodes {
 			what = append(what, fmt.Sprintf("%s does not answer: its breaker is %s since %s", n.Addr, n.Breaker, n.Since.UTC().Format(time.RFC3339)))
@@ -77,7 +84,7 @@ func (h Health) Err() error {
 		if r.NoPushes != "" {
 			what = append(what, r.NoPushes)
 		} else if !r.Hears && !r.Heard.IsZero() && r.Breaker == "closed" {
-			what = append(what, "Redis was last heard of at "+r.Heard.UTC().Format(time.RFC3339))
+			what = append(what, "Redis was last heard of at "+r.Heard.UTC().Format(time.RFC3339)+last)
 		}
 		if r.PendingTags != 0 {
 			tags := fmt.Sprintf("%d invalidated tags", r.PendingTags)

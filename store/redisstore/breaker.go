@@ -83,6 +83,9 @@ func (bs *breakers) say(level slog.Level, text, addr string) {
 	if addr != "" {
 		attrs = append(attrs, slog.String("node", addr))
 	}
+	if text, _, count := bs.client.errors.get(); level == slog.LevelWarn && text != "" {
+		attrs = append(attrs, slog.String("address", bs.client.address()), slog.String("cause", text), slog.Uint64("errors", count))
+	}
 	bs.log.LogAttrs(context.Background(), level, text, attrs...)
 }
 

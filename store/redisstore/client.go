@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,10 @@ type Client struct {
 
 	links atomic.Pointer[links] // nil until connected
 
+	life   context.Context // of dials; ended by Close
+	abort  context.CancelFunc
+	errors lastError
+
 	mu      sync.Mutex
 	attempt *attempt // the one under way, else nil
 	closed  bool
@@ -44,6 +49,7 @@ type Client struct {
 // An attempt is one try to connect, shared by all who wait for it.
 type attempt struct {
 	done  chan struct{}
+	conns []net.Conn // that it has made; guarded by Client.mu
 	links *links
 	err   error
 }
@@ -61,7 +67,11 @@ func (c *Client) Close() {
 	a := c.attempt
 	l := c.links.Swap(nil)
 	c.mu.Unlock()
+	c.abort()
 	if a != nil {
+		for _, nc := range a.conns { // nothing is added to them any more
+			nc.Close()
+		}
 		<-a.done
 	}
 	if l != nil {
@@ -160,6 +170,9 @@ func (c *Client) connect(ctx context.Context) (*links, error) {
 // run makes an attempt. It takes no longer than the dial timeout allows.
 func (c *Client) run(a *attempt) {
 	a.links, a.err = c.open()
+	if a.err != nil {
+		_ = c.cause(context.Background(), a.err) // notes it, also if nobody waits any more
+	}
 	c.mu.Lock()
 	if c.closed && a.err == nil {
 		a.links.close()

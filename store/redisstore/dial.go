@@ -3,9 +3,9 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/lokroom/strata/internal/deadline"
@@ -99,25 +99,17 @@ func DialURL(url string) (*Client, error) { return (&Dialer{}).DialURL(url) }
 //
 // rueidis.ParseURL describes the parameters. Errors do not contain the URL.
 func (d *Dialer) DialURL(url string) (*Client, error) {
-	opt, err := rueidis.ParseURL(url)
-	if err != nil {
-		return nil, &store.Error{Store: storeName, Op: "dial", Err: urlError(err)}
-	}
-	return d.Dial(opt)
+	return d.DialURLContext(context.Background(), url)
 }
 
-// urlError makes an error of rueidis.ParseURL safe to print: it quotes parts of
-// the URL, any of which may be a piece of the password.
-func urlError(err error) error {
-	text := err.Error()
-	if ours, ok := strings.CutPrefix(text, "redis: "); ok {
-		what, _, _ := strings.Cut(ours, ":")
-		if strings.Contains(what, "scheme") {
-			what += ": want redis://, rediss:// or unix://"
-		}
-		return errors.New(what)
+// DialURLContext is [Dialer.DialURL] that waits no longer than ctx allows, as
+// [Dialer.DialContext] does.
+func (d *Dialer) DialURLContext(ctx context.Context, url string) (*Client, error) {
+	opt, err := parseURL(url)
+	if err != nil {
+		return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
 	}
-	return errors.New("malformed URL")
+	return d.DialContext(ctx, opt)
 }
 
 // Dial connects as opt says and returns when the server has answered, or with an
@@ -132,6 +124,13 @@ func urlError(err error) error {
 //
 // The caller closes the client.
 func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
+	return d.DialContext(context.Background(), opt)
+}
+
+// DialContext is [Dialer.Dial] that waits no longer than ctx allows: then the error is that
+// of ctx and store.ErrUnavailable, or, with Lazy, nil if the deadline of ctx has passed.
+// ctx does not concern the client that it returns.
+func (d *Dialer) DialContext(ctx context.Context, opt rueidis.ClientOption) (*Client, error) {
 	told, err := newBroadcast(d.Broadcast)
 	if err := oneline.Join(checkSettings(&opt), err); err != nil {
 		return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
@@ -149,10 +148,14 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 		c.pulse.most = DefaultMaxUnheard
 	}
 	c.commits = newCommitter(c, d.WaitReplicas, timeout)
-	ctx := context.Background()
+	c.life, c.abort = context.WithCancel(context.Background())
 	if _, err := c.connect(ctx); err != nil {
 		err = c.cause(ctx, err)
-		if !d.Lazy || !errors.Is(err, store.ErrUnavailable) {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: no answer from %s: %w", store.ErrUnavailable, c.address(), err)
+			c.errors.note(err)
+		}
+		if !d.Lazy || !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) {
 			c.Close()
 			return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
 		}

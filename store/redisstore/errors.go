@@ -93,7 +93,15 @@ func (s *Store[T]) error(ctx context.Context, op, key string, err error) error {
 //	the client was closed                           ErrClosed
 //	an error reply                                  see replyCause
 //	anything else: refused, reset, timeout ...      ErrUnavailable
+//
+// What says that Redis cannot be used is noted for [Client.Health].
 func (c *Client) cause(ctx context.Context, err error) error {
+	cause := c.causeOf(ctx, err)
+	c.errors.note(cause)
+	return cause
+}
+
+func (c *Client) causeOf(ctx context.Context, err error) error {
 	if redisdial.IsReadOnly(err) {
 		c.conns.Redial("")
 	}

@@ -17,6 +17,17 @@ type Health struct {
 	Since   time.Time `json:"since,omitzero"` // when it became so; zero: it was never open
 	Opened  uint64    `json:"opened"`         // how often Redis was given up
 
+	// Connected says whether Redis has been connected to: false only for a client of a
+	// [Dialer] with Lazy.
+	Connected bool `json:"connected"`
+
+	// LastError is why Redis could not be used the last time that it could not, at
+	// LastErrorAt; Errors is how often that was so. Empty: never. It holds no
+	// credentials.
+	LastError   string    `json:"last_error,omitempty"`
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	Errors      uint64    `json:"errors"`
+
 	// Hears says whether changes are told, so that L1 may serve; Heard is when the last
 	// heartbeat was sent that Redis has answered. Where nobody listens, or there is no
 	// heartbeat, they are false and zero.
@@ -47,6 +58,11 @@ type NodeHealth struct {
 func (c *Client) Health() Health {
 	s := c.breakers.whole.Status()
 	h := Health{Breaker: s.State.String(), Since: s.Since, Opened: s.Opened, Nodes: c.breakers.health()}
+	h.Connected = c.links.Load() != nil
+	h.LastError, h.LastErrorAt, h.Errors = c.errors.get()
+	if h.LastError != "" {
+		h.LastError = c.address() + ": " + h.LastError
+	}
 	h.Hears, h.Heard, h.NoPushes = c.pulse.health()
 	for _, t := range c.tags.list() {
 		n, oldest := t.pending.counts()

@@ -241,6 +241,9 @@ func (p *pulse) tryOnce(beating, ctx context.Context) error {
 	p.pushes.begin(moves)
 	a, err := p.ask(ctx, moves != p.agreed)
 	if beating.Err() == nil {
+		if err != nil && !errors.Is(err, errMoved) {
+			_ = p.client.cause(beating, err) // notes it
+		}
 		p.client.breakers.beat(err)
 		p.hush(err == nil, sent)
 	}

@@ -18,7 +18,7 @@ func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, co
 	if c.tracked.dialling(addr) && !mutant.NoDial.Load() {
 		c.watchers.tellAll()
 	}
-	nc, err := c.conns.Dial(ctx, &c.opt, addr, d, conf)
+	nc, err := c.dial(ctx, addr, d, conf)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (c *Client) dialTracked(ctx context.Context, addr string, d *net.Dialer, co
 
 // dialUntracked dials for W.
 func (c *Client) dialUntracked(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
-	nc, err := c.conns.Dial(ctx, &c.opt, addr, d, conf)
+	nc, err := c.dial(ctx, addr, d, conf)
 	if err != nil {
 		return nc, err
 	}
