@@ -8,6 +8,7 @@ import (
 
 	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/internal/oneline"
+	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
@@ -29,6 +30,7 @@ type Cache[K comparable, V any] struct {
 	id      func(key string) (K, error) // the other way round; nil if there is none
 	space   string                      // what begins the keys in Redis, after the prefix of the backend
 
+	encodes  bool // values are encoded: there is Redis, or DecodeEach
 	captures bool // Config.CaptureDeps
 	textual  bool // see isText
 	tiers    *layered.Store[V]
@@ -229,6 +231,9 @@ func (c *Cache[K, V]) loader(id K) layered.Loader[V] {
 // entry gives v the life and the revision that the options say.
 func (c *Cache[K, V]) entry(id K, v V) store.Entry[V] {
 	var ttl time.Duration
+	if c.encodes {
+		v = codec.Canonical(c.opts.Codec, v)
+	}
 	if c.opts.TTLOf != nil {
 		ttl = c.opts.TTLOf(id, v)
 	}

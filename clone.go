@@ -45,9 +45,6 @@ func (o *Options[K, V]) copies() func(V) (V, error) {
 		return nil
 	}
 	c := o.Codec
-	if c == nil {
-		c = codec.Msgpack[V]()
-	}
 	return func(v V) (copied V, err error) {
 		b, err := codec.AppendFor(c, nil, "", v)
 		if err != nil {

@@ -164,8 +164,15 @@ type Options[K comparable, V any] struct {
 	// Hottest or SaveHot.
 	KeepHot int
 
-	// Codec turns values into bytes for Redis. nil: codec.Msgpack.
+	// Codec turns values into bytes for Redis, and for L1 with DecodeEach. With either, New
+	// returns an error for a V that Codec does not carry whole, and the times of every value
+	// are in UTC, also in the process that has loaded it. nil: codec.Msgpack.
 	Codec codec.Codec[V]
+
+	// AllowLossy lets New accept a V whose values Codec changes, as codec.Check describes
+	// it. The process that loads a value then answers with another one than the processes
+	// that read it from Redis. False: New refuses such a V.
+	AllowLossy bool
 
 	// Clone copies a value, so that who gets it may change it: it is called for
 	// every value that the cache gives to a caller, and for what Set is given

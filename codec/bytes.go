@@ -8,8 +8,9 @@ func Bytes() *BytesCodec { return &BytesCodec{} }
 type BytesCodec struct{}
 
 var (
-	_ Codec[[]byte] = (*BytesCodec)(nil)
-	_ Identifier    = (*BytesCodec)(nil)
+	_ Codec[[]byte]         = (*BytesCodec)(nil)
+	_ Identifier            = (*BytesCodec)(nil)
+	_ Canonicalizer[[]byte] = (*BytesCodec)(nil)
 )
 
 // Append never fails.
@@ -20,6 +21,14 @@ func (*BytesCodec) Decode(src []byte) ([]byte, error) {
 	v := make([]byte, len(src))
 	copy(v, src)
 	return v, nil
+}
+
+// Canonical returns an empty slice for nil, as Decode does.
+func (*BytesCodec) Canonical(v []byte) []byte {
+	if v == nil {
+		return []byte{}
+	}
+	return v
 }
 
 // CodecID returns IDBytes.

@@ -203,6 +203,9 @@ func (c *CompressCodec[T]) decompress(buf *scratch, src []byte) ([]byte, error) 
 	return buf.b, nil
 }
 
+// CheckType implements [Checker] as the inner codec does.
+func (c *CompressCodec[T]) CheckType() error { return Check(c.inner) }
+
 // Canonical implements [Canonicalizer] as the inner codec does.
 func (c *CompressCodec[T]) Canonical(v T) T { return Canonical(c.inner, v) }
 

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,6 +16,7 @@ type field struct {
 	omitEmpty bool
 	intern    bool   // written in a form that only the Decoder of msgpack reads
 	path      string // in Go, as in "Model.ID"
+	tag       reflect.StructTag
 }
 
 // A layout is how msgpack writes a struct: the rules of github.com/vmihailenco/msgpack/v5,
@@ -66,7 +68,7 @@ func layoutIn(t reflect.Type, outer []reflect.Type) *layout {
 		if name == "" {
 			name = f.Name
 		}
-		w := field{name: name, index: f.Index, typ: f.Type, path: f.Name,
+		w := field{name: name, index: f.Index, typ: f.Type, path: f.Name, tag: f.Tag,
 			omitEmpty: allOmitEmpty || options.has("omitempty"), intern: options.has("intern")}
 		if f.Anonymous && !options.has("noinline") && l.inline(w, options.has("inline"), append(outer, t)) {
 			continue
@@ -95,7 +97,7 @@ func (l *layout) inline(f field, forced bool, outer []reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || isOneOf(t, outer) || !forced && !plainStruct(t) {
+	if t.Kind() != reflect.Struct || slices.Contains(outer, t) || !forced && !plainStruct(t) {
 		return false
 	}
 	inner := layoutIn(t, outer)
@@ -121,16 +123,6 @@ func (l *layout) inline(f field, forced bool, outer []reflect.Type) bool {
 	return true
 }
 
-// isOneOf reports whether t embeds itself by way of a pointer, which has no end.
-func isOneOf(t reflect.Type, outer []reflect.Type) bool {
-	for _, o := range outer {
-		if o == t {
-			return true
-		}
-	}
-	return false
-}
-
 // plainStruct reports whether msgpack writes t by its fields.
 func plainStruct(t reflect.Type) bool {
 	return t != timeType && methodsOf(t, msgpackFamilies) == (methods{})
@@ -146,14 +138,7 @@ func parseTag(tag string) (name string, _ tagOptions) {
 	return parts[0], parts[1:]
 }
 
-func (o tagOptions) has(option string) bool {
-	for _, p := range o {
-		if p == option {
-			return true
-		}
-	}
-	return false
-}
+func (o tagOptions) has(option string) bool { return slices.Contains(o, option) }
 
 func (o tagOptions) value(option string) (string, bool) {
 	for _, p := range o {

@@ -44,7 +44,7 @@ func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	inUTC(&v, false)
 	w := c.pool.Get().(*jsonWriter)
 	w.sink.b = dst
-	if err := w.encode(v); err != nil {
+	if err := w.encode(&v); err != nil {
 		// w is not used again: a panic leaves the Encoder in the middle of a value.
 		return dst, unencodable[T]("json", explainJSON(err), err)
 	}
@@ -54,6 +54,7 @@ func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	return out[:len(out)-1], nil // without the newline of the Encoder
 }
 
+// encode writes what v points to. By way of a pointer, so that methods of pointers are found.
 func (w *jsonWriter) encode(v any) (err error) {
 	defer recovered(&err)
 	return w.enc.Encode(v)

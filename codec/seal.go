@@ -128,6 +128,9 @@ func (c *SealCodec[T]) DecodeFor(key string, src []byte) (T, error) {
 	return DecodeFor(c.inner, key, opened)
 }
 
+// CheckType implements [Checker] as the inner codec does.
+func (c *SealCodec[T]) CheckType() error { return Check(c.inner) }
+
 // Canonical implements [Canonicalizer] as the inner codec does.
 func (c *SealCodec[T]) Canonical(v T) T { return Canonical(c.inner, v) }
 

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 )
@@ -86,7 +87,7 @@ func reaches(t reflect.Type, is func(reflect.Type) bool, seen map[reflect.Type]b
 
 // reachesItself reports whether root or a type on the way is a part of itself.
 func reachesItself(t, root reflect.Type, path []reflect.Type) bool {
-	if isOneOf(t, path) {
+	if slices.Contains(path, t) {
 		return true
 	}
 	path = append(path, t)
@@ -123,19 +124,19 @@ func partsOf(t reflect.Type) []reflect.Type {
 // A utcWalk puts the times of a value into UTC.
 type utcWalk struct {
 	own  bool // what pointers and slices of the value refer to may be changed
-	seen map[place]reflect.Value
+	seen map[referent]reflect.Value
 }
 
-// A place is what a pointer, a slice or a map refers to. The walk keeps those of values that
+// A referent is what a pointer, a slice or a map refers to. The walk keeps those of values that
 // may refer to themselves, with what it has put there instead.
-type place struct {
+type referent struct {
 	at  uintptr
 	len int
 	typ reflect.Type
 }
 
-func placeOf(v reflect.Value) place {
-	p := place{v.Pointer(), 0, v.Type()}
+func referentOf(v reflect.Value) referent {
+	p := referent{v.Pointer(), 0, v.Type()}
 	if v.Kind() == reflect.Slice {
 		p.len = v.Len()
 	}
@@ -163,12 +164,12 @@ func (w *utcWalk) enters(v, instead reflect.Value) bool {
 	if !timesOf(v.Type()).recursive {
 		return true
 	}
-	p := placeOf(v)
+	p := referentOf(v)
 	if _, ok := w.seen[p]; ok {
 		return false
 	}
 	if w.seen == nil {
-		w.seen = make(map[place]reflect.Value)
+		w.seen = make(map[referent]reflect.Value)
 	}
 	w.seen[p] = instead
 	return true
@@ -294,7 +295,7 @@ func (w *utcWalk) changeReferred(v reflect.Value) {
 		reflect.Copy(instead, v)
 	}
 	if !w.enters(v, instead) {
-		v.Set(w.seen[placeOf(v)])
+		v.Set(w.seen[referentOf(v)])
 		return
 	}
 	switch v.Kind() {
