@@ -27,6 +27,7 @@ type Backend struct {
 	redisTags *redisstore.Tags       // of its caches
 	tags      layered.Tags           // of what L1 keeps without Redis
 	tokens    tokens
+	values    valueFaults
 
 	mu     sync.Mutex
 	caches map[string]tiers // by name
@@ -275,4 +276,5 @@ func (b *Backend) release(name string) {
 	if !b.closed {
 		delete(b.caches, name)
 	}
+	b.values.forget(name)
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/internal/oneline"
-	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
@@ -65,7 +65,7 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	space, err := keys.New(name, &keys.Options{Version: c.opts.Version})
 	key, kerr := keyFunc[K]()
 	window, werr := newWindow(&c.opts, c.loadNoting)
-	if err := oneline.Join(err, kerr, werr, c.checkLoaders(), c.opts.isolation()); err != nil {
+	if err := oneline.Join(err, kerr, werr, c.checkLoaders(), c.opts.isolation(), c.setCodec()); err != nil {
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
 	c.key, c.id, c.window = key, idFunc[K](), window

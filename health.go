@@ -20,6 +20,10 @@ type Health struct {
 	// Caches are those of the backend, by name, that have changes pending.
 	Caches map[string]PendingHealth `json:"pending,omitempty"`
 
+	// Values are the caches of the backend, by name, that had values which their codec does
+	// not carry, or found some in Redis that it cannot read.
+	Values map[string]ValueHealth `json:"values,omitempty"`
+
 	// Closed says that Close was called.
 	Closed bool `json:"closed,omitempty"`
 }
@@ -51,6 +55,7 @@ func (b *Backend) Health() Health {
 		}
 	}
 	b.mu.Unlock()
+	h.Values = b.values.health()
 	if b.redis != nil {
 		r := b.redis.Health()
 		h.Redis = &r
@@ -59,7 +64,8 @@ func (b *Backend) Health() Health {
 }
 
 // Err returns nil if everything works as it should, and otherwise an error that says what
-// does not: store.ErrClosed after Close, else one that is store.ErrUnavailable. Caches go
+// does not: store.ErrClosed after Close, else one that is store.ErrUnavailable, or, if only
+// Values has entries, store.ErrUnstorable. Caches go
 // on answering then, from L1 and the source; whether a process without Redis counts as
 // ready is for the caller to say.
 func (h Health) Err() error {
@@ -111,8 +117,12 @@ func (h Health) Err() error {
 		}
 		what = append(what, text)
 	}
+	faults := h.valueFaults()
 	if len(what) == 0 {
-		return nil
+		return faults
+	}
+	if faults != nil {
+		what = append(what, faults.Error())
 	}
 	return &store.Error{Store: "strata", Op: "health", Err: fmt.Errorf("%w: %w", store.ErrUnavailable, errors.New(strings.Join(what, "; ")))}
 }

@@ -170,9 +170,15 @@ type Options[K comparable, V any] struct {
 	Codec codec.Codec[V]
 
 	// AllowLossy lets New accept a V whose values Codec changes, as codec.Check describes
-	// it. The process that loads a value then answers with another one than the processes
-	// that read it from Redis. False: New refuses such a V.
+	// it, and does without Verify. The process that loads a value then answers with another
+	// one than the processes that read it from Redis. False: New refuses such a V.
 	AllowLossy bool
+
+	// Verify has every value that is encoded decoded again and compared, as codec.Verify
+	// describes it, in place of the first one and one in 10,000 of the others. A value that
+	// does not come back equal is answered, logged to Config.Logger, counted in
+	// Stats().EncodeErrors and shown by Backend.Health, and is not kept in Redis.
+	Verify bool
 
 	// Clone copies a value, so that who gets it may change it: it is called for
 	// every value that the cache gives to a caller, and for what Set is given

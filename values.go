@@ -1,19 +1,43 @@
 package strata
 
-import "github.com/lokroom/strata/codec"
+import (
+	"errors"
+	"log/slog"
+	"reflect"
 
-// setCodec sets the codec of the values, and whether it is used.
-func (c *Cache[K, V]) setCodec() {
-	if c.opts.Codec == nil {
-		c.opts.Codec = codec.Msgpack[V]()
+	"github.com/lokroom/strata/codec"
+)
+
+// setCodec sets the codec of the values, which verifies them if it is used.
+func (c *Cache[K, V]) setCodec() error {
+	o := &c.opts
+	if o.Codec == nil {
+		o.Codec = codec.Msgpack[V]()
 	}
-	c.encodes = c.backend.redis != nil || c.opts.DecodeEach
-}
-
-// checkType returns what the codec would not carry of V, which values from L2 would lack.
-func (c *Cache[K, V]) checkType() error {
-	if !c.encodes || c.opts.AllowLossy {
+	c.encodes = c.backend.redis != nil || o.DecodeEach
+	if !c.encodes || o.AllowLossy {
 		return nil
 	}
-	return codec.Check(c.opts.Codec)
+	if o.DecodeEach && reflect.TypeFor[V]().Kind() == reflect.Interface {
+		return errors.New("DecodeEach needs a type that is no interface: what is decoded could be of another type; name the type, or set AllowLossy")
+	}
+	if err := codec.Check(o.Codec); err != nil {
+		return err
+	}
+	every := uint64(0)
+	if o.Verify {
+		every = 1
+	}
+	verified, err := codec.Verify(o.Codec, &codec.VerifyOptions{Every: every, Report: c.reportValue})
+	o.Codec = verified
+	return err
+}
+
+// reportValue notes an error of the codec, and logs the first.
+func (c *Cache[K, V]) reportValue(err error) {
+	b := c.backend
+	if first := b.values.add(c.name, err); first && b.cfg.Logger != nil {
+		b.cfg.Logger.Warn("strata: Redis or L1 does not keep a value of a cache, or keeps one that cannot be read",
+			slog.String("cache", c.name), slog.Any("error", err))
+	}
 }

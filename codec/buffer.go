@@ -3,16 +3,31 @@ package codec
 import "sync"
 
 // A sink is a writer that appends to a slice of somebody else.
-type sink struct{ b []byte }
+type sink struct {
+	b    []byte
+	most int          // the length from which on over is called, once; 0: it is not
+	over func() error // whether writing may go on
+}
 
 func (s *sink) Write(p []byte) (int, error) {
 	s.b = append(s.b, p...)
+	if s.most > 0 && len(s.b) > s.most {
+		return len(p), s.beyond()
+	}
 	return len(p), nil
 }
 
 func (s *sink) WriteByte(c byte) error {
 	s.b = append(s.b, c)
+	if s.most > 0 && len(s.b) > s.most {
+		return s.beyond()
+	}
 	return nil
+}
+
+func (s *sink) beyond() error {
+	s.most = 0
+	return s.over()
 }
 
 // mostPooled is the size in bytes above which buffers are left to the garbage

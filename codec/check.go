@@ -1,10 +1,11 @@
 package codec
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/lokroom/strata/internal/oneline"
 )
 
 // A Checker is a [Codec] that knows which types it carries.
@@ -54,7 +55,7 @@ func (c *typeCheck) of(t reflect.Type) error {
 	c.seen = make(map[visit]bool)
 	c.home = homeOf(t)
 	c.value(t, place{c.name(t), true})
-	return errors.Join(c.found...)
+	return oneline.Join(c.found...)
 }
 
 // report adds what is wrong at a place, and what to do about it.

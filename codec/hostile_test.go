@@ -95,11 +95,11 @@ func TestMsgpack_nestingIsBounded(t *testing.T) {
 	if depth != 1000 {
 		t.Errorf("%d of 1000 levels came back", depth)
 	}
-	out, err := c.Append(nil, &chain{long})
-	if err != nil {
-		t.Fatal(err)
+	if _, err := c.Append(nil, &chain{long}); err == nil {
+		t.Error("1001 levels are encoded")
 	}
-	if _, err := c.Decode(out); !errors.Is(err, codec.ErrCorrupt) {
+	src := strings.Repeat("\x81\xa4Next", 1001) + "\xc0"
+	if _, err := c.Decode([]byte(src)); !errors.Is(err, codec.ErrCorrupt) {
 		t.Errorf("1001 levels: error %v, want ErrCorrupt", err)
 	}
 }

@@ -34,7 +34,16 @@ import (
 // msgpack.RegisterExtDecoder must read the payload as bytes, not as values.
 func Msgpack[T any]() *MsgpackCodec[T] {
 	c := &MsgpackCodec[T]{generated: generatedFor[T]()}
-	c.encoders.New = func() any { return &msgpackEncoder[T]{enc: msgpack.NewEncoder(nil)} }
+	c.encoders.New = func() any {
+		e := &msgpackEncoder[T]{enc: msgpack.NewEncoder(nil)}
+		e.sink.over = func() error {
+			if nests(reflect.ValueOf(&e.v), maxDepth) {
+				return errTooDeep
+			}
+			return nil
+		}
+		return e
+	}
 	c.decoders.New = func() any {
 		d := &msgpackDecoder[T]{}
 		d.root = reflect.ValueOf(&d.v).Elem()
@@ -73,8 +82,8 @@ var (
 )
 
 // Append fails for values that MessagePack cannot express, channels and
-// functions among them, and for those whose methods panic. A value that refers to
-// itself overflows the stack.
+// functions among them, for those that refer to themselves, and for those whose methods
+// panic.
 func (c *MsgpackCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	e := c.encoders.Get().(*msgpackEncoder[T])
 	e.v = v
@@ -95,6 +104,9 @@ func (c *MsgpackCodec[T]) append(e *msgpackEncoder[T], dst []byte) (out []byte, 
 		return marshalMsg(c.generated, dst, &e.v)
 	}
 	e.sink.b = dst
+	if timesOf(reflect.TypeFor[T]()).recursive {
+		e.sink.most = len(dst) + maxDepth // each level takes a byte at least
+	}
 	e.enc.Reset(&e.sink)
 	e.enc.UseCompactInts(true)
 	err = e.enc.Encode(&e.v)
@@ -158,6 +170,10 @@ func (d *msgpackDecoder[T]) explain(err error) string {
 func explainMsgpack(err error) string {
 	if text := err.Error(); strings.HasPrefix(text, "msgpack: Encode(unsupported ") {
 		return text
+	}
+	var r reason
+	if errors.As(err, &r) {
+		return string(r)
 	}
 	return refusal(err)
 }

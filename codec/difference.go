@@ -1,0 +1,214 @@
+package codec
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// A difference finds the first place at which two values are not equal.
+type difference struct{ seen map[[2]referent]bool }
+
+// between returns where a and b, which are of one type, are not equal, and how; "" if they
+// are. Values are not in it.
+func (d *difference) between(a, b reflect.Value, path string) string {
+	where := d.parts(a, b, path)
+	if where == "" || !a.CanInterface() {
+		return where
+	}
+	switch a.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return where
+	case reflect.Slice, reflect.Map:
+		if a.IsNil() || b.IsNil() {
+			return where
+		}
+	case reflect.Struct: // methods may have several forms for what nobody else sees
+		if where := d.fields(a, b, path, true); where != "" {
+			return where
+		}
+	}
+	if sayEqual(a, b) || writeSame(a, b) {
+		return ""
+	}
+	return where
+}
+
+func (d *difference) parts(a, b reflect.Value, path string) string {
+	equal := true
+	switch a.Kind() {
+	case reflect.Bool:
+		equal = a.Bool() == b.Bool()
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		equal = a.Int() == b.Int()
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		equal = a.Uint() == b.Uint()
+	case reflect.Float32, reflect.Float64:
+		equal = a.Float() == b.Float() || a.Float() != a.Float() && b.Float() != b.Float()
+	case reflect.Complex64, reflect.Complex128:
+		equal = a.Complex() == b.Complex()
+	case reflect.String:
+		equal = a.String() == b.String()
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
+		equal = a.Pointer() == b.Pointer()
+	case reflect.Array:
+		return d.elements(a, b, path)
+	case reflect.Struct:
+		return d.fields(a, b, path, false)
+	case reflect.Interface:
+		return d.interfaces(a, b, path)
+	default:
+		return d.referents(a, b, path)
+	}
+	if !equal {
+		return path + " has another value"
+	}
+	return ""
+}
+
+func (d *difference) elements(a, b reflect.Value, path string) string {
+	for i := range a.Len() {
+		if where := d.between(a.Index(i), b.Index(i), path+"[]"); where != "" {
+			return where
+		}
+	}
+	return ""
+}
+
+// fields compares the fields of structs, or those that are exported.
+func (d *difference) fields(a, b reflect.Value, path string, exported bool) string {
+	for i := range a.NumField() {
+		f := a.Type().Field(i)
+		if f.Name == "_" || exported && !f.IsExported() {
+			continue
+		}
+		if where := d.between(a.Field(i), b.Field(i), path+"."+f.Name); where != "" {
+			return where
+		}
+	}
+	return ""
+}
+
+func (d *difference) interfaces(a, b reflect.Value, path string) string {
+	switch {
+	case a.IsNil() && b.IsNil():
+		return ""
+	case a.IsNil():
+		return fmt.Sprintf("%s is a %v, was nil", path, b.Elem().Type())
+	case b.IsNil():
+		return fmt.Sprintf("%s is nil, was a %v", path, a.Elem().Type())
+	case a.Elem().Type() != b.Elem().Type():
+		return fmt.Sprintf("%s is a %v, was a %v", path, b.Elem().Type(), a.Elem().Type())
+	}
+	return d.between(a.Elem(), b.Elem(), path)
+}
+
+// referents compares what pointers, slices and maps refer to.
+func (d *difference) referents(a, b reflect.Value, path string) string {
+	switch {
+	case a.IsNil() && b.IsNil():
+		return ""
+	case b.IsNil():
+		return path + " is nil, was not"
+	case a.IsNil():
+		return path + " is not nil, was nil"
+	}
+	both := [2]referent{referentOf(a), referentOf(b)}
+	if d.seen[both] {
+		return ""
+	}
+	if timesOf(a.Type()).recursive {
+		if d.seen == nil {
+			d.seen = make(map[[2]referent]bool)
+		}
+		d.seen[both] = true
+	}
+	if a.Kind() == reflect.Pointer {
+		return d.between(a.Elem(), b.Elem(), path)
+	}
+	if a.Len() != b.Len() {
+		return path + " has another length"
+	}
+	if a.Kind() == reflect.Slice {
+		return d.elements(a, b, path)
+	}
+	for i := a.MapRange(); i.Next(); {
+		other := b.MapIndex(i.Key())
+		if !other.IsValid() {
+			if k := i.Key(); k.Comparable() && !k.Equal(k) { // NaN, which no key is equal to
+				continue
+			}
+			return path + " has other keys"
+		}
+		if where := d.between(i.Value(), other, path+"[key]"); where != "" {
+			return where
+		}
+	}
+	return ""
+}
+
+// sayEqual reports whether a has a method Equal that takes b and says so, or both are times
+// of one instant.
+func sayEqual(a, b reflect.Value) (yes bool) {
+	if a.Type() == timeType {
+		return timeAt(a).Equal(timeAt(b)) && sameZone(timeAt(a), timeAt(b))
+	}
+	defer func() { _ = recover() }() // a method that does not expect its value
+	switch eq := a.Interface().(type) {
+	case interface{ Equal(any) bool }:
+		return eq.Equal(b.Interface())
+	case encoding.BinaryMarshaler, encoding.TextMarshaler, json.Marshaler:
+		m := reflect.ValueOf(eq).MethodByName("Equal")
+		if !m.IsValid() || m.Type().NumIn() != 1 || m.Type().In(0) != b.Type() || m.Type().NumOut() != 1 || m.Type().Out(0).Kind() != reflect.Bool {
+			return false
+		}
+		return m.Call([]reflect.Value{b})[0].Bool()
+	}
+	return false
+}
+
+// sameZone reports whether a and b print alike.
+func sameZone(a, b time.Time) bool {
+	_, x := a.Zone()
+	_, y := b.Zone()
+	return x == y
+}
+
+// writeSame reports whether the methods of a and b that encode write the same.
+func writeSame(a, b reflect.Value) (yes bool) {
+	defer func() { _ = recover() }()
+	x, ok := written(a)
+	if !ok {
+		return false
+	}
+	y, ok := written(b)
+	return ok && bytes.Equal(x, y)
+}
+
+// written returns what the methods of v write.
+func written(v reflect.Value) (b []byte, ok bool) {
+	if v.Kind() != reflect.Pointer {
+		p := reflect.New(v.Type())
+		p.Elem().Set(v)
+		v = p
+	}
+	var err error
+	switch m := v.Interface().(type) {
+	case encoding.BinaryMarshaler:
+		b, err = m.MarshalBinary()
+	case encoding.TextMarshaler:
+		b, err = m.MarshalText()
+	case json.Marshaler:
+		if b, err = m.MarshalJSON(); err == nil {
+			var short bytes.Buffer
+			err = json.Compact(&short, b)
+			b = short.Bytes()
+		}
+	default:
+		return nil, false
+	}
+	return b, err == nil
+}
