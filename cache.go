@@ -29,6 +29,7 @@ type Cache[K comparable, V any] struct {
 	key     func(K) (string, error)
 	id      func(key string) (K, error) // the other way round; nil if there is none
 	space   string                      // what begins the keys in Redis, after the prefix of the backend
+	deps    string                      // what names the cache in tags of CaptureDeps, which all schemas share
 
 	encodes  bool // values are encoded: there is Redis, or DecodeEach
 	captures bool // Config.CaptureDeps
@@ -62,15 +63,17 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	if strings.HasPrefix(name, "!") {
 		return nil, fmt.Errorf("strata: cache %q: %w: a name must not begin with \"!\", as the keys of tags do", name, store.ErrInvalidKey)
 	}
-	space, err := keys.New(name, &keys.Options{Version: c.opts.Version})
+	cerr := c.setCodec()
+	space, err := keys.New(name, &keys.Options{Version: c.opts.Version, Schema: c.schema()})
+	deps, derr := keys.New(name, &keys.Options{Version: c.opts.Version})
 	key, kerr := keyFunc[K]()
 	window, werr := newWindow(&c.opts, c.loadNoting)
-	if err := oneline.Join(err, kerr, werr, c.checkLoaders(), c.opts.isolation(), c.setCodec()); err != nil {
+	if err := oneline.Join(err, derr, kerr, werr, c.checkLoaders(), c.opts.isolation(), cerr); err != nil {
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
 	c.key, c.id, c.window = key, idFunc[K](), window
 	c.textual = isText[K]()
-	c.space, c.captures = space.Prefix(), b.cfg.CaptureDeps
+	c.space, c.deps, c.captures = space.Prefix(), deps.Prefix(), b.cfg.CaptureDeps
 	err = b.register(name, func() (tiers, error) {
 		c.tiers, err = c.openTiers()
 		return windowed{c.tiers, c.window.wait}, err

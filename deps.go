@@ -108,8 +108,8 @@ func madeOfOthers(tags []string) bool {
 func (c *Cache[K, V]) noteRead(d *deps, key string, f *layered.Found[V], err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.tags[depID+c.space+key] = struct{}{}
-	d.tags[depCleared+c.space] = struct{}{}
+	d.tags[depID+c.deps+key] = struct{}{}
+	d.tags[depCleared+c.deps] = struct{}{}
 	for _, tag := range f.Tags {
 		d.tags[tag] = struct{}{}
 	}
@@ -224,12 +224,12 @@ func spaceOf(tag string) (space string, ok bool) {
 // have changed: see [layered.Options].Changed.
 func (c *Cache[K, V]) changed(ctx context.Context, ks []string) error {
 	tags := make([]string, 0, len(ks)+2)
-	tags = append(tags, depAny+c.space)
+	tags = append(tags, depAny+c.deps)
 	if ks == nil {
-		tags = append(tags, depCleared+c.space)
+		tags = append(tags, depCleared+c.deps)
 	}
 	for _, key := range ks {
-		tags = append(tags, depID+c.space+key)
+		tags = append(tags, depID+c.deps+key)
 	}
 	b := c.backend
 	b.tags.Invalidate(tags...)

@@ -21,7 +21,7 @@ func clusterURL(cl *redistest.Cluster) string {
 // the key on which that rests is MIGRATING, with the key still at the source of the
 // migration.
 func TestInvalidate_migratingSlot(t *testing.T) {
-	for name, key := range map[string]string{"clock": "strata:!clock", "tag": "strata:!t:t", "note of Clear": "strata:!c:strata:n:v0:"} {
+	for name, key := range map[string]string{"clock": "strata:!clock", "tag": "strata:!t:t", "note of Clear": "strata:!c:strata:n:v0-" + strata.SchemaOf[int64](nil) + ":"} {
 		t.Run(name, func(t *testing.T) {
 			cl := redistest.StartCluster(t, 2)
 			var source counter

@@ -195,8 +195,18 @@ type Options[K comparable, V any] struct {
 	// together with that. With codec.Seal L1 seals, too, which counts.
 	DecodeEach bool
 
-	// Version is part of the key in Redis. Raise it when V changes so that old
-	// values cannot be read: processes with different versions do not see each
-	// other's values.
+	// Schema is part of the keys in Redis. By default it is SchemaOf(Codec), a hash of the
+	// fields of V, so that a deploy that changes V begins with new keys, and no process reads
+	// the bytes of another V. Processes of different schemas do not see each other's values,
+	// nor each other's Delete, Set and Clear: until the last process of the old one has
+	// ended, what those change is stale in the others until its TTL ends, or its tags are
+	// invalidated. A Schema that is set stays as it is: with it, all processes share their
+	// values while V changes, fields that the encoding lacks are zero, and whoever changes a
+	// type or a meaning has to change the Schema. Empty: the default.
+	Schema string
+
+	// Version is part of the key in Redis, too. Raise it when the meaning of the values
+	// changes but V does not: processes with different versions do not see each other's
+	// values.
 	Version uint
 }

@@ -203,7 +203,7 @@ func TestPromise_corruptValueIsAMiss(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var s counter
 	c := node(t, server, &s)
-	const key = "strata:counter:v0:7"
+	key := "strata:counter:v0-" + strata.SchemaOf[int64](nil) + ":7"
 	for i, damage := range [][]any{
 		{"SET", key, "garbage"},
 		{"SETRANGE", key, 90, "\xff\xff"}, // in what was kept there

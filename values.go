@@ -33,6 +33,23 @@ func (c *Cache[K, V]) setCodec() error {
 	return err
 }
 
+// schema returns the schema part of the keys in Redis.
+func (c *Cache[K, V]) schema() string {
+	if c.opts.Schema != "" {
+		return c.opts.Schema
+	}
+	return SchemaOf(c.opts.Codec)
+}
+
+// SchemaOf returns the schema part that the keys of a cache have by default, as
+// codec.SchemaOf describes it. A nil c is codec.Msgpack.
+func SchemaOf[V any](c codec.Codec[V]) string {
+	if c == nil {
+		c = codec.Msgpack[V]()
+	}
+	return codec.SchemaOf(c)
+}
+
 // reportValue notes an error of the codec, and logs the first.
 func (c *Cache[K, V]) reportValue(err error) {
 	b := c.backend

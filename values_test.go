@@ -164,3 +164,51 @@ func TestDecodeEach_valuesThatDoNotComeBack(t *testing.T) {
 		t.Errorf("%d encode errors, Health %v", n, b.Health().Err())
 	}
 }
+
+// A process whose V has changed does not read what was stored before, unless the Schema is set.
+func TestSchema_isPartOfTheKey(t *testing.T) {
+	type before struct{ Price int64 }
+	type after struct{ Price string }
+	url := redistest.Start(t, nil).URL()
+	if got := stored(t, url, "price", before{5}, ""); got.Price != 5 {
+		t.Errorf("got %v", got)
+	}
+	if got := stored(t, url, "price", after{"6"}, ""); got.Price != "6" {
+		t.Errorf("got %v", got)
+	}
+	if got := stored(t, url, "price", before{7}, ""); got.Price != 5 {
+		t.Errorf("got %v, want what is stored", got)
+	}
+	type more struct {
+		Price int64
+		Note  string
+	}
+	if got := stored(t, url, "pinned", before{5}, "1"); got.Price != 5 {
+		t.Errorf("got %v", got)
+	}
+	if got := stored(t, url, "pinned", more{7, "new"}, "1"); got != (more{Price: 5}) {
+		t.Errorf("got %v, want what the other type has stored", got)
+	}
+}
+
+// stored returns the value that a new process answers with, whose loader returns v, and waits
+// until it is in Redis.
+func stored[V any](t *testing.T, url, name string, v V, schema string) V {
+	t.Helper()
+	b := backend(t, &strata.Config{RedisURL: url})
+	c, err := strata.New(b, name, func(context.Context, int) (V, error) { return v, nil }, &strata.Options[int, V]{Schema: schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Get(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the value to be in Redis", func() bool {
+		e, err := c.GetFresh(t.Context(), 1)
+		_ = e
+		s := c.Stats()
+		return err == nil && s.L2Hits > 0
+	})
+	return got
+}

@@ -112,7 +112,7 @@ func (c *typeCheck) value(t reflect.Type, at place) {
 
 func (c *typeCheck) pointer(t reflect.Type, at place) {
 	elem := t.Elem()
-	if nilable(elem.Kind()) && methodsOf(elem, c.families).encode == nil {
+	if elem.Kind() == reflect.Pointer || nilable(elem.Kind()) && methodsOf(elem, c.families).encode == nil {
 		c.report(at, t, fmt.Sprintf("points to what may be nil: %s would read a nil in there as a nil pointer", c.codec), "use "+elem.String())
 	}
 	at.addressable = true

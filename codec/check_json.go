@@ -14,8 +14,11 @@ import (
 // strings, integers or texts; methods that encode without those that decode, or that an embedded
 // field lends to the whole struct; and omitempty on slices and maps, which drops empty ones.
 func (c *JSONCodec[T]) CheckType() error {
-	k := &typeCheck{codec: "json", families: jsonFamilies, fields: checkMembers, kind: checkJSONKind, key: checkJSONKey}
-	return k.of(reflect.TypeFor[T]())
+	return newJSONCheck().of(reflect.TypeFor[T]())
+}
+
+func newJSONCheck() *typeCheck {
+	return &typeCheck{codec: "json", families: jsonFamilies, fields: checkMembers, kind: checkJSONKind, key: checkJSONKey}
 }
 
 func checkJSONKind(_ *typeCheck, t reflect.Type, _ place) bool {
@@ -27,6 +30,8 @@ func checkJSONKey(c *typeCheck, t reflect.Type, at place) {
 	switch {
 	case t.Kind() == reflect.String && m.decode != nil:
 		c.report(at, t, "is a string with UnmarshalText: json would write the string and read it by the method", "use string")
+	case t.Kind() == reflect.Pointer:
+		c.report(at, t, "is a key with a pointer, which comes back as another one", "use a key without pointers")
 	case t.Kind() == reflect.String:
 	case m.encode != nil && m.decode != nil && !m.byPointer:
 		c.takenOver(t, byText, at)
@@ -68,7 +73,7 @@ func (c *typeCheck) members(t reflect.Type, at place, prefix string, outer []ref
 		}
 		inline := f.Anonymous && name == "" && elem.Kind() == reflect.Struct
 		switch {
-		case blank(f.Name, f.Type):
+		case f.Name == "_" || f.Type.Size() == 0 && (tag == "-" || !f.IsExported() && !inline):
 		case tag == "-":
 			c.report(here, f.Type, "is tagged `json:\"-\"`: only the process that loads a value would have it", "remove it from the type")
 		case !f.IsExported() && !inline:

@@ -19,7 +19,7 @@ import (
 // taken at their word.
 func (c *MsgpackCodec[T]) CheckType() error {
 	t := reflect.TypeFor[T]()
-	k := &typeCheck{codec: "msgpack", families: msgpackFamilies, fields: checkLayout, kind: checkMsgpackKind, key: checkMsgpackKey}
+	k := newMsgpackCheck()
 	if c.generated == generatedNone {
 		return k.of(t)
 	}
@@ -31,6 +31,10 @@ func (c *MsgpackCodec[T]) CheckType() error {
 		return nil
 	}
 	return k.found[0]
+}
+
+func newMsgpackCheck() *typeCheck {
+	return &typeCheck{codec: "msgpack", families: msgpackFamilies, fields: checkLayout, kind: checkMsgpackKind, key: checkMsgpackKey}
 }
 
 // byGenerated are the methods that github.com/tinylib/msgp generates.

@@ -157,7 +157,7 @@ func TestCheck(t *testing.T) {
 		of[struct {
 			A string `msgpack:",intern"`
 		}]("intern", ""),
-		of[map[*int]int]("is a key with a pointer", "is a key that is no string"),
+		of[map[*int]int]("is a key with a pointer", "is a key with a pointer"), of[map[*plug]int]("is a key with a pointer", "is a key with a pointer"),
 		of[**int]("points to what may be nil", "points to what may be nil"), of[struct{ A *[]int }]("points to what may be nil", "points to what may be nil"),
 	} {
 		says(t, v.name+" by msgpack", v.msgpack, v.wantMsgpack)

@@ -19,6 +19,10 @@ type Options struct {
 	// then not seen any more.
 	Version uint
 
+	// Schema is part of every key, after the Version: it tells how values are encoded, so
+	// that those of another encoding are not seen. Empty: there is none.
+	Schema string
+
 	// MaxLen is the length in bytes that no key exceeds. Zero: 200. It must
 	// leave 94 bytes beside the name and the version. All processes that share
 	// keys must agree on it.
@@ -39,8 +43,8 @@ const (
 // A Space is a family of keys: those that begin with its name and its version.
 // It does not change once made, and may be used concurrently.
 //
-// A key is the name, the version and the parts, joined by colons. In the name and
-// in the parts the bytes `%`, `:`, `{`, `}`, `~`, control characters and what is
+// A key is the name, the version with the schema, and the parts, joined by colons. In the
+// name, the schema and the parts the bytes `%`, `:`, `{`, `}`, `~`, control characters and what is
 // not valid UTF-8 are written as % and two upper-case hexadecimal digits; a part
 // without bytes is written as `~`. So different parts give different keys, keys of
 // different spaces differ, and no key has a Redis Cluster hash tag by accident.
@@ -67,6 +71,9 @@ func New(name string, o *Options) (*Space, error) {
 	prefix := appendPart(nil, name)
 	prefix = append(prefix, ":v"...)
 	prefix = strconv.AppendUint(prefix, uint64(o.Version), 10)
+	if o.Schema != "" {
+		prefix = appendPart(append(prefix, '-'), o.Schema)
+	}
 	var mistakes []error
 	if name == "" {
 		mistakes = append(mistakes, fmt.Errorf("keys: a space needs a name: %w", store.ErrInvalidKey))

@@ -131,7 +131,7 @@ func TestCorruptValue(t *testing.T) {
 	src.rows[7].Store(70)
 	c := open(t, server.URL(), &src, nil)
 	for i, garbage := range []string{"V", "garbage", string(make([]byte, 200))} {
-		if _, err := server.Do("SET", "strata:row:v0:7", garbage); err != nil {
+		if _, err := server.Do("SET", "strata:row:v0-"+strata.SchemaOf[int64](nil)+":7", garbage); err != nil {
 			t.Fatal(err)
 		}
 		redistest.WaitFor(t, "the value to be loaded anew and the corrupt one to be counted", func() bool {
