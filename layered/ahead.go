@@ -265,6 +265,9 @@ func (s *Store[T]) loadAnew(ctx context.Context, jobs []*job[T], load ManyLoader
 	}
 	defer stop() // if load panics
 	jobs[0].stands = s.oldNow(ctx, jobs[0])
+	for _, j := range jobs {
+		s.loads(s.moment.Add(1), j.stamp, j.call)
+	}
 	loaded, err := s.loadMany(withOld(ctx, jobs[0].stands), keysOf(jobs), load, 0)
 	stop()
 	inParallel(keysOf(jobs), func(i int, key string) {

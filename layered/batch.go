@@ -149,6 +149,7 @@ func (s *Store[T]) batchAlone(ctx context.Context, b *batch[T], l2err error) {
 		c.Renew() // see leadAlone
 	}
 	asOf := s.moment.Add(1)
+	s.loads(asOf, 0, slices.Collect(maps.Values(b.open))...)
 	loaded, err := s.loadMany(ctx, b.keys(), b.load, s.patience())
 	keep := func(_ int, key string) {
 		c, e := b.open[key], loaded[key]

@@ -23,21 +23,42 @@ func (s *Store[T]) offer(c *call[T], f *Found[T]) {
 }
 
 // await waits for c, which a read that began at the moment began has joined, or leads.
-// late says that it did not wait until the end: f is stale then, with the reason. Who is
-// strict always does.
-func (s *Store[T]) await(ctx context.Context, c *call[T], began uint64, strict bool) (f Found[T], late bool, err error) {
-	if !strict && s.impatient(ctx) && s.runsLate(ctx, c) {
-		if f, late = s.around(ctx, c, began); late {
-			c.Detach()
-			c.Quit()
-			if f, err = s.own(f); err != nil {
-				return f, true, err
+// late says that it did not wait until the end: f is stale then, with the reason. A strict
+// read always does. again says that the read must begin again, and has left c: see
+// [Store.joins].
+func (s *Store[T]) await(ctx context.Context, c *call[T], began uint64, strict, lead bool) (f Found[T], late, again bool, err error) {
+	j := joined{soft: !strict && s.impatient(ctx)}
+	if !lead {
+		s.joins(c, &j)
+		defer j.stop()
+	}
+	for j.waits() {
+		switch s.next(ctx, c, &j) {
+		case isLate:
+			j.soft = false
+			if f, late = s.around(ctx, c, began); late {
+				c.Detach()
+				c.Quit()
+				if f, err = s.own(f); err == nil {
+					err = f.MissError()
+				}
+				return f, true, false, err
 			}
-			return f, true, f.MissError()
+		case isForgotten:
+			j.forgotten = nil
+			again = s.futile(c, began)
+		case isOld:
+			j.old = nil
+			again = s.passesBy(ctx, c)
+		default:
+			j = joined{timer: j.timer}
+		}
+		if again {
+			return f, false, true, nil
 		}
 	}
 	f, err = s.result(ctx, c)
-	return f, false, err
+	return f, false, false, err
 }
 
 func (s *Store[T]) impatient(ctx context.Context) bool {
@@ -45,35 +66,52 @@ func (s *Store[T]) impatient(ctx context.Context) bool {
 	return ends || s.opts.SoftTimeout > 0
 }
 
-// runsLate waits until c has a result, and reports false, or until it should be waited
-// for no longer.
-func (s *Store[T]) runsLate(ctx context.Context, c *call[T]) bool {
-	select {
-	case <-c.Done():
-		return false
-	default:
-	}
-	select {
-	case <-c.Done():
-		return false
-	case <-ctx.Done():
-		return errors.Is(ctx.Err(), context.DeadlineExceeded)
-	case <-c.Offers():
+// An event is what ends one wait for a call.
+type event int
+
+const (
+	isOver      event = iota // the call has a result, or the context of the reader was cancelled
+	isLate                   // it should be waited for no longer, if there is something stale
+	isForgotten              // the call was forgotten
+	isOld                    // its load takes longer than others
+)
+
+// next waits for what happens first to a reader that waits for c.
+func (s *Store[T]) next(ctx context.Context, c *call[T], j *joined) event {
+	var offers <-chan struct{}
+	if j.soft {
+		offers = c.Offers()
 	}
 	var late <-chan time.Time
-	_, since, _ := c.Offered()
-	if at := s.lateAt(ctx, since); !at.IsZero() {
-		t := time.NewTimer(time.Until(at))
-		defer t.Stop()
-		late = t.C
-	}
-	select {
-	case <-c.Done():
-		return false
-	case <-ctx.Done():
-		return errors.Is(ctx.Err(), context.DeadlineExceeded)
-	case <-late:
-		return true
+	for {
+		select {
+		case <-c.Done():
+			return isOver
+		default:
+		}
+		select {
+		case <-c.Done():
+			return isOver
+		case <-j.forgotten:
+			return isForgotten
+		case <-j.old:
+			return isOld
+		case <-late:
+			return isLate
+		case <-ctx.Done():
+			if j.soft && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return isLate
+			}
+			return isOver
+		case <-offers:
+			offers = nil
+			_, since, _ := c.Offered()
+			if at := s.lateAt(ctx, since); !at.IsZero() {
+				t := time.NewTimer(time.Until(at))
+				defer t.Stop()
+				late = t.C
+			}
+		}
 	}
 }
 

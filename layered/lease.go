@@ -42,7 +42,9 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 		case g.State == store.Taken:
 			s.count.waits.Add(1)
 			began := time.Now()
-			err = waitFor(ctx, changed, g.Left)
+			var left time.Duration
+			left, fresh = s.passBy(&g, fresh, old.Tier == Source)
+			err = waitFor(ctx, changed, left)
 			patience = max(0, patience-time.Since(began)) // whom we have waited for may have been refused
 			stop()
 			if err != nil { // nobody waits any more, or the other does not come to an end
@@ -110,6 +112,7 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 		}
 	}()
 	var err error
+	s.loads(f.asOf, g.Stamp, c)
 	f.Entry, err = s.load(c.Context(), key, load, stands, patience)
 	stop()
 	if !mutant.LateJoin.Load() {

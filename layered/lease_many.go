@@ -72,8 +72,10 @@ func (s *Store[T]) leaseMany(ctx context.Context, b *batch[T], ks []string, fres
 				b.open[key].Stand()
 			}
 		case store.Taken:
-			if len(r.taken) == 0 || g.Left < r.left {
-				r.left = g.Left
+			_, stale := b.stale[key]
+			var left time.Duration
+			if left, fresh[key] = s.passBy(&g, fresh[key], !stale); len(r.taken) == 0 || left < r.left {
+				r.left = left
 			}
 			r.taken[key] = true
 		case store.BackedOff:
@@ -119,6 +121,9 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], granted
 		})
 	}()
 	asOf := s.moment.Add(1)
+	for key, g := range granted {
+		s.loads(asOf, g.Stamp, b.open[key])
+	}
 	loaded, failure = s.loadMany(ctx, ks, b.load, s.patience())
 	stop()
 	s.fillGranted(values, b, granted, loaded, marks, asOf)

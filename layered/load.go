@@ -78,6 +78,7 @@ func (s *Store[T]) leadAlone(ctx context.Context, c *call[T], load Loader[T], ol
 	}
 	f := Found[T]{asOf: s.moment.Add(1)}
 	var err error
+	s.loads(f.asOf, 0, c)
 	f.Entry, err = s.load(ctx, key, load, stands, s.patience())
 	switch {
 	case err != nil:
@@ -256,6 +257,9 @@ func (s *Store[T]) failSafe(old Found[T], err error) (Found[T], error) {
 // is why L2 could not be read, if it could not: then it is not asked again.
 func (s *Store[T]) fill(ctx context.Context, key string, e store.Entry[T], l2err error) store.Entry[T] {
 	if e.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
+		return e
+	}
+	if !s.watched && !s.opts.Tags.current(e.Tags, e.Stamp) { // what there is may be newer
 		return e
 	}
 	m := s.mark(key)

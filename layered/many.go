@@ -275,16 +275,24 @@ func (s *Store[T]) flyMany(ctx context.Context, q *search[T], which []int) (agai
 	all, leads := s.flights.BeginMany(ctx, q.keys, which)
 	led, looks := make([]*call[T], 0, len(which)), make([]Look[T], 0, len(which))
 	for j, c := range all {
-		if leads[j] {
+		switch {
+		case leads[j]:
 			led, looks = append(led, c), append(looks, q.look(which[j]))
+		case s.passesBy(ctx, c):
+			all[j] = nil
+		default:
+			s.count.shared.Add(1)
 		}
 	}
 	var here []read[T]
 	if len(led) > 0 {
 		here = s.leadMany(ctx, &batch[T]{load: q.load, strict: q.strict}, led, looks)
 	}
-	s.count.shared.Add(uint64(len(which) - len(led)))
 	for j, i := range which {
+		if all[j] == nil {
+			again = append(again, i)
+			continue
+		}
 		var err error
 		f := &q.f
 		if leads[j] && len(here) > 0 {
@@ -296,9 +304,11 @@ func (s *Store[T]) flyMany(ctx context.Context, q *search[T], which []int) (agai
 				continue
 			}
 		}
-		var late bool
-		*f, late, err = s.await(ctx, all[j], q.began, q.strict)
+		var late, anew bool
+		*f, late, anew, err = s.await(ctx, all[j], q.began, q.strict, leads[j])
 		switch {
+		case anew:
+			again = append(again, i)
 		case errors.Is(err, flight.ErrClosed):
 			q.answer(i, s.errClosed("get many", q.keys[i]))
 		case late, leads[j], s.holds(f, q.began) && !(q.strict && f.Stale && f.Cause == nil):

@@ -260,12 +260,18 @@ func (s *Store[T]) join(ctx context.Context, key string, l Look[T], load Loader[
 	began := s.moment.Load()
 	for {
 		c, lead := s.flights.Begin(ctx, key)
-		if lead {
+		switch {
+		case lead:
 			s.lead(ctx, c, l, load, strict)
-		} else {
+		case s.passesBy(ctx, c):
+			continue
+		default:
 			s.count.shared.Add(1)
 		}
-		f, late, err := s.await(ctx, c, began, strict)
+		f, late, again, err := s.await(ctx, c, began, strict, lead)
+		if again {
+			continue
+		}
 		if errors.Is(err, flight.ErrClosed) {
 			return f, s.errClosed("get", key)
 		}

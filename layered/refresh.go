@@ -35,9 +35,12 @@ func (s *Store[T]) Refresh(ctx context.Context, key string, load Loader[T]) (Fou
 	began := s.moment.Load()
 	for {
 		c, lead := s.flights.BeginAside(ctx, key)
-		if lead {
+		switch {
+		case lead:
 			go c.Run(func(ctx context.Context, c *call[T]) (Found[T], error) { return s.refresh(ctx, c, load) })
-		} else {
+		case s.passesBy(ctx, c):
+			continue
+		default:
 			s.count.shared.Add(1)
 		}
 		f, err := s.result(ctx, c)
@@ -115,6 +118,7 @@ func (s *Store[T]) standing(ctx context.Context, key string) (b base, stands *ol
 func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], b *base, stands *old[T]) (f Found[T], overtaken bool, err error) {
 	s.count.refreshes.Add(1)
 	f.asOf = s.moment.Add(1)
+	s.loads(f.asOf, b.stamp, c)
 	f.Entry, err = s.load(ctx, c.Key(), load, stands, s.patience())
 	if err != nil {
 		s.count.refreshErrors.Add(1)

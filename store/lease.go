@@ -24,8 +24,10 @@ var ErrLoadFailed = errors.New("a load failed lately")
 // a change is that FillLeased compares and writes in one step.
 type Leaser[T any] interface {
 	// Lease asks for the lease of key for d. It is given only where there is
-	// no fresh entry and no lease; an entry of the version not counts as
-	// stale, whatever its age. Whatever the answer, a later change of the key
+	// no fresh entry and no lease. An entry of the version not counts as
+	// stale, whatever its age, and a lease that not names counts as ended:
+	// see Grant.Holder. So does a lease that was given before the store was
+	// cleared. Whatever the answer, a later change of the key
 	// is told to the watchers, the end of another's lease by Release or
 	// FillLeased included.
 	Lease(ctx context.Context, key string, d time.Duration, not uint64) (Grant, error)
@@ -54,7 +56,16 @@ type Grant struct {
 	Version uint64        // of the entry that is there, stale or not; 0: none
 	Stamp   uint64        // from before the load, for its Entry.Stamp; 0: the store is no [Stamper]
 	Why     string        // the last load failed, if BackedOff
-	Told    bool          // watchers are told of what is done with a lease by their own store, too
+
+	// Holder names the lease of another, if Taken: as the version not of the
+	// next request it counts as ended. Zero: that cannot be done.
+	Holder uint64
+
+	// Overtaken says that a tag was invalidated since that lease was given. If
+	// what is loaded under it turns out to carry that tag, it is refused.
+	Overtaken bool
+
+	Told bool // watchers are told of what is done with a lease by their own store, too
 }
 
 // A LeaseState says why a lease is given or not.

@@ -72,6 +72,8 @@ type Call[T any] struct {
 	detached  bool          // it goes on when nobody waits
 	offer     *offer[T]     // nil: nothing
 	offers    chan struct{} // closed with the first; nil until asked for
+	loading   Loading       // zero until there is a load
+	forgets   chan struct{} // closed when the call is forgotten; nil until asked for
 }
 
 // Do returns what fn returns, and shared says that another caller's fn did the

@@ -65,6 +65,10 @@ func (g *Group[T]) ForgetAll() (keeping []<-chan struct{}) {
 
 func (c *Call[T]) forget(keeping []<-chan struct{}) []<-chan struct{} {
 	c.forgotten = true
+	if c.forgets != nil {
+		close(c.forgets)
+		c.forgets = nil
+	}
 	c.leave()
 	if c.offer != nil {
 		c.offer.stands = false

@@ -26,19 +26,32 @@ func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not u
 		if mutant.OneToken.Load() {
 			lease = oneToken
 		}
-		stamp, err := s.stamp(call, l, nil)
+		stamp, cleared, err := s.leaseStamp(call, l)
 		if err != nil {
 			return err
 		}
-		reply, err := leaseScript.run(call, l.t, full, bytes8(lease), decimal(leaseMs(d)), bytes8(not)).ToArray()
+		reply, err := leaseScript.run(call, l.t, full, leaseArgs(lease, d, not, stamp, cleared)...).ToArray()
 		if err == nil {
-			g, err = parseGrant(reply, lease)
+			g, err = parseGrant(reply, lease, stamp)
 		}
-		g.Stamp = stamp
 		return err
 	})
 	g.Told = len(s.client.broadcast) > 0
 	return g, err
+}
+
+// leaseStamp returns a reading of the clock for what is loaded after the call, and when
+// the store was cleared last.
+func (s *Store[T]) leaseStamp(ctx context.Context, l *links) (stamp, cleared uint64, err error) {
+	if stamp, err = s.stamp(ctx, l, nil); err == nil {
+		cleared, err = s.clearedAt(ctx, l)
+	}
+	return stamp, cleared, err
+}
+
+// leaseArgs are the arguments of the script.
+func leaseArgs(lease uint64, d time.Duration, not, stamp, cleared uint64) []string {
+	return []string{bytes8(lease), decimal(leaseMs(d)), bytes8(not), bytes8(stamp), bytes8(cleared)}
 }
 
 // oneToken is what mutant.OneToken gives for a token.
@@ -49,7 +62,8 @@ func leaseMs(d time.Duration) int64 { return min(max(1, d.Milliseconds()), maxLi
 
 var errBadReply = errors.New("a script answered what it never does")
 
-func parseGrant(reply []rueidis.RedisMessage, lease uint64) (g store.Grant, err error) {
+// parseGrant reads the reply to a request for lease that had the stamp.
+func parseGrant(reply []rueidis.RedisMessage, lease, stamp uint64) (g store.Grant, err error) {
 	states := []store.LeaseState{store.Granted, store.Taken, store.BackedOff, store.Fresh}
 	if len(reply) != 4 {
 		return g, errBadReply
@@ -61,9 +75,15 @@ func parseGrant(reply []rueidis.RedisMessage, lease uint64) (g store.Grant, err 
 	if err := oneline.Join(err1, err2, err3, err4); err != nil || status < 1 || status > 4 {
 		return g, errBadReply
 	}
-	g = store.Grant{State: states[status-1], Left: time.Duration(left) * time.Millisecond, Why: why}
-	if g.State == store.Granted {
+	g = store.Grant{State: states[status-1], Left: time.Duration(left) * time.Millisecond, Stamp: stamp}
+	switch {
+	case g.State == store.Granted:
 		g.Lease = lease
+	case g.State == store.BackedOff:
+		g.Why = why
+	case g.State == store.Taken && len(why) == 16:
+		g.Holder = beUint64([]byte(why))
+		g.Overtaken = beUint64([]byte(why[8:])) < stamp
 	}
 	if len(id) == 8 {
 		g.Version = beUint64([]byte(id))

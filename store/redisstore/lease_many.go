@@ -15,10 +15,9 @@ import (
 // changed.
 func (s *Store[T]) LeaseMany(ctx context.Context, keys []string, d time.Duration, not []uint64) ([]store.Grant, error) {
 	grants, leases := make([]store.Grant, len(keys)), make([]uint64, len(keys))
-	ms := decimal(leaseMs(d))
 	failed := s.scripts(ctx, "lease many", keys, func(call context.Context, l *links, full []string, which []int, errs []error) {
 		s.endLeases(call, l, full, leases, which)
-		stamp, err := s.stamp(call, l, nil)
+		stamp, cleared, err := s.leaseStamp(call, l)
 		if err != nil {
 			for _, i := range which {
 				errs[i] = err
@@ -31,15 +30,15 @@ func (s *Store[T]) LeaseMany(ctx context.Context, keys []string, d time.Duration
 			if mutant.OneToken.Load() {
 				leases[i] = oneToken
 			}
-			calls[j] = scriptCall{&leaseScript, full[i], []string{bytes8(leases[i]), ms, bytes8(not[i])}}
+			calls[j] = scriptCall{&leaseScript, full[i], leaseArgs(leases[i], d, not[i], stamp, cleared)}
 		}
 		for j, r := range runMany(call, l.t, calls) {
 			i := which[j]
 			reply, err := r.ToArray()
 			if err == nil {
-				grants[i], err = parseGrant(reply, leases[i])
+				grants[i], err = parseGrant(reply, leases[i], stamp)
 			}
-			grants[i].Stamp, errs[i] = stamp, err
+			errs[i] = err
 		}
 	})
 	told := len(s.client.broadcast) > 0

@@ -20,6 +20,9 @@ var leaseChecks = []check{
 	{"release", checkRelease},
 	{"release/value", checkReleaseValue},
 	{"lease/of nobody", checkLeaseOfNobody},
+	{"lease/before a clear", checkLeaseCleared},
+	{"lease/before an invalidation", checkLeaseInvalidated},
+	{"lease/named", checkLeaseNamed},
 }
 
 func checkLease(l *lab) {
@@ -246,4 +249,56 @@ func checkLeaseOfNobody(l *lab) {
 	l.run("release", a8, minute, "e").is("back off", 1)
 	nobody(all8)
 	l.valued("it stands", "v", about(hour))
+}
+
+// A lease from before the store was cleared is not waited for, and one from after it is.
+func checkLeaseCleared(l *lab) {
+	l.run("lease", a8, minute, none, bytes8(5), bytes8(3)).is("lease", 1, minute, "", "")
+	l.run("lease", b8, minute, none, bytes8(6), bytes8(5)).is("cleared before it", 2, about(minute), "", a8+bytes8(5))
+	l.run("renew", a8, minute).is("renewed", 1)
+	l.run("lease", b8, minute, none, bytes8(7), bytes8(6)).is("cleared after it", 1, minute, "", "")
+	l.run("fill", "T", a8, plain("v"), hour).is("a fill with the one from before", 0)
+	l.run("lease", c8, minute, none, bytes8(8), bytes8(6)).is("another's", 2, about(minute), "", b8+bytes8(7))
+
+	l.next()
+	l.run("lease", a8, minute, none).is("lease without a stamp", 1, minute, "", "")
+	l.run("lease", b8, minute, none, bytes8(7), bytes8(6)).is("nothing is known of it", 2, about(minute), "", "")
+
+	l.next()
+	v := soft("v", 59*minute)
+	v = v[:offStamp] + bytes8(5) + v[offStamp+8:]
+	l.run("set", v, hour, "").is("set", 1, hour, 0)
+	l.pass(2 * minute)
+	l.run("lease", a8, minute, none, bytes8(5), bytes8(3)).is("of a stale value", 1, minute, id8("v"), "")
+	l.run("lease", b8, minute, none, bytes8(7), bytes8(6)).is("cleared", 1, minute, id8("v"), "")
+	if l.view().isValue() {
+		l.failf("the cleared value is there")
+	}
+	l.run("lease", c8, minute, none, bytes8(8), bytes8(6)).is("another's", 2, about(minute), "", b8+bytes8(7))
+
+	l.next()
+	l.run("set", v, hour, "").is("set", 1, hour, 0)
+	l.run("lease", a8, minute, none, bytes8(7), bytes8(6)).is("a fresh value that was cleared", 1, minute, id8("v"), "")
+}
+
+// A lease of a value that was invalidated since is not waited for.
+func checkLeaseInvalidated(l *lab) {
+	v := soft("v", 59*minute)
+	v = v[:offStamp] + bytes8(5) + v[offStamp+8:]
+	l.run("set", v, hour, "").is("set", 1, hour, 0)
+	l.pass(2 * minute)
+	l.run("lease", a8, minute, none, bytes8(5), bytes8(3)).is("of a stale value", 1, minute, id8("v"), "")
+	l.run("lease", b8, minute, none, bytes8(7), bytes8(3)).is("who has not seen it", 2, about(minute), id8("v"), "")
+	l.run("lease", b8, minute, id8("v"), bytes8(7), bytes8(3)).is("for whom it is no good", 1, minute, id8("v"), "")
+	l.run("lease", c8, minute, id8("v"), bytes8(7), bytes8(3)).is("another for whom it is no good", 2, about(minute), "", b8+bytes8(7))
+}
+
+// A lease that is named counts as ended.
+func checkLeaseNamed(l *lab) {
+	l.run("lease", a8, minute, none, bytes8(5), none).is("lease", 1, minute, "", "")
+	l.run("renew", a8, hour).is("renewed, for longer than its key", 1)
+	l.run("lease", b8, minute*20, b8, bytes8(6), none).is("another is named", 2, about(hour), "", a8+bytes8(5))
+	l.run("lease", b8, minute*20, a8, bytes8(6), none).is("it is named", 1, 20*minute, "", "")
+	l.run("fill", "T", a8, plain("v"), hour).is("a fill with the one that was named", 0)
+	l.run("fill", "T", b8, plain("w"), hour).is("fill", 1, hour, 0)
 }

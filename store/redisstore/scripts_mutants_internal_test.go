@@ -48,13 +48,20 @@ var brokenScripts = []brokenScript{
 	{"confirm-full", "confirm", "redis.pcall('SETRANGE',k,4", "redis.call('SETRANGE',k,4"},
 
 	// Leases.
-	{"lease-steals", "lease", "if lu>t and", "if false and"},
+	{"lease-steals", "lease", "lu>t and (backoff", "false and (backoff"},
 	{"lease-clock-set-back", "lease", "(backoff or lu-t<=10*lms)", "true"},
-	{"lease-ignores-fresh", "lease", "id~=ARGV[3] and", "false and"},
-	{"lease-ignores-not", "lease", "id~=ARGV[3] and", ""},
+	{"lease-ignores-fresh", "lease", "id~=no and (pttl", "false and (pttl"},
+	{"lease-ignores-not", "lease", "id~=no and (pttl", "(pttl"},
 	{"lease-no-back-off", "release", "bo>0 and F8..p64(t+bo) or Z8..Z8", "Z8..Z8"},
 	{"lease-back-off-for-nothing", "release", "if ARGV[3]=='' then bo,mark=0,Z8..Z8 end", ""},
 	{"lease-dies-with-value", "lease", "(pttl<0 or pttl>lms)", "true"},
+	{"lease-of-cleared-counts", "lease", "of~=Z8 and cmp8(of,cleared)<0", "false"},
+	{"lease-of-invalidated-counts", "lease", "void=void or id==no and of~=Z8 and cmp8(of,stamp)<0", ""},
+	{"lease-keeps-void-value", "lease", "pttl and not void and", "pttl and"},
+	{"lease-named-counts", "lease", "(pttl or held~=no) and", ""},
+	{"lease-without-stamp", "lease", "t+lms,hold,px,stamp)", "t+lms,hold,px)"},
+	{"lease-of-nothing-void", "lease", "local void=of~=Z8 and", "local void="},
+	{"renew-drops-stamp", "renew", "isvalue(h) and Z8 or string.sub(h,61,68)", "Z8"},
 	{"renew-anybodys", "renew", "if not h or not mine(h,ARGV[1]) then", "if not h then"},
 	{"renew-not", "renew", "p64(t+lms))", "string.sub(h,21,28))"},
 	{"release-anybodys", "release", "if not h or not mine(h,ARGV[1]) then", "if not h then"},
@@ -113,7 +120,7 @@ var brokenScripts = []brokenScript{
 	{"end-not-told-stale", "stale", "ends(4294967295)", ""},
 
 	// Tracking.
-	{"lease-blind", "lease", "noval(tok,t+lms,hold,px) -- a stale value that is about to end goes: who asks has read it\nredis.call('GETRANGE',k,0,0)", "noval(tok,t+lms,hold,px)"},
+	{"lease-blind", "lease", "noval(tok,t+lms,hold,px,stamp) -- a stale value that is about to end goes: who asks has read it\nredis.call('GETRANGE',k,0,0)", "noval(tok,t+lms,hold,px,stamp)"},
 	{"lease-value-blind", "lease", "redis.call('GETRANGE',k,0,0) -- the write", "-- the write"},
 	{"fill-blind", "fill", "redis.call('GETRANGE',k,0,0)", ""},
 	{"renew-blind", "renew", "redis.call('GETRANGE',k,0,0)", ""},

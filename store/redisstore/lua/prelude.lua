@@ -40,8 +40,9 @@ end
 -- The hold once others than its bracket have written.
 local function shared(h) return string.sub(h,29,36)..F8..string.sub(h,45,52) end
 -- A record without a value.
-local function novalue(tok,lu,hold) return 'N\1\0\0'..Z8..tok..p64(lu)..hold..string.rep('\0',36) end
-local function noval(tok,lu,hold,px) redis.call('SET',k,novalue(tok,lu,hold),'PX',px) end
+-- stamp is that of its lease.
+local function novalue(tok,lu,hold,stamp) return 'N\1\0\0'..Z8..tok..p64(lu)..hold..Z8..(stamp or Z8)..string.rep('\0',20) end
+local function noval(tok,lu,hold,px,stamp) redis.call('SET',k,novalue(tok,lu,hold,stamp),'PX',px) end
 -- What a write failed with, if it did; full says that Redis has no room.
 local function failed(r) if type(r)=='table' and r.err then return r end end
 local function full(r) return string.find(r.err,'OOM',1,true) end

@@ -4,6 +4,6 @@ if not h or not mine(h,ARGV[1]) then return 0 end
 local t,lms=now(),tonumber(ARGV[2])
 local left=redis.call('PTTL',k)
 if left<0 or left>lms then redis.call('SETRANGE',k,20,p64(t+lms))
-else noval(ARGV[1],t+lms,string.sub(h,29,52),lms) end -- a hold ends before that, as before its key
+else noval(ARGV[1],t+lms,string.sub(h,29,52),lms,isvalue(h) and Z8 or string.sub(h,61,68)) end -- a hold ends before that, as before its key
 redis.call('GETRANGE',k,0,0)
 return 1
