@@ -22,7 +22,22 @@ func (s *Store[T]) BeginWrite(ctx context.Context, hold time.Duration, keys ...s
 	err = s.each(ctx, "begin write", keys, func(full string) (scriptCall, error) {
 		return scriptCall{&beginScript, full, []string{bytes8(token), decimal(hold.Milliseconds())}}, nil
 	})
+	if err != nil && !errors.Is(err, store.ErrReplicas) {
+		s.endLate(token, hold, keys)
+		return 0, err
+	}
 	return token, err
+}
+
+// endLate ends a bracket that is open for some of keys, or may be.
+func (s *Store[T]) endLate(token uint64, hold time.Duration, keys []string) {
+	var calls []scriptCall
+	for _, key := range keys {
+		if full, err := s.redisKey(key); err == nil {
+			calls = append(calls, scriptCall{&doneScript, full, []string{bytes8(token), "0", "", "0"}})
+		}
+	}
+	s.client.undo(true, hold, calls...)
 }
 
 // EndWrite closes a bracket, as [store.Bracketer] describes it. An entry that cannot

@@ -30,6 +30,7 @@ type Client struct {
 	pulse     pulse
 	breakers  breakers
 	tags      allTags
+	late      lates
 	commits   *committer // nil: replicas are not waited for
 
 	// clientSide is set once there is a view that reads from the cache of T.
@@ -59,6 +60,7 @@ type attempt struct {
 // stores is ErrClosed. Closing twice does nothing.
 func (c *Client) Close() {
 	c.pulse.stop()
+	c.late.stop()
 	for _, t := range c.tags.list() {
 		t.pending.stop()
 	}

@@ -18,6 +18,7 @@ import (
 func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not uint64) (store.Grant, error) {
 	var lease uint64
 	var g store.Grant
+	var lost string // where a lease may have been given
 	err := s.script(ctx, "lease", key, func(call context.Context, l *links, full string) error {
 		if lease != 0 { // it may have been given, and nobody would end it
 			_ = releaseScript.run(call, l.t, full, bytes8(lease), "0", "").Error()
@@ -30,12 +31,19 @@ func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not u
 		if err != nil {
 			return err
 		}
+		lost = ""
 		reply, err := leaseScript.run(call, l.t, full, leaseArgs(lease, d, not, stamp, cleared)...).ToArray()
+		if mayHaveRun(err) {
+			lost = full
+		}
 		if err == nil {
 			g, err = parseGrant(reply, lease, stamp)
 		}
 		return err
 	})
+	if err != nil && lost != "" {
+		s.releaseLate(lost, lease, d)
+	}
 	g.Told = len(s.client.broadcast) > 0
 	return g, err
 }
@@ -97,7 +105,9 @@ func parseGrant(reply []rueidis.RedisMessage, lease, stamp uint64) (g store.Gran
 // tells of it as of any change: Recheck says whether the entry may be kept.
 func (s *Store[T]) FillLeased(ctx context.Context, key string, lease uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	err = s.script(ctx, "fill", key, func(call context.Context, l *links, full string) (err error) {
-		kept, watched, err = s.fillIf(call, l, full, "T", lease, &e)
+		if kept, watched, err = s.fillIf(call, l, full, "T", lease, &e); mayHaveRun(err) {
+			s.releaseLate(full, lease, 0) // if it has not been filled
+		}
 		if err != nil || kept.Expired(store.Now()) {
 			return err
 		}
@@ -204,6 +214,9 @@ func (s *Store[T]) Renew(ctx context.Context, key string, lease uint64, d time.D
 func (s *Store[T]) Release(ctx context.Context, key string, lease uint64, backOff time.Duration, why string) error {
 	return s.script(ctx, "release", key, func(call context.Context, l *links, full string) error {
 		err := stands(releaseScript.run(call, l.t, full, bytes8(lease), decimal(max(0, backOff.Milliseconds())), why))
+		if mayHaveRun(err) {
+			s.releaseLate(full, lease, 0)
+		}
 		if err == nil {
 			s.client.watchers.tell([]string{full}, s)
 		}

@@ -15,6 +15,7 @@ import (
 // changed.
 func (s *Store[T]) LeaseMany(ctx context.Context, keys []string, d time.Duration, not []uint64) ([]store.Grant, error) {
 	grants, leases := make([]store.Grant, len(keys)), make([]uint64, len(keys))
+	lost := make([]string, len(keys)) // where a lease may have been given
 	failed := s.scripts(ctx, "lease many", keys, func(call context.Context, l *links, full []string, which []int, errs []error) {
 		s.endLeases(call, l, full, leases, which)
 		stamp, cleared, err := s.leaseStamp(call, l)
@@ -35,6 +36,9 @@ func (s *Store[T]) LeaseMany(ctx context.Context, keys []string, d time.Duration
 		for j, r := range runMany(call, l.t, calls) {
 			i := which[j]
 			reply, err := r.ToArray()
+			if lost[i] = ""; mayHaveRun(err) {
+				lost[i] = full[i]
+			}
 			if err == nil {
 				grants[i], err = parseGrant(reply, leases[i], stamp)
 			}
@@ -46,6 +50,9 @@ func (s *Store[T]) LeaseMany(ctx context.Context, keys []string, d time.Duration
 	for i := range grants {
 		if grants[i].Told = told; failed[i] != nil {
 			grants[i], errs[keys[i]] = store.Grant{}, failed[i]
+			if lost[i] != "" {
+				s.releaseLate(lost[i], leases[i], d)
+			}
 		}
 	}
 	return grants, store.NewManyError(errs)
@@ -105,6 +112,9 @@ func (s *Store[T]) fillMany(ctx context.Context, l *links, fills []store.LeasedF
 		var life life
 		release(w.buf, r.Error())
 		life, errs[i] = fillReply(w, r)
+		if mayHaveRun(r.Error()) {
+			s.releaseLate(full[i], fills[i].Lease, 0) // if it has not been filled
+		}
 		if errs[i] == nil {
 			f := &filled[i]
 			f.Entry, f.Watched = s.filled(&fills[i].Entry, w, life, sent, tells)

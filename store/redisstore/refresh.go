@@ -23,6 +23,7 @@ func (s *Store[T]) refreshKey(full string, version uint64) string {
 // but by broadcast; and then it is nobody's copy that changes.
 func (s *Store[T]) Claim(ctx context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
 	g := store.Grant{State: store.Granted, Lease: newID(), Left: d, Version: version}
+	claimed := g.Lease
 	err := s.script(ctx, "claim", key, func(call context.Context, l *links, full string) (err error) {
 		if g.Stamp, err = s.stamp(call, l, nil); err != nil {
 			return err
@@ -32,6 +33,9 @@ func (s *Store[T]) Claim(ctx context.Context, key string, version uint64, d time
 			b.Set().Key(claim).Value(bytes8(g.Lease)).Nx().PxMilliseconds(leaseMs(d)).Build(),
 			b.Pttl().Key(claim).Build())
 		err = r[0].Error()
+		if mayHaveRun(err) {
+			s.client.undo(true, minLate, scriptCall{&endClaimScript, claim, []string{bytes8(claimed), "0"}})
+		}
 		if !rueidis.IsRedisNil(err) {
 			return err
 		}
