@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
+
+	"github.com/redis/rueidis"
 
 	"github.com/lokroom/strata/internal/meter"
 	"github.com/lokroom/strata/ratelimit"
@@ -39,10 +42,15 @@ func (l *Limiter) Acquire(ctx context.Context, key string) (*Lease, ratelimit.Re
 	}
 	id := string(binary.LittleEndian.AppendUint64(nil, rand.Uint64()|1)) // not noID
 	var a answer
+	asked := false
 	err := l.exchange(ctx, op, key, func(ctx context.Context) (err error) {
+		asked = true
 		a, err = l.ask(ctx, key, 1, meter.All, id)
 		return err
 	})
+	if err != nil && asked && !isReply(err) {
+		go l.releaseLate(key, id)
+	}
 	lease := &Lease{l: l, key: key}
 	switch {
 	case err == nil && !a.Allowed:
@@ -63,6 +71,27 @@ func (l *Limiter) Acquire(ctx context.Context, key string) (*Lease, ratelimit.Re
 		lease = nil
 	}
 	return lease, r, err
+}
+
+// lateFor is how long it is tried to release what may have been given although the reply
+// was given up. What that does not reach is free when the Window is over.
+const lateFor = 10 * time.Second
+
+// releaseLate releases the lease id, if it was given. Redis runs it after the request,
+// since both have the same key and so the same connection.
+func (l *Limiter) releaseLate(key, id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), lateFor)
+	defer cancel()
+	for ctx.Err() == nil {
+		err := l.slotsScript.Exec(ctx, l.client, []string{l.redisKey(key)}, []string{question(0, 0, id, l.packed)}).Error()
+		if err == nil || isReply(err) || errors.Is(err, rueidis.ErrClosing) {
+			return
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Renew lets the lease last for a Window from now. If it has ended the error is

@@ -1,6 +1,7 @@
 package redislimit_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -62,4 +63,30 @@ func TestLimiter_Acquire(t *testing.T) {
 	if _, _, err := open(t, s, redislimit.Options{}, policy(ratelimit.GCRA, 1, long)).Acquire(ctx, "k"); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("without slots: %v", err)
 	}
+}
+
+// A slot that Redis gives although Acquire does not wait for its answer any more is given
+// back.
+func TestLimiter_Acquire_lateReply(t *testing.T) {
+	s := redistest.Start(t, nil)
+	l := open(t, s, redislimit.Options{}, policy(ratelimit.Concurrency, 1, time.Hour))
+	warm, _, err := l.Acquire(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := warm.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Pause()
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	lease, _, err := l.Acquire(short, "k")
+	s.Resume()
+	if err == nil || lease != nil {
+		t.Fatalf("Acquire returned %v, %v", lease, err)
+	}
+	redistest.WaitFor(t, "the slot to be free", func() bool {
+		n, err := s.Do("DBSIZE")
+		return err == nil && n == int64(0)
+	})
 }
