@@ -169,7 +169,7 @@ func (s *Store[T]) batchAlone(ctx context.Context, b *batch[T], l2err error) {
 	for _, key := range ks {
 		delete(b.open, key)
 	}
-	s.inDoubtMany(ctx, b, l2err)
+	s.inDoubtMany(ctx, b, b.keys(), l2err)
 	s.failBatch(b, b.keys(), err)
 }
 

@@ -13,14 +13,21 @@ import (
 //
 // It may have been changed or removed by another process since. What this process has
 // changed, or was told of, has left L1 and is no such copy; nor is what L2 has denied.
+//
+// An L2 that was emptied or rolled back since it confirmed the copy denies nothing: that it
+// does not have the entry any more is no sign of a change. (See [store.Rewinder] for how that
+// is known. An operator who empties an L2 that goes on running means that.)
 
 // inDoubt returns old or, if that is nothing, what L1 has under key for the case that
 // the source fails, too. l2err says why L2 could not be asked.
 func (s *Store[T]) inDoubt(ctx context.Context, key string, old Found[T], l2err error) Found[T] {
-	if old.Tier != Source || l2err == nil || l2err == errWaited || !s.hasL2 || s.opts.StrictStale {
+	if old.Tier != Source || !s.hasL2 || s.opts.StrictStale {
 		return old
 	}
 	e, err := s.peek(ctx, key)
+	if answered := l2err == nil || l2err == errWaited; answered && (err != nil || !s.outlived(e)) {
+		return old
+	}
 	if err != nil || e.StaleAt == 0 || e.Absent || e.Expired(store.Now()) || !s.recalled(e) {
 		return old
 	}
@@ -28,9 +35,12 @@ func (s *Store[T]) inDoubt(ctx context.Context, key string, old Found[T], l2err 
 	return Found[T]{Entry: *e, Tier: L1, Stale: true}
 }
 
-// inDoubtMany is inDoubt for what is open of b, for which there was no load.
-func (s *Store[T]) inDoubtMany(ctx context.Context, b *batch[T], l2err error) {
-	for key := range b.open {
+// inDoubtMany is inDoubt for those of ks that are open in b, for which nothing was loaded.
+func (s *Store[T]) inDoubtMany(ctx context.Context, b *batch[T], ks []string, l2err error) {
+	for _, key := range ks {
+		if b.open[key] == nil {
+			continue
+		}
 		if f := s.inDoubt(ctx, key, b.stale[key], b.why(key, l2err)); f.Tier != Source {
 			if b.stale == nil {
 				b.stale = make(map[string]Found[T])
@@ -63,11 +73,20 @@ func (s *Store[T]) recalled(e *store.Entry[T]) bool {
 // it is stale it is in doubt.
 func (s *Store[T]) unconfirmed(e *store.Entry[T]) bool { return s.watched && e.Epoch == noEpoch }
 
-// denied is called when L2 has said that it has nothing under key, where L1 had seen.
-func (s *Store[T]) denied(ctx context.Context, key string, seen *store.Entry[T]) {
-	if seen != nil {
-		_ = s.dropL1(ctx, key) // in memory
+// outlived reports whether L2 has lost its data, or may have, since it confirmed e.
+func (s *Store[T]) outlived(e *store.Entry[T]) bool {
+	return e.Epoch != noEpoch && e.Epoch <= s.trust.rolled.Load()
+}
+
+// denied is called when L2 has said that it does not have seen, which L1 has under key, or
+// nothing if L1 has nothing either. It drops what L1 has, and reports so, unless L2 denies
+// nothing and fail-safe may serve it.
+func (s *Store[T]) denied(ctx context.Context, key string, seen *store.Entry[T]) bool {
+	if seen == nil || !s.opts.StrictStale && seen.StaleAt != 0 && s.outlived(seen) {
+		return false
 	}
+	_ = s.dropL1(ctx, key) // in memory
+	return true
 }
 
 // keepDoubtful keeps e, which L1 has refused, as a copy in doubt, and reports so, if it

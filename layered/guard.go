@@ -155,6 +155,16 @@ func (g *guard) move(key string, f func()) {
 	g.changes.Add(1)
 }
 
+// overtake is move for which nobody is woken who waits for a change of key.
+func (g *guard) overtake(key string, f func()) {
+	st := g.stripe(key)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.epoch++
+	f()
+	g.changes.Add(1)
+}
+
 // keepDoubtful is keep if nothing but doubts came up since m was taken.
 func (g *guard) keepDoubtful(m mark, f func()) bool {
 	m.stripe.mu.Lock()

@@ -149,6 +149,7 @@ func (s *Store[T]) changedAll(m uint64) {
 // rewound is called when L2 may have lost what this process has changed: all that is
 // deleted there once more, and read from the source until then.
 func (s *Store[T]) rewound() {
+	s.trust.rollBack()
 	ks, all := s.journal.replay()
 	switch {
 	case mutant.NoReplay.Load():

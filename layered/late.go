@@ -48,8 +48,9 @@ func (s *Store[T]) await(ctx context.Context, c *call[T], began uint64, strict, 
 			j.forgotten = nil
 			again = s.futile(c, began)
 		case isOld:
-			j.old = nil
-			again = s.passesBy(ctx, c)
+			if again = s.passesBy(ctx, c); !again {
+				j.again()
+			}
 		default:
 			j = joined{timer: j.timer}
 		}

@@ -38,7 +38,7 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 			return s.loadLeased(c, load, old, &g, patience)
 		case g.State == store.BackedOff:
 			stop()
-			return s.failSafe(old, s.backedOff(key, &g))
+			return s.failSafe(s.inDoubt(c.Values(), key, old, nil), s.backedOff(key, &g))
 		case g.State == store.Taken:
 			s.count.waits.Add(1)
 			began := time.Now()
@@ -121,7 +121,7 @@ func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store
 	if err != nil {
 		released = true
 		s.giveBack(c.Context(), c.Values(), key, lease, old.Tier != Source, err)
-		return s.failSafe(old, err)
+		return s.failSafe(s.inDoubt(c.Values(), key, old, nil), err)
 	}
 	if stands.kept() { // its tags may have been invalidated before the lease was given
 		f.asOf, g.Stamp, m = stands.asOf, stands.entry.Stamp, m.overtaken()

@@ -79,7 +79,7 @@ func (s *Store[T]) leaseMany(ctx context.Context, b *batch[T], ks []string, fres
 			}
 			r.taken[key] = true
 		case store.BackedOff:
-			f, err := s.failSafe(b.stale[key], fmt.Errorf("%q: %w", key, s.backedOff(key, &g)))
+			f, err := s.failSafe(s.inDoubt(ctx, key, b.stale[key], nil), fmt.Errorf("%q: %w", key, s.backedOff(key, &g)))
 			b.finish(key, f, err)
 		case store.Fresh:
 			fresh[key], r.fresh = g.Version, true
@@ -128,6 +128,7 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], granted
 	stop()
 	s.fillGranted(values, b, granted, loaded, marks, asOf)
 	filled = true
+	s.inDoubtMany(values, b, ks, nil)
 	s.failBatch(b, ks, failure)
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/internal/flight"
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
@@ -17,8 +18,21 @@ import (
 // it. So a load that is older than such a call is waited for as long as it may be an
 // ordinary one, and no longer: else each call would have all keys loaded once more.
 
-// waitOvertaken is how long a load is waited for that may have been overtaken.
-func (s *Store[T]) waitOvertaken() time.Duration { return 2 * s.usual.get() }
+// waitOvertaken is how long a load is waited for that may have been overtaken; n is how
+// many loads of the key are under way: each of them makes it twice as long, so that a source
+// that hangs is not asked again and again.
+func (s *Store[T]) waitOvertaken(n int) time.Duration {
+	return max(4*s.usual.get(), leastOvertaken) << min(max(n-1, 0), 10)
+}
+
+const (
+	leastOvertaken = 100 * time.Millisecond
+
+	// firstLook is after what time a reader looks again whether a load that is older than an
+	// ordinary one was overtaken: the push of what has overtaken it may be on its way.
+	firstLook = 50 * time.Millisecond
+	lastLook  = time.Second
+)
 
 // loads notes that the calls begin a load, at the moment asOf; stamp is that of L2, if
 // there is one.
@@ -34,7 +48,7 @@ func (s *Store[T]) loads(asOf, stamp uint64, calls ...*call[T]) {
 // one.
 func (s *Store[T]) passesBy(ctx context.Context, c *call[T]) bool {
 	l := c.Loading()
-	if l.Since.IsZero() || time.Since(l.Since) < s.waitOvertaken() || !s.tagsMoved(ctx, &l) {
+	if l.Since.IsZero() || time.Since(l.Since) < s.waitOvertaken(l.Calls) || !s.tagsMoved(ctx, &l) {
 		return false
 	}
 	c.Leave()
@@ -48,6 +62,7 @@ type joined struct {
 	forgotten <-chan struct{}  // the call was forgotten: see futile
 	old       <-chan time.Time // its load is older than an ordinary one: see passesBy
 	timer     *time.Timer
+	look      time.Duration // until the next look
 }
 
 func (j *joined) waits() bool { return j.soft || j.forgotten != nil || j.old != nil }
@@ -62,11 +77,15 @@ func (j *joined) stop() {
 func (s *Store[T]) joins(c *call[T], j *joined) {
 	j.forgotten = c.Forgets()
 	if l := c.Loading(); !l.Since.IsZero() {
-		if left := s.waitOvertaken() - time.Since(l.Since); left > 0 {
-			j.timer = time.NewTimer(left)
-			j.old = j.timer.C
-		}
+		j.timer = time.NewTimer(max(s.waitOvertaken(l.Calls)-time.Since(l.Since), firstLook))
+		j.old, j.look = j.timer.C, firstLook
 	}
+}
+
+// again has old be looked at again, later and later.
+func (j *joined) again() {
+	j.timer.Reset(j.look)
+	j.look = min(2*j.look, lastLook)
 }
 
 // tagsMoved reports whether some tag was invalidated since l, here or elsewhere.
@@ -89,7 +108,7 @@ func (s *Store[T]) passBy(g *store.Grant, not uint64, nothing bool) (left time.D
 	case nothing && g.Version != 0 && g.Version != not:
 		return 0, g.Version
 	case g.Overtaken && g.Holder != 0:
-		return min(g.Left, s.waitOvertaken()), g.Holder
+		return min(g.Left, s.waitOvertaken(1)), g.Holder
 	}
 	return g.Left, not
 }
@@ -99,7 +118,7 @@ func (s *Store[T]) passBy(g *store.Grant, not uint64, nothing bool) (left time.D
 // begun before, and nothing will prove now that its result is still right.
 func (s *Store[T]) futile(c *call[T], began uint64) bool {
 	l := c.Loading()
-	if l.AsOf == 0 || l.AsOf > began {
+	if l.AsOf == 0 || l.AsOf > began || mutant.OldJoin.Load() {
 		return false
 	}
 	c.Quit()

@@ -186,8 +186,10 @@ func (s *Store[T]) readOnce(ctx context.Context, key string, l Look[T], strict b
 		case !errors.Is(err, store.ErrNotFound):
 			return f, false, err
 		}
-		_ = s.dropL1(ctx, key) // in memory
-		m, e = s.mark(key), nil
+		if s.denied(ctx, key, e) {
+			e = nil
+		}
+		m = s.mark(key)
 	}
 	f.Entry, err = s.l2.Get(ctx, key)
 	switch {

@@ -65,12 +65,11 @@ func (s *Store[T]) sample(key string, e *store.Entry[T]) {
 	p.work.Go(func() { s.compare(key, *e, served) })
 }
 
-// compare asks L2 whether e, which was served at a time, is what it has. If not, e
-// is stale until L1 drops it: usually the push is on its way.
+// compare asks L2 whether e, which was served at a time, is what it has. If not, e is
+// dropped. Usually the push of the change is on its way; if it does not come, pushes are
+// lost, and all copies are in doubt.
 func (s *Store[T]) compare(key string, e store.Entry[T], served time.Time) {
 	p := &s.sampler
-	changed, stop := s.guard.await(key)
-	defer stop()
 	_, err := s.checker.Recheck(p.ctx, key, e)
 	switch {
 	case err == nil:
@@ -79,21 +78,42 @@ func (s *Store[T]) compare(key string, e store.Entry[T], served time.Time) {
 	case !errors.Is(err, store.ErrNotFound) || e.Expired(store.Now()):
 		return
 	}
-	if now, err := s.peek(p.ctx, key); err == nil && now.Version == e.Version { // else it is gone already
-		t := time.NewTimer(max(2*s.opts.MaxUnheard, time.Second))
-		defer t.Stop()
-		select {
-		case <-changed:
-		case <-t.C:
-		case <-p.ctx.Done():
-			return
-		}
+	here := s.dropCopy(key, e.Version)
+	m := s.guard.mark(key)
+	p.note(time.Since(served))
+	if !here { // the push has come
+		return
 	}
-	age := time.Since(served)
+	t := time.NewTimer(max(2*s.opts.MaxUnheard, time.Second))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		if s.guard.mark(key).epoch == m.epoch && e.Epoch == s.trust.epoch.Load() {
+			s.invalidated(store.Invalidation{All: true})
+		}
+	case <-p.ctx.Done():
+	}
+}
+
+// note counts an answer that was stale, for so long until L1 had dropped the copy.
+func (p *sampler) note(age time.Duration) {
 	p.stale.Add(1)
 	i := 0
 	for i < len(StaleBounds) && age > StaleBounds[i] {
 		i++
 	}
 	p.staleFor[i].Add(1)
+}
+
+// dropCopy removes the copy of this version from L1, and reports whether it was there. Who
+// waits for a change of key goes on waiting.
+func (s *Store[T]) dropCopy(key string, version uint64) (here bool) {
+	ctx := context.Background()
+	s.guard.overtake(key, func() {
+		if now, err := s.peek(ctx, key); err == nil && now.Version == version {
+			here = true
+			_ = s.l1.Delete(ctx, key) // in memory
+		}
+	})
+	return here
 }

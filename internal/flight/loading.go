@@ -7,6 +7,7 @@ type Loading struct {
 	Since        time.Time // when it began; zero: there is none, or it has ended
 	AsOf         uint64    // the same, by the count of whoever loads
 	Stamp, Local uint64    // readings of logical clocks from before it began
+	Calls        int       // how many calls of the key are under way now
 }
 
 // Load notes that the call loads.
@@ -23,7 +24,11 @@ func (c *Call[T]) Loading() Loading {
 	if c.finished {
 		return Loading{}
 	}
-	return c.loading
+	l := c.loading
+	for other := c.shard.live[c.key]; other != nil; other = other.next {
+		l.Calls++
+	}
+	return l
 }
 
 // Forgets returns a channel that is closed when the call is, or has been, forgotten.

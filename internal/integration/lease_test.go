@@ -512,6 +512,29 @@ func unheardL1StopsServing(t *testing.T, build builder) {
 	})
 }
 
+// A copy that a sample proves to be stale is dropped, and if Redis does not push the change
+// at all, all copies are in doubt: so SWAPDB, of which Redis tells nobody, is noticed.
+func TestSample_staleCopyIsDropped(t *testing.T) {
+	server := redistest.Start(t, nil)
+	o := &layered.Options[int]{SampleEvery: time.Millisecond, MaxUnheard: 100 * time.Millisecond}
+	h := build(t, server, o)
+	want(t, h, now(1), 1, layered.Source)
+	if _, err := h.Find(t.Context(), "other", now(1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Do("SWAPDB", 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the value to be loaded again", func() bool {
+		f, err := h.Find(t.Context(), "k", now(2))
+		return err == nil && f.Value == 2
+	})
+	redistest.WaitFor(t, "all copies to be in doubt", func() bool { return h.Counts().Lost > 0 })
+	if f, err := h.Find(t.Context(), "other", now(2)); err != nil || f.Value != 2 {
+		t.Errorf("a copy that was not sampled is served: %d, %v", f.Value, err)
+	}
+}
+
 // What L1 answers is compared with L2 now and then: an answer that was old is
 // counted, with the time that it went on to be served.
 func TestSample_staleAnswersAreCounted(t *testing.T) { inBothModes(t, sampleStaleAnswersAreCounted) }

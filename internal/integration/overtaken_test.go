@@ -34,9 +34,11 @@ type rowCache = strata.Cache[int, int]
 
 // Writes that make the value of id 1, or have it loaded.
 var overtakingWrites = map[string]func(ctx context.Context, b *strata.Backend, c *rowCache, id int) error{
-	"Delete":  func(ctx context.Context, _ *strata.Backend, c *rowCache, id int) error { return c.Delete(ctx, id) },
-	"Set":     func(ctx context.Context, _ *strata.Backend, c *rowCache, id int) error { return c.Set(ctx, id, 1) },
-	"SetMany": func(ctx context.Context, _ *strata.Backend, c *rowCache, id int) error { return c.SetMany(ctx, map[int]int{id: 1}) },
+	"Delete": func(ctx context.Context, _ *strata.Backend, c *rowCache, id int) error { return c.Delete(ctx, id) },
+	"Set":    func(ctx context.Context, _ *strata.Backend, c *rowCache, id int) error { return c.Set(ctx, id, 1) },
+	"SetMany": func(ctx context.Context, _ *strata.Backend, c *rowCache, id int) error {
+		return c.SetMany(ctx, map[int]int{id: 1})
+	},
 	"SetVersion": func(ctx context.Context, _ *strata.Backend, c *rowCache, id int) error {
 		_, err := c.SetVersion(ctx, id, 1, 9)
 		return err

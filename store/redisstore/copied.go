@@ -46,6 +46,14 @@ func (c *copied) drop() {
 	c.last = 0
 }
 
+// lose is drop of what may have changed, or be gone, with all that was read beside it.
+func (c *copied) lose() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget()
+	c.last, c.used = 0, false
+}
+
 // doubt is drop of what is not known to have changed: it is recalled.
 func (c *copied) doubt() {
 	c.mu.Lock()

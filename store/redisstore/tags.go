@@ -90,7 +90,7 @@ func (t *Tags) invalidated(iv store.Invalidation) {
 		t.copies.doubtAll()
 		t.mu.Lock()
 		for _, c := range t.cleared {
-			c.drop()
+			c.lose() // copies are in doubt now: a marker that is made again does not clear them
 		}
 		t.mu.Unlock()
 		return
