@@ -200,6 +200,12 @@ func (s *Store[T]) Close() error {
 // invalidated is called when an entry of L2 was changed by somebody else, or may
 // have been. It runs on a goroutine of L2 and does not block.
 func (s *Store[T]) invalidated(iv store.Invalidation) {
+	if iv.Released {
+		for _, key := range iv.Keys {
+			s.guard.ring(key)
+		}
+		return
+	}
 	ctx := context.Background()
 	if iv.All {
 		if !iv.Cleared {

@@ -12,6 +12,10 @@ type Invalidation struct {
 	// Cleared says, together with All, that everything was removed: copies are
 	// not in doubt, but wrong.
 	Cleared bool
+
+	// Released says that leases of Keys have ended and nothing else: copies are still
+	// right, and whoever waits for a lease need not wait any longer.
+	Released bool
 }
 
 // A Watcher is a Store that tells when an entry that was read through it changes,

@@ -156,7 +156,7 @@ func (c *Client) undoPart(ctx context.Context, all []late, onW bool) (left []lat
 		}
 	}
 	if len(told) > 0 {
-		c.watchers.tell(told, nil) // this process may wait for what it has given to itself
+		c.watchers.tellReleased(told) // this process may wait for what it has given to itself
 	}
 	return left
 }

@@ -84,6 +84,9 @@ func (t *Tags) clearedKey(space string) string { return t.prefix + "c:" + space 
 
 // invalidated is told of changes of keys of t, on the goroutine that reads from Redis.
 func (t *Tags) invalidated(iv store.Invalidation) {
+	if iv.Released {
+		return
+	}
 	if iv.All {
 		t.clock.drop()
 		t.every.doubt()

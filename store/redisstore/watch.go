@@ -89,7 +89,12 @@ func (ws *watchers) tellCleared(prefix string) {
 
 // tell tells of changed keys those watchers whose prefix they have, but for those
 // of the store except, which may be nil.
-func (ws *watchers) tell(keys []string, except any) {
+func (ws *watchers) tell(keys []string, except any) { ws.tellOf(keys, except, false) }
+
+// tellReleased tells of keys whose leases have ended.
+func (ws *watchers) tellReleased(keys []string) { ws.tellOf(keys, nil, true) }
+
+func (ws *watchers) tellOf(keys []string, except any, released bool) {
 	var own []string
 	for _, w := range ws.all() {
 		if except != nil && w.owner == except {
@@ -102,7 +107,7 @@ func (ws *watchers) tell(keys []string, except any) {
 			}
 		}
 		if len(own) > 0 {
-			w.tell(store.Invalidation{Keys: own})
+			w.tell(store.Invalidation{Keys: own, Released: released})
 		}
 	}
 }
