@@ -84,7 +84,8 @@ func newDuel(t *testing.T, l1 store.Store[int64], told redisstore.Dialer) *duel 
 	d := &duel{t: t, proxy: redistest.StartProxy(t, server.Addr()), latest: make(map[string]int64)}
 	d.gate = &gateCodec{Codec: codec.Msgpack[int64]()}
 	l2 := redisstore.New(dialWith(t, told, d.proxy.Addr()), &redisstore.Options[int64]{Prefix: "duel:", Codec: d.gate})
-	d.reader = tiers(t, l1, l2, nil)
+	// A sample would drop what the fences have let through.
+	d.reader = tiers(t, l1, l2, &layered.Options[int64]{SampleEvery: -1})
 	d.writer = redisstore.New(dial(t, server.Addr()), &redisstore.Options[int64]{Prefix: "duel:"})
 	return d
 }
