@@ -112,6 +112,7 @@ func (c *Cache[K, V]) openTiers() (*layered.Store[V], error) {
 		changed = c.changed
 	}
 	return layered.New(l1, l2, &layered.Options[V]{
+		Name:        c.name,
 		TTL:         o.TTL,
 		StaleFor:    o.StaleFor,
 		StrictStale: o.StrictStale,

@@ -32,6 +32,7 @@ type gathering[K comparable, V any] struct {
 	done   chan struct{} // closed when values and err are set
 	values map[K]V
 	err    error
+	node   *flight.Node // what those wait for who have joined
 
 	// Guarded by window.mu.
 	ctx     context.Context
@@ -66,7 +67,9 @@ func newWindow[K comparable, V any](o *Options[K, V], load func(context.Context,
 
 // get loads id with whatever else begins to be loaded in the window.
 func (w *window[K, V]) get(ctx context.Context, id K) (v V, err error) {
-	g := w.join(ctx, id)
+	from := flight.NodeOf(ctx)
+	g := w.join(ctx, from, id)
+	defer from.Waited(g.node)
 	select {
 	case <-g.done:
 	case <-ctx.Done():
@@ -88,7 +91,8 @@ func valueOf[K comparable, V any](values map[K]V, err error, id K) (V, error) {
 	return v, err
 }
 
-func (w *window[K, V]) join(ctx context.Context, id K) *gathering[K, V] {
+// join joins a gathering for the load from.
+func (w *window[K, V]) join(ctx context.Context, from *flight.Node, id K) *gathering[K, V] {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	g := w.open
@@ -101,13 +105,14 @@ func (w *window[K, V]) join(ctx context.Context, id K) *gathering[K, V] {
 		}
 	}
 	if g == nil {
-		g = &gathering[K, V]{done: make(chan struct{}), waiting: make(map[K]struct{})}
-		g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		g = &gathering[K, V]{done: make(chan struct{}), waiting: make(map[K]struct{}), node: flight.NewNode(ctx)}
+		g.ctx, g.cancel = context.WithCancel(g.node)
 		g.timer = time.AfterFunc(w.span, func() { w.begin(g) })
 		w.open = g
 		w.work.Add(1)
 	}
 	g.waiting[id] = struct{}{}
+	from.WaitNew(g.node)
 	if at, ok := ctx.Deadline(); !ok {
 		g.endless = true
 	} else if at.After(g.until) {
@@ -169,6 +174,7 @@ func (w *window[K, V]) begin(g *gathering[K, V]) {
 	w.mu.Unlock()
 	flight.Protect(func() (map[K]V, error) { return w.load(ctx, ids) }, func(values map[K]V, err error) {
 		g.values, g.err = values, err
+		g.node.End()
 		close(g.done)
 		cancel()
 		g.cancel()

@@ -113,7 +113,8 @@ func (s *Store[T]) leadManyOn(caller context.Context, b *batch[T]) {
 // the contexts of all calls have been, with the cause of the last: nobody wants any of
 // them any more.
 func whileAny[T any](caller context.Context, led []*call[T]) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(withOld[T](context.WithoutCancel(caller), nil))
+	node := flight.Gather(caller, led...)
+	ctx, cancel := context.WithCancelCause(withOld[T](node, nil))
 	var left atomic.Int64
 	left.Store(int64(len(led)))
 	for _, c := range led {
@@ -124,7 +125,10 @@ func whileAny[T any](caller context.Context, led []*call[T]) (context.Context, c
 			}
 		})
 	}
-	return ctx, func() { cancel(nil) }
+	return ctx, func() {
+		node.End()
+		cancel(nil)
+	}
 }
 
 // batch finishes what is open in b.

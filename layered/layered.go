@@ -105,6 +105,7 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 	}
 	errs := append(opts.normalize(), opts.keepsHot(l1, l2)...)
 	s := &Store[T]{opts: opts, l1: l1, l2: l2, hasL2: l2 != nil, guard: newGuard()}
+	s.flights.Name = opts.Name
 	s.trust.epoch.Store(1)
 	if l1 == nil {
 		s.l1 = store.Discard[T]()

@@ -206,6 +206,12 @@ type search[T any] struct {
 
 func (q *search[T]) answer(i int, err error) { q.each(i, &q.f, err) }
 
+// fail answers the key at i with err, and nothing else.
+func (q *search[T]) fail(i int, err error) {
+	q.f = Found[T]{}
+	q.answer(i, err)
+}
+
 // looked keeps the look at L1 for the key at i, with which L1 cannot answer.
 func (q *search[T]) looked(i int, l Look[T]) {
 	if q.looks == nil {
@@ -272,13 +278,15 @@ func (s *Store[T]) localMany(ctx context.Context, q *search[T], which []int) (le
 // with what came of them. It returns those whose flights may have ended with what was
 // true before the search began only: see [Store.join].
 func (s *Store[T]) flyMany(ctx context.Context, q *search[T], which []int) (again []int) {
-	all, leads := s.flights.BeginMany(ctx, q.keys, which)
+	from := flight.NodeOf(ctx)
+	which, all, leads := s.beginMany(ctx, from, q, which)
 	led, looks := make([]*call[T], 0, len(which)), make([]Look[T], 0, len(which))
 	for j, c := range all {
 		switch {
 		case leads[j]:
 			led, looks = append(led, c), append(looks, q.look(which[j]))
 		case s.passesBy(ctx, c):
+			from.Waited(c.Node())
 			all[j] = nil
 		default:
 			s.count.shared.Add(1)
@@ -299,6 +307,7 @@ func (s *Store[T]) flyMany(ctx context.Context, q *search[T], which []int) (agai
 			r := &here[0]
 			here = here[1:]
 			if r.settled {
+				from.Waited(all[j].Node())
 				*f = r.found()
 				q.answer(i, f.MissError())
 				continue
@@ -306,6 +315,7 @@ func (s *Store[T]) flyMany(ctx context.Context, q *search[T], which []int) (agai
 		}
 		var late, anew bool
 		*f, late, anew, err = s.await(ctx, all[j], q.began, q.strict, leads[j])
+		from.Waited(all[j].Node())
 		switch {
 		case anew:
 			again = append(again, i)

@@ -13,6 +13,9 @@ import (
 
 // Options of a Store. The zero Options are the defaults.
 type Options[T any] struct {
+	// Name is what errors call the store. Empty: they name keys alone.
+	Name string
+
 	// TTL is how long a loaded value is fresh, if its entry does not say.
 	// 0: 5 minutes. store.Forever: until evicted.
 	TTL time.Duration

@@ -260,17 +260,22 @@ func (s *Store[T]) FindPast(ctx context.Context, key string, l Look[T], load Loa
 // a flight that began later.
 func (s *Store[T]) join(ctx context.Context, key string, l Look[T], load Loader[T], strict bool) (Found[T], error) {
 	began := s.moment.Load()
+	from := flight.NodeOf(ctx)
 	for {
-		c, lead := s.flights.Begin(ctx, key)
+		c, lead, err := s.begin(ctx, from, key)
 		switch {
+		case err != nil:
+			return Found[T]{}, err
 		case lead:
 			s.lead(ctx, c, l, load, strict)
 		case s.passesBy(ctx, c):
+			from.Waited(c.Node())
 			continue
 		default:
 			s.count.shared.Add(1)
 		}
 		f, late, again, err := s.await(ctx, c, began, strict, lead)
+		from.Waited(c.Node())
 		if again {
 			continue
 		}

@@ -33,17 +33,22 @@ func (s *Store[T]) Refresh(ctx context.Context, key string, load Loader[T]) (Fou
 		return Found[T]{}, &store.Error{Store: "layered", Op: "refresh", Key: key, Err: errors.ErrUnsupported}
 	}
 	began := s.moment.Load()
+	from := flight.NodeOf(ctx)
 	for {
-		c, lead := s.flights.BeginAside(ctx, key)
+		c, lead, err := s.beginAside(ctx, from, key)
 		switch {
+		case err != nil:
+			return Found[T]{}, err
 		case lead:
 			go c.Run(func(ctx context.Context, c *call[T]) (Found[T], error) { return s.refresh(ctx, c, load) })
 		case s.passesBy(ctx, c):
+			from.Waited(c.Node())
 			continue
 		default:
 			s.count.shared.Add(1)
 		}
 		f, err := s.result(ctx, c)
+		from.Waited(c.Node())
 		switch {
 		case errors.Is(err, flight.ErrClosed):
 			return f, s.errClosed("refresh", key)

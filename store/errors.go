@@ -50,6 +50,10 @@ var (
 	// way, or too many have begun lately.
 	ErrOverload = errors.New("too many loads")
 
+	// ErrCycle says that a loader reads a value whose load waits for that loader:
+	// directly, or through other loads. The text of the error names the chain.
+	ErrCycle = errors.New("load cycle")
+
 	// ErrSlow is why a stale value is served while the source is asked: that takes,
 	// or would take, longer than is to be waited.
 	ErrSlow = errors.New("the source takes too long")

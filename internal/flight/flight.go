@@ -24,6 +24,8 @@ const shardCount = 32
 // A Group is a set of calls under way, by key. The zero Group is ready to use
 // and must not be copied. All methods may be called concurrently.
 type Group[T any] struct {
+	Name string // what errors call the group. It must be set before the first call
+
 	once   sync.Once
 	seed   maphash.Seed
 	shards [shardCount]shard[T]
@@ -47,9 +49,7 @@ func (g *Group[T]) shard(key string) *shard[T] {
 type Call[T any] struct {
 	group *Group[T]
 	shard *shard[T]
-	key   string
-
-	values context.Context
+	node  Node // what it is called by, and the values of its context
 
 	// Guarded by shard.mu; once it has finished they do not change.
 	finished bool
@@ -65,8 +65,7 @@ type Call[T any] struct {
 	joined    bool // somebody waits, or has waited, beside who leads
 	forgotten bool
 	stands    bool          // Forget leaves it be
-	open      bool          // newcomers join it
-	aside     bool          // it is of BeginAside, and so must they be
+	open      bool          // newcomers of its kind join it: see Node.aside
 	next      *Call[T]      // another one for the same key, begun before
 	keeping   chan struct{} // not nil while Keep runs; closed at its end
 	detached  bool          // it goes on when nobody waits
@@ -136,7 +135,7 @@ func (s *shard[T]) join(key string, aside bool) *Call[T] {
 
 func (s *shard[T]) joined(key string, aside bool) *Call[T] {
 	for c := s.live[key]; c != nil; c = c.next {
-		if c.open && c.aside == aside {
+		if c.open && c.node.aside == aside {
 			return c
 		}
 	}
@@ -146,7 +145,8 @@ func (s *shard[T]) joined(key string, aside bool) *Call[T] {
 // lead makes c a call that is under way. It returns false if the group is closed, and c
 // has ended then. The lock is held.
 func (s *shard[T]) lead(g *Group[T], c *Call[T], key string, values context.Context, aside bool) bool {
-	c.group, c.shard, c.key, c.values, c.waiters, c.aside = g, s, key, values, 1, aside
+	c.group, c.shard, c.waiters = g, s, 1
+	c.node.Context, c.node.cache, c.node.key, c.node.aside = values, &g.Name, key, aside
 	if s.closed {
 		c.finished, c.err = true, ErrClosed
 		return false
@@ -182,14 +182,14 @@ func (c *Call[T]) Here(fn func() (value T, all bool, err error)) (finished bool)
 }
 
 // Key is the key of the call.
-func (c *Call[T]) Key() string { return c.key }
+func (c *Call[T]) Key() string { return c.node.key }
 
 // Context is the one that the work should run on.
 func (c *Call[T]) Context() context.Context {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithCancelCause(c.values)
+		c.ctx, c.cancel = context.WithCancelCause(&c.node)
 		if c.over {
 			c.cancel(c.shard.why())
 		}
@@ -216,7 +216,7 @@ func (s *shard[T]) why() error {
 
 // Values is Context without its cancellation, for what is cheaper to let end
 // than to watch.
-func (c *Call[T]) Values() context.Context { return c.values }
+func (c *Call[T]) Values() context.Context { return &c.node }
 
 // Finish ends the call with a result. Only the first Finish counts.
 func (c *Call[T]) Finish(value T, err error) {
@@ -243,6 +243,7 @@ func (c *Call[T]) finish(value *T, err error) {
 // conclude ends the call, whose result is set. The lock is held.
 func (c *Call[T]) conclude() {
 	c.finished = true
+	c.node.End()
 	if c.done != nil {
 		close(c.done)
 	}
@@ -296,7 +297,7 @@ var ended = func() <-chan struct{} {
 // who must come after it something to wait for.
 func (c *Call[T]) Keep(keep func()) bool {
 	c.shard.mu.Lock()
-	if c.forgotten || c.shard.block[c.key] > 0 {
+	if c.forgotten || c.shard.block[c.node.key] > 0 {
 		c.shard.mu.Unlock()
 		return false
 	}
@@ -330,7 +331,7 @@ func (c *Call[T]) Stand() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	c.stands = true
-	if c.forgotten && c.waiters > 0 && c.shard.block[c.key] == 0 && c.shard.joined(c.key, c.aside) == nil {
+	if c.forgotten && c.waiters > 0 && c.shard.block[c.node.key] == 0 && c.shard.joined(c.node.key, c.node.aside) == nil {
 		c.forgotten, c.open = false, true
 	}
 }
@@ -361,12 +362,12 @@ func (c *Call[T]) leave() { c.open = false }
 
 // unlink takes c, which has finished, out of the list of its key. The lock is held.
 func (s *shard[T]) unlink(c *Call[T]) {
-	head := s.live[c.key]
+	head := s.live[c.node.key]
 	if head == c {
 		if c.next == nil {
-			delete(s.live, c.key)
+			delete(s.live, c.node.key)
 		} else {
-			s.live[c.key] = c.next
+			s.live[c.node.key] = c.next
 		}
 		return
 	}

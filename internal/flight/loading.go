@@ -25,7 +25,7 @@ func (c *Call[T]) Loading() Loading {
 		return Loading{}
 	}
 	l := c.loading
-	for other := c.shard.live[c.key]; other != nil; other = other.next {
+	for other := c.shard.live[c.node.key]; other != nil; other = other.next {
 		l.Calls++
 	}
 	return l
