@@ -304,7 +304,7 @@ func TestLoadCycle_background(t *testing.T) {
 			t.Errorf("got %q, %v", v, err)
 		}
 		synctest.Wait()
-		if v, err := team.Get(t.Context(), 7); v != "of of team" || err != nil {
+		if v, err := team.Get(t.Context(), 7); v != "of team" || err != nil {
 			t.Errorf("it was refreshed to %q, %v", v, err)
 		}
 	})
