@@ -17,7 +17,7 @@ export GOWORK := off
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-race test-alloc model mutants check lint format-check vet staticcheck arch tidy-check \
+.PHONY: help survey survey-table test test-race test-alloc model mutants check lint format-check vet staticcheck arch tidy-check \
 	format bench bench-ratios bench-results bench-hits bench-compile fuzz soak cover cover-html quickstart clean need-go need-redis need-cc
 
 help: ## list the targets
@@ -29,7 +29,7 @@ help: ## list the targets
 
 # ---- tests -------------------------------------------------------------------
 
-test: test-race test-alloc ## all tests, with the race detector; installs redis-server where it can
+test: test-race test-alloc survey ## all tests, with the race detector; installs redis-server where it can
 
 test-race: need-go need-cc need-redis
 	go test -race $(PKG) $(TESTFLAGS)
@@ -40,6 +40,12 @@ test-alloc: need-go need-redis
 	[ -n "$$tests" ] || exit 0; \
 	echo "go test -run [Aa]lloc"; go test -run '[Aa]lloc' $$(echo "$$tests" | cut -f 1 | sort -u)
 	go test ./internal/size ./store/otterstore ./store/ristrettostore # have more tests that the race detector disturbs
+
+survey: need-go ## what the codecs do with types of other libraries; compares it with docs/values.md
+	cd codec/survey && go test .
+
+survey-table: need-go ## write the table of docs/values.md
+	cd codec/survey && go test -count=1 . -args -write
 
 soak: need-go need-redis ## what several processes see while things fail, SOAK=1m for each fault
 	STRATA_SOAK=$(SOAK) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestHistory$$|TestChaos$$' ./internal/integration

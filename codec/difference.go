@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -16,22 +17,14 @@ type difference struct{ seen map[[2]referent]bool }
 // are. Values are not in it.
 func (d *difference) between(a, b reflect.Value, path string) string {
 	where := d.parts(a, b, path)
-	if where == "" || !a.CanInterface() {
+	if where == "" || a.Kind() != reflect.Struct || !a.CanInterface() {
 		return where
 	}
-	switch a.Kind() {
-	case reflect.Pointer, reflect.Interface:
+	// Only unexported fields may have several forms of one value.
+	if where := d.fields(a, b, path, true); where != "" {
 		return where
-	case reflect.Slice, reflect.Map:
-		if a.IsNil() || b.IsNil() {
-			return where
-		}
-	case reflect.Struct: // methods may have several forms for what nobody else sees
-		if where := d.fields(a, b, path, true); where != "" {
-			return where
-		}
 	}
-	if sayEqual(a, b) || writeSame(a, b) {
+	if sayEqual(a, b) && printSame(a, b) || writeSame(a, b) {
 		return ""
 	}
 	return where
@@ -177,38 +170,47 @@ func sameZone(a, b time.Time) bool {
 	return x == y
 }
 
-// writeSame reports whether the methods of a and b that encode write the same.
-func writeSame(a, b reflect.Value) (yes bool) {
+// printSame reports whether the String methods of a and b return the same, or they have none.
+func printSame(a, b reflect.Value) (yes bool) {
 	defer func() { _ = recover() }()
-	x, ok := written(a)
-	if !ok {
-		return false
-	}
-	y, ok := written(b)
-	return ok && bytes.Equal(x, y)
+	x, ok := addressed(a).(fmt.Stringer)
+	return !ok || x.String() == addressed(b).(fmt.Stringer).String()
 }
 
-// written returns what the methods of v write.
-func written(v reflect.Value) (b []byte, ok bool) {
-	if v.Kind() != reflect.Pointer {
-		p := reflect.New(v.Type())
-		p.Elem().Set(v)
-		v = p
-	}
-	var err error
-	switch m := v.Interface().(type) {
-	case encoding.BinaryMarshaler:
-		b, err = m.MarshalBinary()
-	case encoding.TextMarshaler:
-		b, err = m.MarshalText()
-	case json.Marshaler:
-		if b, err = m.MarshalJSON(); err == nil {
-			var short bytes.Buffer
-			err = json.Compact(&short, b)
-			b = short.Bytes()
+// writeSame reports whether a and b have methods that encode, and each of these writes the
+// same for both. One form alone may leave something out, as the text of a big.Float does with
+// its precision.
+func writeSame(a, b reflect.Value) (yes bool) {
+	defer func() { _ = recover() }()
+	x, y := written(addressed(a)), written(addressed(b))
+	return len(x) > 0 && slices.EqualFunc(x, y, bytes.Equal) && printSame(a, b)
+}
+
+// addressed returns a pointer to a copy of v, which has the methods of pointers too.
+func addressed(v reflect.Value) any {
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	return p.Interface()
+}
+
+// written returns what each method of v that encodes writes.
+func written(v any) (all [][]byte) {
+	add := func(write func() ([]byte, error)) {
+		if b, err := write(); err == nil {
+			all = append(all, b)
 		}
-	default:
-		return nil, false
 	}
-	return b, err == nil
+	if m, ok := v.(encoding.BinaryMarshaler); ok {
+		add(m.MarshalBinary)
+	}
+	if m, ok := v.(encoding.TextMarshaler); ok {
+		add(m.MarshalText)
+	}
+	if m, ok := v.(json.Marshaler); ok {
+		add(m.MarshalJSON)
+	}
+	if m, ok := v.(interface{ GobEncode() ([]byte, error) }); ok {
+		add(m.GobEncode)
+	}
+	return all
 }

@@ -41,7 +41,7 @@ var (
 // Append fails for values that JSON cannot express: channels, functions, NaN,
 // infinities and cycles, and for those whose methods panic.
 func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
-	inUTC(&v, false)
+	inUTC(&v, utcWalk{compact: true})
 	w := c.pool.Get().(*jsonWriter)
 	w.sink.b = dst
 	if err := w.encode(&v); err != nil {
@@ -68,7 +68,7 @@ func (c *JSONCodec[T]) Decode(src []byte) (T, error) {
 		var none T
 		return none, corrupt("json", explainJSON(err), err)
 	}
-	inUTC(&v, true)
+	inUTC(&v, utcWalk{own: true, compact: true})
 	return v, nil
 }
 
@@ -96,7 +96,7 @@ func explainJSON(err error) string {
 
 // Canonical implements [Canonicalizer].
 func (*JSONCodec[T]) Canonical(v T) T {
-	inUTC(&v, false)
+	inUTC(&v, utcWalk{compact: true})
 	return v
 }
 

@@ -147,7 +147,7 @@ func (c *MsgpackCodec[T]) decode(d *msgpackDecoder[T], src []byte) (err error) {
 		err = c.decoder()(&d.in, d.root)
 	}
 	if err == nil && d.in.foreign {
-		inUTC(&d.v, true) // the decoder does it itself
+		inUTC(&d.v, utcWalk{own: true}) // the decoder does it itself
 	}
 	if err == nil && d.in.left() > 0 {
 		err = reason(fmt.Sprintf("%d bytes after the value", d.in.left()))
@@ -180,7 +180,7 @@ func explainMsgpack(err error) string {
 
 // Canonical implements [Canonicalizer].
 func (*MsgpackCodec[T]) Canonical(v T) T {
-	inUTC(&v, false)
+	inUTC(&v, utcWalk{})
 	return v
 }
 

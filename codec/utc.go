@@ -2,7 +2,6 @@ package codec
 
 import (
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 )
@@ -40,10 +39,10 @@ func timesOf(t reflect.Type) *timeMap {
 	if m, ok := timeMaps.Load(t); ok {
 		return m.(*timeMap)
 	}
-	m := &timeMap{any: reaches(t, holdsTime, nil), recursive: isRecursive(t)}
+	m := &timeMap{any: reaches(t, holdsForms, nil), recursive: isRecursive(t)}
 	if t.Kind() == reflect.Struct && t != timeType {
 		for i := range t.NumField() {
-			if f := t.Field(i); (f.IsExported() || f.Anonymous) && reaches(f.Type, holdsTime, nil) {
+			if f := t.Field(i); (f.IsExported() || f.Anonymous) && reaches(f.Type, holdsForms, nil) {
 				m.fields = append(m.fields, i)
 			}
 		}
@@ -52,79 +51,17 @@ func timesOf(t reflect.Type) *timeMap {
 	return m
 }
 
-func holdsTime(t reflect.Type) bool {
-	return t == timeType || t.Kind() == reflect.Interface && t.NumMethod() == 0
-}
-
 // isRecursive reports whether values of t may refer to themselves.
 func isRecursive(t reflect.Type) bool {
-	if holdsTime(t) {
-		return t != timeType
-	}
-	return reaches(t, func(u reflect.Type) bool { return holdsTime(u) && u != timeType }, nil) || reachesItself(t, t, nil)
+	return t != timeType && (reaches(t, isAny, nil) || reachesItself(t, t, nil))
 }
 
-// reaches reports whether is is true of t, or of a type that values of t hold where others
-// can see it.
-func reaches(t reflect.Type, is func(reflect.Type) bool, seen map[reflect.Type]bool) bool {
-	if is(t) {
-		return true
-	}
-	if seen[t] {
-		return false
-	}
-	if seen == nil {
-		seen = make(map[reflect.Type]bool)
-	}
-	seen[t] = true
-	for _, part := range partsOf(t) {
-		if reaches(part, is, seen) {
-			return true
-		}
-	}
-	return false
-}
-
-// reachesItself reports whether root or a type on the way is a part of itself.
-func reachesItself(t, root reflect.Type, path []reflect.Type) bool {
-	if slices.Contains(path, t) {
-		return true
-	}
-	path = append(path, t)
-	for _, part := range partsOf(t) {
-		if reachesItself(part, root, path) {
-			return true
-		}
-	}
-	return false
-}
-
-// partsOf returns the types that values of t hold where others can see it.
-func partsOf(t reflect.Type) []reflect.Type {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return []reflect.Type{t.Elem()}
-	case reflect.Map:
-		return []reflect.Type{t.Key(), t.Elem()}
-	case reflect.Struct:
-		if t == timeType {
-			return nil
-		}
-		var parts []reflect.Type
-		for i := range t.NumField() {
-			if f := t.Field(i); f.IsExported() || f.Anonymous {
-				parts = append(parts, f.Type)
-			}
-		}
-		return parts
-	}
-	return nil
-}
-
-// A utcWalk puts the times of a value into UTC.
+// A utcWalk puts the times of a value into UTC, and what else has several forms into the one
+// that is decoded.
 type utcWalk struct {
-	own  bool // what pointers and slices of the value refer to may be changed
-	seen map[referent]reflect.Value
+	own     bool // what pointers and slices of the value refer to may be changed
+	compact bool // raw JSON loses its white space
+	seen    map[referent]reflect.Value
 }
 
 // A referent is what a pointer, a slice or a map refers to. The walk keeps those of values that
@@ -143,17 +80,16 @@ func referentOf(v reflect.Value) referent {
 	return p
 }
 
-// inUTC puts the times of *v into UTC. If own is not set, it changes *v alone, and copies
-// what that refers to.
-func inUTC[T any](v *T, own bool) {
+// inUTC puts the times of *v into UTC as how says. If how.own is not set, it changes *v alone,
+// and copies what that refers to.
+func inUTC[T any](v *T, how utcWalk) {
 	t := reflect.TypeFor[T]()
 	if !timesOf(t).any {
 		return
 	}
 	root := reflect.ValueOf(v).Elem()
-	if w := (utcWalk{}); w.finds(root) {
-		w = utcWalk{own: own}
-		w.change(root)
+	if w := how; w.finds(root) {
+		how.change(root)
 	}
 }
 
@@ -184,6 +120,10 @@ func (w *utcWalk) finds(v reflect.Value) bool {
 		}
 		at := timeAt(v)
 		return at != utc(at)
+	}
+	if hasForms(t) {
+		_, other := w.bytesInForm(v)
+		return other
 	}
 	m := timesOf(t)
 	if !m.any {
@@ -237,6 +177,11 @@ func timeAt(v reflect.Value) time.Time {
 func (w *utcWalk) change(v reflect.Value) {
 	m := timesOf(v.Type())
 	if !m.any || !v.CanSet() && v.Kind() != reflect.Struct {
+		return
+	}
+	if t := v.Type(); t == ipType || t == rawType {
+		short, _ := w.bytesInForm(v)
+		v.Set(short)
 		return
 	}
 	switch v.Kind() {

@@ -1,6 +1,8 @@
 package codec_test
 
 import (
+	"encoding/json"
+	"net"
 	"reflect"
 	"testing"
 	"time"
@@ -48,6 +50,28 @@ func TestCanonical_isWhatDecodeReturns(t *testing.T) {
 	byTime := map[time.Time]int{east: 1}
 	if got := codec.Canonical(codec.Msgpack[map[time.Time]int](), byTime); got[east.UTC()] != 1 || len(byTime) != 1 || byTime[east] != 1 {
 		t.Errorf("Canonical = %v of %v", got, byTime)
+	}
+}
+
+// An address and raw JSON have the form in which they are decoded, wherever they are.
+func TestCanonical_addressesAndRawJSON(t *testing.T) {
+	type host struct {
+		IP  net.IP
+		Net *net.IPNet
+		Raw map[string]json.RawMessage
+	}
+	v := host{net.IP{192, 0, 2, 1}, &net.IPNet{IP: net.IP{10, 0, 0, 0}, Mask: net.CIDRMask(8, 32)}, map[string]json.RawMessage{"a": json.RawMessage(`{"n": 1}`)}}
+	for _, c := range []codec.Codec[host]{codec.Msgpack[host](), codec.JSON[host]()} {
+		want := codec.Canonical(c, v)
+		if got := roundTrip(t, c, v); !reflect.DeepEqual(got, want) {
+			t.Errorf("%v: decoded %+v, want %+v", c, got, want)
+		}
+		if len(v.IP) != 4 || len(v.Net.IP) != 4 || len(v.Raw["a"]) != 8 {
+			t.Errorf("%v: Canonical changed its argument to %+v", c, v)
+		}
+	}
+	if got, err := codec.JSON[json.RawMessage]().Decode([]byte(`[1, 2]`)); string(got) != "[1,2]" || err != nil {
+		t.Errorf("decoded %s, %v", got, err)
 	}
 }
 

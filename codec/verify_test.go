@@ -106,6 +106,39 @@ func TestVerify_methods(t *testing.T) {
 	equal(err)
 }
 
+// lowered is written in lower case.
+type (
+	lowered       string
+	loweredStruct struct{ s string }
+)
+
+func (l lowered) MarshalText() ([]byte, error)        { return []byte(strings.ToLower(string(l))), nil }
+func (l *lowered) UnmarshalText(b []byte) error       { *l = lowered(b); return nil }
+func (l loweredStruct) String() string                { return l.s }
+func (l loweredStruct) MarshalText() ([]byte, error)  { return []byte(strings.ToLower(l.s)), nil }
+func (l *loweredStruct) UnmarshalText(b []byte) error { l.s = string(b); return nil }
+
+// A method that leaves something out writes the same for values that differ.
+func TestVerify_methodsThatLeaveSomethingOut(t *testing.T) {
+	changes(t, lowered("A"))
+	changes(t, loweredStruct{"A"})
+	changes(t, big.NewFloat(0.1))                // 53 bits come back as 64
+	changes(t, new(big.Float).SetPrec(200))      // even zero has a precision
+	changes(t, map[string]lowered{"k": "A"})     // inside
+	changes(t, []*loweredStruct{{"a"}, {"Abc"}}) // behind a pointer
+}
+
+// changes checks that both codecs find that v does not come back.
+func changes[T any](t *testing.T, v T) {
+	t.Helper()
+	for _, inner := range []codec.Codec[T]{codec.Msgpack[T](), codec.JSON[T]()} {
+		c, _ := verify[T](t, inner, 1)
+		if _, err := c.Append(nil, v); !errors.Is(err, codec.ErrLossy) {
+			t.Errorf("%v of %T %v: %v, want ErrLossy", inner, v, v, err)
+		}
+	}
+}
+
 // The first value is verified and each Every-th; once one has failed, all are.
 func TestVerify_every(t *testing.T) {
 	c, reports := verify[any](t, codec.Msgpack[any](), 5)

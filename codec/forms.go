@@ -1,0 +1,40 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"reflect"
+)
+
+// Types whose values have several forms, of which the codecs return one.
+var (
+	ipType  = reflect.TypeFor[net.IP]()          // an IPv4 address has 4 or 16 bytes
+	rawType = reflect.TypeFor[json.RawMessage]() // JSON drops white space
+)
+
+// hasForms reports whether values of t have several forms.
+func hasForms(t reflect.Type) bool { return t == timeType || t == ipType || t == rawType }
+
+// holdsForms reports whether t has several forms, or may hold a value of such a type.
+func holdsForms(t reflect.Type) bool {
+	return hasForms(t) || isAny(t)
+}
+
+func isAny(t reflect.Type) bool { return t.Kind() == reflect.Interface && t.NumMethod() == 0 }
+
+// bytesInForm returns v, which is a net.IP or a json.RawMessage, in the form in which it is
+// decoded, and whether that is another one.
+func (w *utcWalk) bytesInForm(v reflect.Value) (reflect.Value, bool) {
+	b := v.Bytes()
+	switch {
+	case v.Type() == ipType && len(b) == net.IPv4len:
+		return reflect.ValueOf(net.IP(b).To16()), true
+	case v.Type() == rawType && w.compact:
+		var short bytes.Buffer
+		if json.Compact(&short, b) == nil && short.Len() < len(b) {
+			return reflect.ValueOf(json.RawMessage(short.Bytes())), true
+		}
+	}
+	return v, false
+}
