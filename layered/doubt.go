@@ -2,6 +2,7 @@ package layered
 
 import (
 	"context"
+	"time"
 
 	"github.com/lokroom/strata/store"
 )
@@ -73,9 +74,19 @@ func (s *Store[T]) recalled(e *store.Entry[T]) bool {
 // it is stale it is in doubt.
 func (s *Store[T]) unconfirmed(e *store.Entry[T]) bool { return s.watched && e.Epoch == noEpoch }
 
-// outlived reports whether L2 has lost its data, or may have, since it confirmed e.
+// refills is how long an L2 that has lost its data is without what was loaded while it could
+// not be reached.
+const refills = time.Minute
+
+// outlived reports whether L2 has lost its data, or may have, since it confirmed e. What was
+// loaded while L2 could not be reached was never confirmed: an L2 that is still filling up
+// does not deny that either.
 func (s *Store[T]) outlived(e *store.Entry[T]) bool {
-	return e.Epoch != noEpoch && e.Epoch <= s.trust.rolled.Load()
+	if e.Epoch == noEpoch {
+		at := store.Time(s.trust.rolledAt.Load())
+		return at != 0 && e.LoadedAt <= at.Add(refills)
+	}
+	return e.Epoch <= s.trust.rolled.Load()
 }
 
 // denied is called when L2 has said that it does not have seen, which L1 has under key, or

@@ -177,7 +177,10 @@ func (s *Store[T]) keepLeased(ctx context.Context, x *store.LeasedFill[T], f *Fo
 	switch {
 	case errors.Is(r.Err, store.ErrLeaseLost):
 		s.count.refused.Add(1)
-		_ = s.dropL1(ctx, x.Key) // in memory
+		lost := before.copies <= s.trust.rolled.Load() // not broken by a change, as far as is known
+		if !lost || !s.keepDoubtful(x.Key, before, f.Entry) {
+			_ = s.dropL1(ctx, x.Key) // in memory
+		}
 	case r.Err != nil:
 		if !errors.Is(r.Err, store.ErrUnavailable) { // nobody need wait
 			s.returnLease(ctx, x, f)

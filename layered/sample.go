@@ -75,7 +75,7 @@ func (s *Store[T]) compare(key string, e store.Entry[T], served time.Time) {
 	case err == nil:
 		p.current.Add(1)
 		return
-	case !errors.Is(err, store.ErrNotFound) || e.Expired(store.Now()):
+	case !errors.Is(err, store.ErrNotFound) || e.Expired(store.Now()) || s.outlived(&e):
 		return
 	}
 	here := s.dropCopy(key, e.Version)

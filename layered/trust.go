@@ -21,7 +21,11 @@ type trust struct {
 	hears   bool
 	serving atomic.Uint64 // the epoch, if L2 is heard of; else 0
 	silent  atomic.Int64  // the [store.Time] since when it is not; else 0
-	rolled  atomic.Uint64 // the epoch in which L2 was last known to have gone back in time; 0: it never was
+
+	// When L2 was last known to have gone back in time, or to have lost everything: the
+	// epoch, and the [store.Time]. Zero: it never has.
+	rolled   atomic.Uint64
+	rolledAt atomic.Int64
 }
 
 // noEpoch marks entries that L2 has nothing to do with: it is not there, or could
@@ -38,7 +42,10 @@ func (t *trust) doubt() {
 
 // rollBack notes that L2 may have gone back in time, or lost everything. What was read from
 // it before is of this epoch or an older one.
-func (t *trust) rollBack() { t.rolled.Store(t.epoch.Load()) }
+func (t *trust) rollBack() {
+	t.rolled.Store(t.epoch.Load())
+	t.rolledAt.Store(int64(store.Now()))
+}
 
 // hear is told whether L2 is heard of.
 func (t *trust) hear(hears bool) {
