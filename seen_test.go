@@ -1,37 +1,14 @@
 package strata_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/store"
 )
-
-// Open returns when its context ends, also if Redis swallows everything.
-func TestOpen_heedsItsContext(t *testing.T) {
-	link := redistest.StartProxy(t, redistest.Start(t, nil).Addr())
-	link.Hole(true)
-	for _, optional := range []bool{false, true} {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		began := time.Now()
-		b, err := strata.Open(ctx, &strata.Config{RedisURL: "redis://" + link.Addr(), RedisOptional: optional})
-		if took := time.Since(began); took > 700*time.Millisecond {
-			t.Errorf("optional %v: it took %v", optional, took)
-		}
-		cancel()
-		if !optional && (!errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, store.ErrUnavailable)) || optional && err != nil {
-			t.Errorf("optional %v: %v", optional, err)
-		}
-		if b != nil {
-			b.Close()
-		}
-	}
-}
 
 // A Redis that never was there is an error of Health from the first moment, with its cause.
 func TestHealth_neverConnected(t *testing.T) {
@@ -71,4 +48,42 @@ func TestOpen_malformedURL(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Close()
+}
+
+// A password that is changed while the process runs: Health says what the server answers,
+// and is well again when the password is back.
+func TestHealth_passwordChanged(t *testing.T) {
+	const password = "hunter2"
+	server := redistest.Start(t, &redistest.Options{Password: password})
+	b := backend(t, &strata.Config{RedisURL: server.URL()})
+	c := listings(t, b, &repo{}, nil)
+	get := func() error { _, err := c.Get(t.Context(), 1); return err }
+	if err := get(); err != nil {
+		t.Fatal(err)
+	}
+	admin, err := server.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	do := func(args ...any) {
+		t.Helper()
+		if _, err := admin.Do(args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("CONFIG", "SET", "requirepass", "another")
+	do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	redistest.WaitFor(t, "Health to have the words of the server", func() bool {
+		err := b.Health().Err()
+		return err != nil && strings.Contains(err.Error(), "WRONGPASS") && strings.Contains(err.Error(), server.Addr())
+	})
+	if err := b.Health().Err(); !errors.Is(err, store.ErrUnavailable) || strings.Contains(err.Error(), password) {
+		t.Errorf("Health: %v", err)
+	}
+	if err := get(); err != nil {
+		t.Errorf("Get meanwhile: %v", err)
+	}
+	do("CONFIG", "SET", "requirepass", password)
+	redistest.WaitFor(t, "Redis to be used again", func() bool { return b.Ping(t.Context()) == nil && b.Health().Err() == nil })
 }

@@ -30,6 +30,10 @@ type conn struct {
 	net.Conn
 	of   *Conns
 	addr string
+
+	// Of the one goroutine that reads:
+	begun bool
+	reply string // an error that was the first thing the server sent, and also the last
 }
 
 // Dial is [Dial] that remembers the connection.
@@ -46,6 +50,23 @@ func (cs *Conns) Dial(ctx context.Context, opt *rueidis.ClientOption, addr strin
 	}
 	cs.open[c] = struct{}{}
 	return c, nil
+}
+
+// Read keeps what a server says that then ends the connection, as it does with too many
+// clients: rueidis, which has sent several commands by then, reports only that it ended.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	switch {
+	case err != nil && n == 0 && c.reply != "":
+		return 0, &RefusedError{Reply: c.reply, Err: err}
+	case !c.begun && n > 0 && b[0] == '-':
+		line, _, _ := strings.Cut(string(b[1:n]), "\r\n")
+		c.reply = line
+	case n > 0 && c.reply != "":
+		c.reply = ""
+	}
+	c.begun = true
+	return n, err
 }
 
 func (c *conn) Close() error {

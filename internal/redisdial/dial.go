@@ -20,7 +20,7 @@ func Dial(ctx context.Context, opt *rueidis.ClientOption, addr string, d *net.Di
 	case opt.DialFn != nil:
 		nc, err = opt.DialFn(addr, d, conf)
 	case conf != nil:
-		nc, err = (&tls.Dialer{NetDialer: d, Config: conf}).DialContext(ctx, "tcp", addr)
+		nc, err = dialTLS(ctx, addr, d, conf)
 	default:
 		nc, err = d.DialContext(ctx, "tcp", addr)
 	}
@@ -31,6 +31,34 @@ func Dial(ctx context.Context, opt *rueidis.ClientOption, addr string, d *net.Di
 		return nc, err
 	}
 	return batchConn{nc}, nil
+}
+
+// dialTLS is tls.Dialer.DialContext, whose error tells a server that cannot be reached from
+// one that does not agree on TLS: the latter is a [HandshakeError].
+func dialTLS(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
+	if d.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.Timeout)
+		defer cancel()
+	}
+	raw, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if conf.ServerName == "" {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			host = addr
+		}
+		conf = conf.Clone()
+		conf.ServerName = host
+	}
+	nc := tls.Client(raw, conf)
+	if err := nc.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, &HandshakeError{err}
+	}
+	return nc, nil
 }
 
 // tcpOf returns the TCP connection that nc is or rests on, or nil.

@@ -19,7 +19,7 @@ func Reply(text string, err error) error {
 		return fmt.Errorf("%w: %w", store.ErrWrongType, err)
 	case "OOM": // maxmemory, and nothing that may be evicted
 		return fmt.Errorf("%w: %w", store.ErrTooLarge, err)
-	case "NOAUTH", "WRONGPASS", "NOPERM":
+	case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED": // the last in protected mode
 		return fmt.Errorf("%w: %w", store.ErrAuth, err)
 	case "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY", "MOVED", "ASK":
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/redis/rueidis"
 
@@ -38,13 +39,7 @@ func Dial(opt rueidis.ClientOption) (rueidis.Client, error) {
 		if c != nil {
 			c.Close()
 		}
-		var network net.Error
-		if text := replyText(err); text != "" {
-			err = rediserr.Reply(text, err)
-		} else if errors.As(err, &network) { // else rueidis does not like the settings
-			err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-		}
-		return nil, failed("dial", "", err)
+		return nil, failed("dial", "", unconnected(&own, err))
 	}
 	return &dialled{c, conns}, nil
 }
@@ -53,4 +48,25 @@ func Dial(opt rueidis.ClientOption) (rueidis.Client, error) {
 type dialled struct {
 	rueidis.Client
 	conns *redisdial.Conns
+}
+
+// unconnected says what the error of rueidis.NewClient means to the caller. What is neither
+// a reply nor about the network is about the settings, and says so.
+func unconnected(opt *rueidis.ClientOption, err error) error {
+	var network net.Error
+	var refused *redisdial.RefusedError
+	cause := err
+	switch {
+	case replyText(err) != "":
+		cause = rediserr.Reply(replyText(err), err)
+	case errors.As(err, &refused):
+		cause = fmt.Errorf("%w: %w", store.ErrUnavailable, rediserr.Reply(refused.Reply, err))
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		cause = errNoAnswer
+	case errors.As(err, &network), redisdial.IsClosed(err):
+		cause = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	default:
+		return err
+	}
+	return redisdial.Explain(opt, err, cause)
 }

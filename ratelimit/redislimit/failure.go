@@ -88,6 +88,9 @@ func (l *Limiter) redial(ctx context.Context) bool {
 	return false
 }
 
+// errNoAnswer is the cause where Redis did not answer in time.
+var errNoAnswer = fmt.Errorf("%w: no answer in time", store.ErrUnavailable)
+
 // isReply reports whether err is what Redis answered: it may be about this key only, and
 // it did not take long.
 func isReply(err error) bool {
@@ -104,7 +107,7 @@ func cause(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, store.ErrClosed)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		// Not the caller's context, which the chain must not suggest.
-		return fmt.Errorf("%w: no answer in time", store.ErrUnavailable)
+		return errNoAnswer
 	}
 	if cause := rediserr.Reply(replyText(err), err); errors.Is(cause, store.ErrAuth) {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)

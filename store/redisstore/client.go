@@ -173,6 +173,7 @@ func (c *Client) connect(ctx context.Context) (*links, error) {
 func (c *Client) run(a *attempt) {
 	a.links, a.err = c.open()
 	if a.err != nil {
+		a.err = &connectError{a.err}
 		_ = c.cause(context.Background(), a.err) // notes it, also if nobody waits any more
 	}
 	c.mu.Lock()

@@ -152,7 +152,7 @@ func (d *Dialer) DialContext(ctx context.Context, opt rueidis.ClientOption) (*Cl
 	if _, err := c.connect(ctx); err != nil {
 		err = c.cause(ctx, err)
 		if ctx.Err() != nil {
-			err = fmt.Errorf("%w: no answer from %s: %w", store.ErrUnavailable, c.address(), err)
+			err = redisdial.Explain(&c.opt, err, fmt.Errorf("%w: no answer: %w", store.ErrUnavailable, err))
 			c.errors.note(err)
 		}
 		if !d.Lazy || !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) {
@@ -217,9 +217,32 @@ func (c *Client) open() (*links, error) {
 		t.Close()
 		return nil, err
 	}
+	if c.isSentinel(w) {
+		w.Close()
+		t.Close()
+		return nil, errSentinel
+	}
 	if mutant.OneLink.Load() {
 		w.Close()
 		w = t
 	}
 	return &links{t: t, w: w}, nil
+}
+
+// errSentinel says that the address is not one of a server with data.
+var errSentinel = errors.New("the server is a sentinel")
+
+// isSentinel reports whether w leads to a sentinel. A user may not be permitted to ask.
+func (c *Client) isSentinel(w rueidis.Client) bool {
+	if w.Mode() != rueidis.ClientModeStandalone {
+		return false
+	}
+	ctx, cancel := c.deadlines.Begin(c.life)
+	defer cancel()
+	role, err := w.Do(ctx, w.B().Role().Build()).ToArray()
+	if err != nil || len(role) == 0 {
+		return false
+	}
+	name, err := role[0].ToString()
+	return err == nil && name == "sentinel"
 }

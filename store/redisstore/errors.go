@@ -105,12 +105,24 @@ func (c *Client) causeOf(ctx context.Context, err error) error {
 	if redisdial.IsReadOnly(err) {
 		c.conns.Redial("")
 	}
+	var unconnected *connectError
+	if errors.As(err, &unconnected) {
+		cause := c.causeOf(ctx, unconnected.err)
+		if isContext(cause) || errors.Is(cause, store.ErrClosed) {
+			return cause
+		}
+		return redisdial.Explain(&c.opt, unconnected.err, cause)
+	}
 	var reply *rueidis.RedisError
 	if errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "NOPROTO") {
 		return fmt.Errorf("%w: HELLO 3 is refused: %w", errNoTracking, err)
 	}
 	if errors.As(err, &reply) {
 		return replyCause(reply.Error(), err)
+	}
+	var refused *redisdial.RefusedError
+	if errors.As(err, &refused) {
+		err = replyCause(refused.Reply, err)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -134,6 +146,13 @@ func (c *Client) causeOf(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 }
 
+// A connectError says that err is why the connections could not be made: [Client.cause]
+// adds the address and the remedy.
+type connectError struct{ err error }
+
+func (e *connectError) Error() string { return e.err.Error() }
+func (e *connectError) Unwrap() error { return e.err }
+
 func isPast(ctx context.Context) bool {
 	at, ok := ctx.Deadline()
 	return ok && !time.Now().Before(at)
@@ -145,7 +164,7 @@ func isTimeout(err error) bool {
 
 // isOurs reports whether err says already what it means.
 func isOurs(err error) bool {
-	for _, known := range []error{store.ErrUnavailable, store.ErrReplicas, store.ErrTooLarge, store.ErrWrongType, ErrAuth, store.ErrUnstorable, errNegativeTTL, errMost, errNoHold, errBlind, errors.ErrUnsupported} {
+	for _, known := range []error{store.ErrUnavailable, store.ErrReplicas, store.ErrTooLarge, store.ErrWrongType, ErrAuth, store.ErrUnstorable, errNegativeTTL, errMost, errNoHold, errBlind, errSentinel, errors.ErrUnsupported} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -60,7 +60,7 @@ func (c *Client) Health() Health {
 	h := Health{Breaker: s.State.String(), Since: s.Since, Opened: s.Opened, Nodes: c.breakers.health()}
 	h.Connected = c.links.Load() != nil
 	h.LastError, h.LastErrorAt, h.Errors = c.errors.get()
-	if h.LastError != "" {
+	if h.LastError != "" && !strings.Contains(h.LastError, c.address()) {
 		h.LastError = c.address() + ": " + h.LastError
 	}
 	h.Hears, h.Heard, h.NoPushes = c.pulse.health()

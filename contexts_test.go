@@ -1,0 +1,223 @@
+package strata_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/codec"
+	"github.com/lokroom/strata/internal/redistest"
+	"github.com/lokroom/strata/ratelimit"
+	"github.com/lokroom/strata/ratelimit/redislimit"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore"
+)
+
+// never is a timeout that does not end within a test: what returns heeds its context.
+const never = time.Hour
+
+// whileHoled runs each of calls with a context that ends soon, while link swallows
+// everything. It fails for those that have not returned when a generous time has passed;
+// only then does link pass again what it held back.
+func whileHoled(t *testing.T, link *redistest.Proxy, calls map[string]func(context.Context)) {
+	t.Helper()
+	link.Hole(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	var mu sync.Mutex
+	late := slices.Collect(maps.Keys(calls))
+	var wg sync.WaitGroup
+	for name, call := range calls {
+		wg.Go(func() {
+			call(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			late = slices.DeleteFunc(late, func(n string) bool { return n == name })
+		})
+	}
+	all := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+	case <-time.After(10 * time.Second):
+		mu.Lock()
+		t.Errorf("these have not returned, though their context has ended: %q", late)
+		mu.Unlock()
+	}
+	link.Hole(false)
+	<-all
+}
+
+// methodsWithContext adds a call of every exported method of v whose first parameter is a
+// context, with arguments made for their types.
+func methodsWithContext(calls map[string]func(context.Context), v any) {
+	value := reflect.ValueOf(v)
+	for i := range value.NumMethod() {
+		method, f := value.Type().Method(i), value.Method(i)
+		in := f.Type()
+		if in.NumIn() == 0 || in.In(0) != reflect.TypeFor[context.Context]() {
+			continue
+		}
+		calls[fmt.Sprintf("%T.%s", v, method.Name)] = func(ctx context.Context) {
+			args := []reflect.Value{reflect.ValueOf(ctx)}
+			for p := 1; p < in.NumIn(); p++ {
+				args = append(args, argument(in.In(p)))
+			}
+			if in.IsVariadic() {
+				f.CallSlice(args)
+			} else {
+				f.Call(args)
+			}
+		}
+	}
+}
+
+// argument returns a value of t that a method accepts: one element, the key "k", a minute.
+func argument(t reflect.Type) reflect.Value {
+	v := reflect.New(t).Elem()
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		v.SetInt(int64(time.Minute))
+	case t == reflect.TypeFor[error]():
+		v.Set(reflect.ValueOf(errors.New("the source fails")))
+	case t.Kind() == reflect.String:
+		v.SetString("k")
+	case v.CanInt():
+		v.SetInt(1)
+	case v.CanUint():
+		v.SetUint(1)
+	case t.Kind() == reflect.Slice:
+		v = reflect.Append(v, argument(t.Elem()))
+	case t.Kind() == reflect.Map:
+		v.Set(reflect.MakeMap(t))
+		v.SetMapIndex(argument(t.Key()), argument(t.Elem()))
+	case t.Kind() == reflect.Pointer:
+		v.Set(reflect.New(t.Elem()))
+	case t.Kind() == reflect.Func:
+		v.Set(reflect.MakeFunc(t, func(args []reflect.Value) []reflect.Value { return called(t, args) }))
+	}
+	return v
+}
+
+// called is what a function of type t does: it yields one element if it is an iterator, and
+// returns zero values.
+func called(t reflect.Type, args []reflect.Value) (results []reflect.Value) {
+	if t.NumIn() == 1 && t.In(0).Kind() == reflect.Func {
+		args[0].Call([]reflect.Value{argument(t.In(0).In(0))})
+	}
+	for i := range t.NumOut() {
+		results = append(results, reflect.Zero(t.Out(i)))
+	}
+	return results
+}
+
+// Every exported method with a context returns when that ends, though Redis swallows
+// everything and no timeout of the client does.
+func TestContexts_methods(t *testing.T) {
+	link := redistest.StartProxy(t, redistest.Start(t, nil).Addr())
+	opt := rueidis.ClientOption{InitAddress: []string{link.Addr()}, ConnWriteTimeout: never}
+	opt.Dialer.Timeout, opt.Dialer.KeepAlive = never, never
+	client, err := (&redisstore.Dialer{Timeout: never, BreakAfter: -1}).Dial(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	b := backend(t, &strata.Config{Redis: client, Prefix: "a:"})
+	load := func(_ context.Context, id string) (string, error) { return id, nil }
+	c, err := strata.New(b, "c", load, &strata.Options[string, string]{Tags: func(string, string) []string { return []string{"k"} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := c.BeginWrite(t.Context(), time.Minute, "written")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bracket, err := c.Tiers().BeginWrite(t.Context(), time.Minute, "bracket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	single := redisstore.New(client, &redisstore.Options[string]{Prefix: "s:", Codec: codec.String()})
+	plain := redisstore.NewPlain(client, &redisstore.PlainOptions[string]{Prefix: "p:", Codec: codec.String()})
+	calls := make(map[string]func(context.Context))
+	for _, v := range []any{b, c, written, c.Tiers(), bracket, client, single, plain, redisstore.NewTags(client, "t:")} {
+		methodsWithContext(calls, v)
+	}
+	for _, v := range limiters(t, link.Addr()) {
+		methodsWithContext(calls, v)
+	}
+	if _, err := c.Get(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d methods", len(calls))
+	whileHoled(t, link, calls)
+}
+
+// limiters returns a limiter of rates, one of concurrency and a lease of it.
+func limiters(t *testing.T, addr string) []any {
+	t.Helper()
+	opt := rueidis.ClientOption{InitAddress: []string{addr}, ConnWriteTimeout: never}
+	opt.Dialer.Timeout, opt.Dialer.KeepAlive = never, never
+	client, err := redislimit.Dial(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	o := &redislimit.Options{Timeout: never, OnFailure: redislimit.FailClosed}
+	rate, err := redislimit.New(client, o, ratelimit.Policy{Name: "p", Algorithm: ratelimit.GCRA, Limit: 9, Window: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots, err := redislimit.New(client, o, ratelimit.Policy{Name: "s", Algorithm: ratelimit.Concurrency, Limit: 9, Window: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease, _, err := slots.Acquire(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []any{rate, slotsOnly{slots}, lease}
+}
+
+// slotsOnly has the methods of a limiter of concurrency under a name of its own.
+type slotsOnly struct{ *redislimit.Limiter }
+
+// Open and the dial functions return when their context ends, before Redis has answered and
+// before any timeout of the settings.
+func TestContexts_connect(t *testing.T) {
+	link := redistest.StartProxy(t, redistest.Start(t, nil).Addr())
+	url := fmt.Sprintf("redis://%s?dial_timeout=%v&write_timeout=%v", link.Addr(), never, never)
+	calls := make(map[string]func(context.Context))
+	for _, optional := range []bool{false, true} {
+		calls[fmt.Sprintf("Open, optional %v", optional)] = func(ctx context.Context) {
+			b, err := strata.Open(ctx, &strata.Config{RedisURL: url, RedisOptional: optional})
+			if !optional && (!errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, store.ErrUnavailable)) || optional && err != nil {
+				t.Errorf("Open, optional %v: %v", optional, err)
+			}
+			if b != nil {
+				b.Close()
+			}
+		}
+		calls[fmt.Sprintf("DialURLContext, lazy %v", optional)] = func(ctx context.Context) {
+			c, err := (&redisstore.Dialer{Lazy: optional, Timeout: never}).DialURLContext(ctx, url)
+			if (err == nil) != optional {
+				t.Errorf("DialURLContext, lazy %v: %v", optional, err)
+			}
+			if c != nil {
+				c.Close()
+			}
+		}
+	}
+	whileHoled(t, link, calls)
+}
