@@ -32,7 +32,7 @@ help: ## list the targets
 test: test-race test-alloc survey ## all tests, with the race detector; installs redis-server where it can
 
 test-race: need-go need-cc need-redis
-	go test -race $(PKG) $(TESTFLAGS)
+	go test -race -timeout 30m $(PKG) $(TESTFLAGS)
 
 # The race detector allocates: bounds on allocations hold only without it.
 test-alloc: need-go need-redis

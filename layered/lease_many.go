@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/lokroom/strata/store"
@@ -107,7 +108,7 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], granted
 	var loaded map[string]store.Entry[T]
 	var failure error
 	filled := false
-	defer func() { // also if something panics, or load ends its goroutine
+	giveBack := sync.OnceFunc(func() {
 		stop()
 		if filled {
 			for key := range loaded {
@@ -119,7 +120,8 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], granted
 			_, stale := b.stale[key]
 			s.giveBack(ctx, values, key, granted[key].Lease, stale && failure != nil, errOf(key))
 		})
-	}()
+	})
+	defer giveBack() // also if something panics, or load ends its goroutine
 	asOf := s.moment.Add(1)
 	for key, g := range granted {
 		s.loads(asOf, g.Stamp, b.open[key])
@@ -128,6 +130,7 @@ func (s *Store[T]) loadGranted(ctx, values context.Context, b *batch[T], granted
 	stop()
 	s.fillGranted(values, b, granted, loaded, marks, asOf)
 	filled = true
+	giveBack() // before the calls end, because ctx ends with them
 	s.inDoubtMany(values, b, ks, nil)
 	s.failBatch(b, ks, failure)
 }
