@@ -62,12 +62,12 @@ type (
 	box[T any] struct{ Value T }
 	counter    struct{ Hits atomic.Int64 }
 	locked     struct {
-		mu sync.Mutex
+		mu sync.Mutex //lint:ignore U1000 its kind is what is tested
 		N  int
 	}
 	status string
 	row    struct {
-		_msgpack struct{} `msgpack:",as_array"`
+		_msgpack struct{} `msgpack:",as_array"` //lint:ignore U1000 package msgpack reads its tag
 		A, B     int
 	}
 )
