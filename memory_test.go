@@ -11,7 +11,7 @@ import (
 )
 
 // mostUnused is how many bytes a cache may take before anything is read from it.
-const mostUnused = 8 << 10
+const mostUnused = 9 << 10
 
 // A cache that is not used takes little memory and no goroutine of its own.
 func TestNew_unusedCacheAllocatesLittle(t *testing.T) {
