@@ -15,18 +15,18 @@ import (
 // A shard joins a cluster while processes run. What a token and DeleteAndWait promise holds
 // for the keys that it serves, also over a link that is slow, or that swallows everything.
 func TestToken_shardJoins(t *testing.T) {
-	const unheard = 500 * time.Millisecond
+	const disconnected = 500 * time.Millisecond
 	cl := redistest.StartCluster(t, 2)
 	network := redistest.StartNetwork(t)
 	var s counter
 	process := func(opt rueidis.ClientOption) (*strata.Backend, *strata.Cache[int, int64]) {
 		opt.InitAddress = cl.Addrs()
-		client, err := (&redisstore.Dialer{MaxUnheard: unheard}).Dial(opt)
+		client, err := (&redisstore.Dialer{MaxUnheard: disconnected}).Dial(opt)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(client.Close)
-		b := backend(t, &strata.Config{Redis: client, MaxUnheard: unheard})
+		b := backend(t, &strata.Config{Redis: client, MaxUnheard: disconnected})
 		c, err := strata.New(b, "counter", s.Load, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -90,14 +90,14 @@ func (h Health) Err() error {
 		if r.NoPushes != "" {
 			what = append(what, r.NoPushes)
 		} else if !r.Hears && !r.Heard.IsZero() && r.Breaker == "closed" {
-			what = append(what, "Redis was last heard of at "+r.Heard.UTC().Format(time.RFC3339)+last)
+			what = append(what, "Redis last answered at "+r.Heard.UTC().Format(time.RFC3339)+last)
 		}
 		if r.PendingTags != 0 {
 			tags := fmt.Sprintf("%d invalidated tags", r.PendingTags)
 			if r.PendingTags < 0 {
 				tags = "the invalidation of every tag"
 			}
-			what = append(what, fmt.Sprintf("it has not heard of %s for %v", tags, r.PendingTagsFor.Round(time.Millisecond)))
+			what = append(what, fmt.Sprintf("Redis has not received %s for %v", tags, r.PendingTagsFor.Round(time.Millisecond)))
 		}
 	}
 	var names []string
@@ -111,7 +111,7 @@ func (h Health) Err() error {
 		if p.Keys < 0 {
 			keys = "a Clear"
 		}
-		text := fmt.Sprintf("it has not heard of %s of %q for %v", keys, name, p.For.Round(time.Millisecond))
+		text := fmt.Sprintf("Redis has not received %s of %q for %v", keys, name, p.For.Round(time.Millisecond))
 		if p.Err != "" {
 			text += " (" + p.Err + ")"
 		}

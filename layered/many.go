@@ -313,11 +313,11 @@ func (s *Store[T]) flyMany(ctx context.Context, q *search[T], which []int) (agai
 				continue
 			}
 		}
-		var late, anew bool
-		*f, late, anew, err = s.await(ctx, all[j], q.began, q.strict, leads[j])
+		var late, restart bool
+		*f, late, restart, err = s.await(ctx, all[j], q.began, q.strict, leads[j])
 		from.Waited(all[j].Node())
 		switch {
-		case anew:
+		case restart:
 			again = append(again, i)
 		case errors.Is(err, flight.ErrClosed):
 			q.answer(i, s.errClosed("get many", q.keys[i]))

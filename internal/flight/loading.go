@@ -5,7 +5,7 @@ import "time"
 // A Loading tells of a load that a call waits for.
 type Loading struct {
 	Since        time.Time // when it began; zero: there is none, or it has ended
-	AsOf         uint64    // the same, by the count of whoever loads
+	AsOf         uint64    // the same moment, by the counter of the store that loads
 	Stamp, Local uint64    // readings of logical clocks from before it began
 	Calls        int       // how many calls of the key are under way now
 }

@@ -92,7 +92,7 @@ func TestFailSafe_emptiedRedis_changedIsNotServed(t *testing.T) {
 	}
 }
 
-// What another process has deleted, and this one was told of, is not served.
+// What another process has deleted, and whose invalidation arrived here, is not served.
 func TestFailSafe_emptiedRedis_notifiedIsNotServed(t *testing.T) {
 	h := emptied(t, build, layered.Options[int]{}, nil)
 	peer := houseOn(t, dial(t, h.link.Addr()), nil)

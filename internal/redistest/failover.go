@@ -4,7 +4,7 @@ import "time"
 
 // Failover makes a replica the primary in an orderly way (CLUSTER FAILOVER), and
 // returns when it is. The other nodes agree to the next one of the same pair when
-// they have heard of this one, and twice cluster-node-timeout after it.
+// they know of this one, and twice cluster-node-timeout after it.
 func (s *Server) Failover() error {
 	var asked time.Time
 	return waitFor("the failover", func() bool {
