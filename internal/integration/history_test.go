@@ -147,7 +147,7 @@ func (fault *historyFault) serve(f *fleet, servers *historyServers) {
 	case inCluster:
 		f.cluster = servers.replicated(f.t)
 	case inNewCluster:
-		f.cluster = redistest.StartCluster(f.t, 2)
+		f.cluster = redistest.StartCluster(f.t, 3)
 	case behindAddress:
 		f.address = redistest.StartAddress(f.t)
 	case behindSentinels:
