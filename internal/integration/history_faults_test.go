@@ -104,6 +104,10 @@ var topologyFaults = []historyFault{
 		inject: seizeSlots, happened: seized,
 	},
 	{name: "address moves", where: behindAddress, least: 2, orphans: true, forgets: true, sweeps: true, inject: moveAddress, happened: exercised},
+	{
+		name: "Redis restarts empty, source fails", keys: 9, least: 2, orphans: true, forgets: true, staleFor: time.Hour,
+		inject: restartEmpty, happened: failsafe,
+	},
 }
 
 // atomicFaults take a server that can migrate slots in one step.
