@@ -33,7 +33,11 @@ func (s *Store[T]) inDoubt(ctx context.Context, key string, old Found[T], l2err 
 		return old
 	}
 	s.count.doubtful.Add(1)
-	return Found[T]{Entry: *e, Tier: L1, Stale: true}
+	f := Found[T]{Entry: *e, Tier: L1, Stale: true}
+	if now := store.Now(); !e.Stale(now) { // to those, too, who see the entry alone
+		f.StaleAt = now
+	}
+	return f
 }
 
 // inDoubtMany is inDoubt for those of ks that are open in b, for which nothing was loaded.

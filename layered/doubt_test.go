@@ -123,7 +123,7 @@ func inEachWay(t *testing.T, test func(*testing.T, func(context.Context, *layere
 
 func flagged(t *testing.T, f layered.Found[int], err error, want int) {
 	t.Helper()
-	if err != nil || f.Value != want || !f.Stale || f.Tier != layered.L1 || !errors.Is(f.Cause, errSource) {
+	if err != nil || f.Value != want || !f.Stale || !f.Entry.Stale(store.Now()) || f.Tier != layered.L1 || !errors.Is(f.Cause, errSource) {
 		t.Errorf("got %+v, %v; want %d, stale, because the source fails", f, err, want)
 	}
 }

@@ -105,7 +105,7 @@ var topologyFaults = []historyFault{
 	},
 	{name: "address moves", where: behindAddress, least: 2, orphans: true, forgets: true, sweeps: true, inject: moveAddress, happened: exercised},
 	{
-		name: "Redis restarts empty, source fails", keys: 9, least: 2, orphans: true, forgets: true, staleFor: time.Hour,
+		name: "Redis restarts empty, source fails", keys: 9, least: 2, ttl: 2 * time.Second, orphans: true, forgets: true, staleFor: time.Hour,
 		inject: restartEmpty, happened: failsafe,
 	},
 }

@@ -2,15 +2,13 @@ package integration_test
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/lokroom/strata/internal/history"
 )
 
-// restartEmpty has the source fail often, and kills Redis, which has nothing on disk,
+// restartEmpty makes the source fail often, and kills Redis, which has nothing on disk,
 // again and again.
 func restartEmpty(ctx context.Context, f *fleet) {
 	f.pause(ctx, 500*time.Millisecond, 500*time.Millisecond)
@@ -22,33 +20,13 @@ func restartEmpty(ctx context.Context, f *fleet) {
 	})
 }
 
-// failsafe checks that a process which once had a key that never changes could answer
-// each later Get of it.
+// failsafe checks that loads failed, and that old copies answered instead. How many reads
+// fail although a copy was there depends on the pushes of others, which drop it when
+// they only reload the key: TestChaos counts them where one process reads.
 func failsafe(t *testing.T, f *fleet, r *history.Report, ops []history.Op) {
+	lost(t, f, r, ops)
 	exercised(t, f, r, ops)
-	had := map[int]map[string]time.Duration{} // by process and key: since when
-	slices.SortFunc(ops, func(a, b history.Op) int { return int(a.Return - b.Return) })
-	for _, o := range ops {
-		if o.Kind == history.Get && o.Err == "" {
-			if had[o.Process] == nil {
-				had[o.Process] = map[string]time.Duration{}
-			}
-			if _, ok := had[o.Process][o.Key]; !ok {
-				had[o.Process][o.Key] = o.Return
-			}
-		}
+	if c := f.sum(); c.LoadErrors < 20 || r.Stale < 20 {
+		t.Errorf("%d loads failed, %d answers were stale", c.LoadErrors, r.Stale)
 	}
-	failed := 0
-	for _, o := range ops {
-		since, ok := had[o.Process][o.Key]
-		if o.Kind == history.Get && o.Tier == history.Any && o.Err != "" && ok && o.Call > since && strings.HasPrefix(o.Key, string(histStill)) {
-			if failed++; failed <= 3 {
-				t.Errorf("a copy was there since %v: %v", since, o)
-			}
-		}
-	}
-	if c := f.sum(); c.LoadErrors < 20 || r.Stale == 0 {
-		t.Errorf("%d loads failed, %d answers were stale, %d reads failed that had a copy", c.LoadErrors, r.Stale, failed)
-	}
-	t.Logf("%d reads failed that had a copy", failed)
 }
