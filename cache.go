@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/keys"
@@ -35,6 +34,7 @@ type Cache[K comparable, V any] struct {
 	captures bool // Config.CaptureDeps
 	textual  bool // see isText
 	tiers    *layered.Store[V]
+	raw      *layered.Store[V]          // the same for callers: see Tiers
 	window   *window[K, store.Entry[V]] // nil: single ids are loaded alone
 }
 
@@ -75,7 +75,9 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 	c.textual = isText[K]()
 	c.space, c.deps, c.captures = space.Prefix(), deps.Prefix(), b.cfg.CaptureDeps
 	err = b.register(name, func() (tiers, error) {
-		c.tiers, err = c.openTiers()
+		if c.tiers, err = c.openTiers(); err == nil {
+			c.raw = c.tiers.Completing(c.completeKey)
+		}
 		return windowed{c.tiers, c.window.wait}, err
 	})
 	if err != nil {
@@ -232,23 +234,9 @@ func (c *Cache[K, V]) loader(id K) layered.Loader[V] {
 	})
 }
 
-// entry gives v the life and the revision that the options say.
+// entry makes an entry of v, of which nothing else is known.
 func (c *Cache[K, V]) entry(id K, v V) store.Entry[V] {
-	var ttl time.Duration
-	if c.encodes {
-		v = codec.Canonical(c.opts.Codec, v)
-	}
-	if c.opts.TTLOf != nil {
-		ttl = c.opts.TTLOf(id, v)
-	}
-	e := c.tiers.NewEntry(v, ttl)
-	if c.opts.Tags != nil {
-		e.Tags = c.opts.Tags(id, v)
-	}
-	if c.opts.RevisionOf != nil {
-		e.Revision = c.opts.RevisionOf(id, v)
-	}
-	return e
+	return c.complete(id, store.Entry[V]{Value: v})
 }
 
 // given is entry of a value that a caller has passed. A panic of a function of the options
@@ -318,7 +306,17 @@ func (c *Cache[K, V]) Name() string { return c.name }
 
 // Tiers returns the two tiers below, for what a Cache does not do itself:
 // counters, patterns, the life of single entries. Its keys are the texts of ids.
-func (c *Cache[K, V]) Tiers() *layered.Store[V] { return c.tiers }
+//
+// The options hold for the entries that are written or loaded through it. An entry without
+// an expiry lives as TTLOf, TTL and StaleFor say, an absent one as AbsentFor says, unless
+// it comes from NewEntry. The tags of Options.Tags are added to its own, and RevisionOf
+// gives a revision to an entry that has none. For an id that those functions cannot be
+// called with, because the key is not its text, the error is store.ErrInvalidKey. If K has
+// MarshalText but not UnmarshalText, it is errors.ErrUnsupported.
+//
+// Reads through it return the shared value, without Clone, and CaptureDeps does not note
+// them.
+func (c *Cache[K, V]) Tiers() *layered.Store[V] { return c.raw }
 
 // Stats returns what the cache did since it was made. It does no I/O.
 func (c *Cache[K, V]) Stats() layered.Counts { return c.tiers.Counts() }

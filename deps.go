@@ -1,7 +1,6 @@
 package strata
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -142,9 +141,8 @@ func (c *Cache[K, V]) onto(d *deps, e store.Entry[V]) store.Entry[V] {
 	if d == nil {
 		return e
 	}
-	if e.Absent && e.ExpiresAt == 0 { // what follows may shorten its life, but is not to give it one
-		var none K
-		e = c.loadedEntry(none, &Loaded[V]{Absent: true, TTL: cmp.Or(c.opts.AbsentFor, layered.DefaultAbsentFor), Tags: e.Tags, Revision: e.Revision})
+	if e.Absent && !lives(&e) { // what follows may shorten its life, but is not to give it one
+		c.live(&e, c.absentFor())
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

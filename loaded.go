@@ -148,27 +148,11 @@ func entriesOf[K comparable, L, V any](ids []K, loaded map[K]L, err error, entry
 
 // loadedEntry is entry for what a loader knows more of.
 func (c *Cache[K, V]) loadedEntry(id K, l *Loaded[V]) store.Entry[V] {
-	if l.Absent {
-		e := store.Entry[V]{Absent: true, Tags: l.Tags, Revision: l.Revision}
-		if l.TTL != 0 {
-			like := c.tiers.NewEntry(e.Value, l.TTL)
-			e.ExpiresAt = like.ExpiresAt
-			if like.StaleAt != 0 { // what is absent is never stale
-				e.ExpiresAt = like.StaleAt
-			}
-		}
-		return e
-	}
-	e := c.entry(id, l.Value)
+	e := store.Entry[V]{Value: l.Value, Absent: l.Absent, Tags: l.Tags, Revision: l.Revision}
 	if l.TTL != 0 {
-		like := c.tiers.NewEntry(l.Value, l.TTL)
-		e.ExpiresAt, e.StaleAt = like.ExpiresAt, like.StaleAt
+		c.live(&e, l.TTL)
 	}
-	e.Tags = append(e.Tags[:len(e.Tags):len(e.Tags)], l.Tags...)
-	if l.Revision != 0 {
-		e.Revision = l.Revision
-	}
-	return e
+	return c.complete(id, e)
 }
 
 // checkLoaders reports loaders of which there must be one only.

@@ -57,14 +57,19 @@ func (b *Bracket[T]) Done(ctx context.Context) error { return b.DoneSet(ctx, nil
 // DoneSet is Done that keeps entries, which are the values that the source has now.
 // Each is kept only if nobody else has written its key, or begun to, since the
 // bracket was opened: then two writers cannot leave the value of the one that
-// committed first. The other keys of the bracket are removed.
+// committed first. The other keys of the bracket are removed. If an entry is refused by
+// the function of [Store.Completing], DoneSet does nothing.
 func (b *Bracket[T]) DoneSet(ctx context.Context, entries map[string]store.Entry[T]) error {
 	s := b.store
+	entries, refused := s.givenAll("end write", entries)
+	if err := store.NewManyError(refused); err != nil {
+		return err
+	}
 	if !s.hasL2 {
 		if err := s.Delete(ctx, b.keys...); err != nil || len(entries) == 0 {
 			return err
 		}
-		return s.SetMany(ctx, entries)
+		return s.setMany(ctx, entries)
 	}
 	l2, err := s.bracketer("end write")
 	if err != nil {

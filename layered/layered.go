@@ -46,6 +46,12 @@ import (
 // answers with an error that is errors.ErrUnsupported where its tiers do not.
 // All methods may be called concurrently.
 type Store[T any] struct {
+	*core[T]
+	complete func(key string, e store.Entry[T]) (store.Entry[T], error) // see Completing; nil: entries stay as they are
+}
+
+// A core is what all views of a Store share.
+type core[T any] struct {
 	opts    Options[T]
 	l1      store.Store[T]  // never nil
 	viewer  store.Viewer[T] // L1 again, if it can show its entries
@@ -104,7 +110,7 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		opts = *o
 	}
 	errs := append(opts.normalize(), opts.keepsHot(l1, l2)...)
-	s := &Store[T]{opts: opts, l1: l1, l2: l2, hasL2: l2 != nil, guard: newGuard()}
+	s := &Store[T]{core: &core[T]{opts: opts, l1: l1, l2: l2, hasL2: l2 != nil, guard: newGuard()}}
 	s.flights.Name = opts.Name
 	s.trust.epoch.Store(1)
 	if l1 == nil {

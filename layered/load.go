@@ -177,6 +177,9 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T], stands 
 	if isAbsent(&e, err) {
 		e, err = asAbsent(e), nil
 	}
+	if err == nil && s.complete != nil {
+		e, err = s.complete(key, e)
+	}
 	s.took(time.Since(began), err)
 	s.remember(ctx, key, err)
 	if err != nil {

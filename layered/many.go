@@ -347,6 +347,7 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: first(ks), Keys: len(ks)})
 	began, stamp := time.Now(), s.opts.Tags.now()
 	got, err := ask(ctx, &s.strays, leave, func() (map[string]store.Entry[T], error) { return load(ctx, ks) })
+	got, err = s.loadedAll(ks, got, err)
 	s.took(time.Since(began), err)
 	if err != nil {
 		s.count.loadErrors.Add(1)

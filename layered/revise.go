@@ -11,6 +11,9 @@ import (
 // with the newest value, in whatever order they come. See [store.Reviser] for what it
 // does not know. An L2 that is none is an error that is errors.ErrUnsupported.
 func (s *Store[T]) SetNewer(ctx context.Context, key string, e store.Entry[T]) (kept bool, err error) {
+	if e, err = s.given("set newer", key, e); err != nil {
+		return false, err
+	}
 	before := s.pending.last()
 	err = s.write(ctx, "set newer", []string{key}, func() (err error) {
 		if s.hasL2 {
@@ -29,7 +32,8 @@ func (s *Store[T]) SetNewer(ctx context.Context, key string, e store.Entry[T]) (
 // setNewerL1 does it where there is no L2. Nobody else writes to L1 meanwhile: all
 // do under the guard.
 func (s *Store[T]) setNewerL1(ctx context.Context, key string, e store.Entry[T]) (kept bool, err error) {
-	e.Stamp, e.RefreshAt = s.opts.Tags.now(), s.refreshAt(&e)
+	e = s.forL1(mark{copies: noEpoch}, e)
+	e.Stamp = s.opts.Tags.now()
 	s.guard.move(key, func() {
 		old, miss := s.l1.Get(ctx, key)
 		if miss == nil || old.Absent { // no read

@@ -16,6 +16,10 @@ import (
 // have. This process has dropped its copy, deletes the key from L2 as soon as that
 // can be reached, and reads it from the source until then.
 func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error {
+	e, err := s.given("set", key, e)
+	if err != nil {
+		return err
+	}
 	return s.write(ctx, "set", []string{key}, func() error {
 		if !s.hasL2 {
 			return s.setL1(ctx, key, e)
@@ -26,6 +30,11 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 
 // SetMany sets every entry as Set does, in one exchange where L2 can.
 func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T]) error {
+	entries, refused := s.givenAll("set", entries)
+	return withRefused(refused, entries, s.setMany(ctx, entries))
+}
+
+func (s *Store[T]) setMany(ctx context.Context, entries map[string]store.Entry[T]) error {
 	ks := make([]string, 0, len(entries))
 	for key := range entries {
 		ks = append(ks, key)
@@ -190,7 +199,7 @@ func wait(ctx context.Context, keeping []<-chan struct{}) error {
 
 // setL1 puts e into L1 as the one that stands there, when there is no L2.
 func (s *Store[T]) setL1(ctx context.Context, key string, e store.Entry[T]) error {
-	e.RefreshAt = s.refreshAt(&e)
+	e = s.forL1(mark{copies: noEpoch}, e)
 	var err error
 	e.Stamp = s.opts.Tags.now()
 	s.guard.move(key, func() { err = s.l1.Set(ctx, key, e) })
