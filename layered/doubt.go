@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
@@ -86,6 +87,9 @@ const refills = time.Minute
 // loaded while L2 could not be reached was never confirmed: an L2 that is still filling up
 // does not deny that either.
 func (s *Store[T]) outlived(e *store.Entry[T]) bool {
+	if mutant.EmptyDenies.Load() {
+		return false
+	}
 	if e.Epoch == noEpoch {
 		at := store.Time(s.trust.rolledAt.Load())
 		return at != 0 && e.LoadedAt <= at.Add(refills)

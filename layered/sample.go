@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
@@ -78,7 +79,7 @@ func (s *Store[T]) compare(key string, e store.Entry[T], served time.Time) {
 	case !errors.Is(err, store.ErrNotFound) || e.Expired(store.Now()) || s.outlived(&e):
 		return
 	}
-	here := s.dropCopy(key, e.Version)
+	here := mutant.KeepSampled.Load() || s.dropCopy(key, e.Version)
 	m := s.guard.mark(key)
 	p.note(time.Since(served))
 	if !here { // the push has come

@@ -161,6 +161,7 @@ func (r *reader) run(t *testing.T, h *house, stop *atomic.Bool) {
 func TestFailover_lostDelete(t *testing.T) {
 	for name, begin := range losses {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := begin(t, nil)
 			writer, other, promoted := l.run(t, deletes, func() bool {
 				c := l.writer.Counts()
@@ -183,6 +184,7 @@ func TestFailover_lostDelete(t *testing.T) {
 func TestFailover_withoutJournal(t *testing.T) {
 	for name, begin := range losses {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := begin(t, &layered.Options[int]{JournalFor: -1})
 			l.run(t, deletes, func() bool {
 				f1, err1 := l.writer.FindFresh(t.Context(), "k", now(2))
@@ -204,6 +206,7 @@ func TestFailover_lostTakeBack(t *testing.T) {
 				continue
 			}
 			t.Run(what+", "+name, func(t *testing.T) {
+				t.Parallel()
 				l := begin(t, nil)
 				writer, _, _ := l.run(t, takeBack, func() bool {
 					for _, h := range []*house{l.writer, l.other} {

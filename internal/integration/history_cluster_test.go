@@ -45,6 +45,13 @@ func (f *fleet) slotToMove() (slot int, kind string, err error) {
 	return slot, kind, err
 }
 
+// otherNode draws a node that does not serve slot.
+func (f *fleet) otherNode(slot int) *redistest.Server {
+	owner := f.cluster.OwnerOf(slot)
+	others := slices.DeleteFunc(slices.Clone(f.cluster.Nodes), func(s *redistest.Server) bool { return s == owner })
+	return others[f.rand.IntN(len(others))]
+}
+
 func slotKind(key string) string {
 	for _, kind := range slotKinds {
 		if strings.Contains(key, kind.part) {
@@ -62,11 +69,7 @@ func moveSlots(move func(context.Context, *fleet, int, *redistest.Server) error)
 			if err != nil {
 				return err
 			}
-			to := f.cluster.Nodes[f.rand.IntN(len(f.cluster.Nodes))]
-			if f.cluster.OwnerOf(slot) == to {
-				return errNoFault
-			}
-			if err := move(ctx, f, slot, to); err != nil {
+			if err := move(ctx, f, slot, f.otherNode(slot)); err != nil {
 				return err
 			}
 			f.moved[kind]++
@@ -108,11 +111,7 @@ func seizeSlots(ctx context.Context, f *fleet) {
 			if err != nil {
 				return err
 			}
-			to := f.cluster.Nodes[f.rand.IntN(len(f.cluster.Nodes))]
-			if f.cluster.OwnerOf(slot) == to {
-				continue
-			}
-			if err := f.cluster.Seize(slot, to); err != nil {
+			if err := f.cluster.Seize(slot, f.otherNode(slot)); err != nil {
 				return err
 			}
 			f.moved[kind]++

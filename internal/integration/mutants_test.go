@@ -26,7 +26,7 @@ type layer struct {
 
 var layers = []layer{
 	{"synctest", "layered", ".", "L1Alone|Conformance"},
-	{"redisstore", "store/redisstore", "Lease|Tag|Watch|Fill|Pulse|Tracked|Script|Hear|Rewound", "Conformance|mutants"},
+	{"redisstore", "store/redisstore", "Lease|Tag|Watch|Fill|Pulse|Push|Topology|Tracked|Script|Hear|Rewound", "Conformance|mutants"},
 	{"forced", "internal/integration", ".", "History|Conformance|withoutTheGuard|withoutFences|Mutants|Alloc|Stampede|Processes|fenced_false"},
 	{"fleet", "internal/integration", "History$", ""},
 }
@@ -36,6 +36,7 @@ var inModel = map[string]string{
 	"NoGuard": "M3", "NoEpoch": "M12", "NoDial": "M9", "NoPulse": "M11", "LatePulse": "M10", "NoToken": "M1", "OneToken": "M2", "NoCompare": "M13",
 	"OldJoin": "M5", "LateJoin": "M6", "NoRearm": "M4", "NoCap": "C4", "LateFill": "C5", "DropHold": "C7", "LeaseHold": "C9", "AlwaysAlone": "C2",
 	"SetsShared": "C1", "EndsAll": "C6", "OneLink": "M7", "NoPostStep": "M8", "NoReplay": "D1", "LateStamp": "T1", "OldTag": "T2",
+	"NoSlotMap": "S3", "NoClusterEpoch": "S4",
 }
 
 // inScripts are the fences that store/redisstore/scripts_broken.go takes away.

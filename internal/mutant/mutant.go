@@ -65,6 +65,25 @@ var (
 	// OldTag takes a tag that Redis does not have for one that was never
 	// invalidated.
 	OldTag atomic.Bool
+
+	// NoSlotMap ignores changes of a cluster's slot map and of its epoch.
+	NoSlotMap atomic.Bool
+
+	// NoClusterEpoch ignores changes of a cluster's epoch alone.
+	NoClusterEpoch atomic.Bool
+
+	// NoPushTest does not test that pushes arrive.
+	NoPushTest atomic.Bool
+
+	// OldLease makes readers wait for a load that began before Clear or InvalidateTags.
+	OldLease atomic.Bool
+
+	// KeepSampled keeps a copy in L1 that a sample has proved to be stale.
+	KeepSampled atomic.Bool
+
+	// EmptyDenies takes it for a sign of a change that an L2 which has lost its data
+	// does not have an entry.
+	EmptyDenies atomic.Bool
 )
 
 // Switches are all of them, by name.
@@ -74,6 +93,8 @@ var Switches = map[string]*atomic.Bool{
 	"OneLink": &OneLink, "NoPostStep": &NoPostStep, "NoPending": &NoPending,
 	"NoReplay": &NoReplay, "NoMoves": &NoMoves,
 	"NoTagCheck": &NoTagCheck, "LateStamp": &LateStamp, "OldTag": &OldTag,
+	"NoSlotMap": &NoSlotMap, "NoClusterEpoch": &NoClusterEpoch, "NoPushTest": &NoPushTest,
+	"OldLease": &OldLease, "KeepSampled": &KeepSampled, "EmptyDenies": &EmptyDenies,
 }
 
 // Without takes a fence away until the returned function is called.

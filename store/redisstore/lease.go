@@ -59,6 +59,9 @@ func (s *Store[T]) leaseStamp(ctx context.Context, l *links) (stamp, cleared uin
 
 // leaseArgs are the arguments of the script.
 func leaseArgs(lease uint64, d time.Duration, not, stamp, cleared uint64) []string {
+	if mutant.OldLease.Load() {
+		stamp, cleared = 0, 0
+	}
 	return []string{bytes8(lease), decimal(leaseMs(d)), bytes8(not), bytes8(stamp), bytes8(cleared)}
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/redis/rueidis"
 )
@@ -54,7 +55,7 @@ func (t *topology) known() []node {
 func (t *topology) learn(maps map[string][]slotRange, epoch int64, primaries []node) (changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	changed = !slices.Equal(t.nodes, primaries) || epoch > t.epoch
+	changed = !slices.Equal(t.nodes, primaries) || epoch > t.epoch && !mutant.NoClusterEpoch.Load()
 	t.epoch = max(t.epoch, epoch)
 	next := make(map[string][]slotRange, len(primaries))
 	for _, n := range primaries {
@@ -69,7 +70,7 @@ func (t *topology) learn(maps map[string][]slotRange, epoch int64, primaries []n
 		next[addr] = ranges
 	}
 	t.maps, t.nodes = next, primaries
-	return changed
+	return changed && !mutant.NoSlotMap.Load()
 }
 
 // askCluster asks every primary, until the slot maps of all of them name no other.
