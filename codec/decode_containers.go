@@ -182,12 +182,13 @@ func (c *compiler) structure(t reflect.Type) decodeFunc {
 		if !ok {
 			return d.unfit(t)
 		}
-		next := 0 // the field that comes next if all are there and in order
+		begin, ascending, last := d.at, true, -1
 		for range n {
 			name, ok := d.bytes()
 			if !ok {
 				return d.unfit(t)
 			}
+			next := last + 1 // if all are there and in order
 			if next >= len(fields) || fields[next].name != string(name) {
 				if next, ok = names[string(name)]; !ok {
 					if err := d.skip(); err != nil {
@@ -196,14 +197,37 @@ func (c *compiler) structure(t reflect.Type) decodeFunc {
 					continue
 				}
 			}
+			ascending = ascending && next > last
+			last = next
 			if err := fields[next].decode(d, v); err != nil {
 				return err
 			}
-			next++
+		}
+		if !ascending && d.twice(begin, n, names) {
+			return d.unfit(t)
 		}
 		d.leave()
 		return nil
 	}
+}
+
+// twice reports whether one of the fields of names is twice among the n pairs at begin, which
+// have been decoded.
+func (d *decoder) twice(begin, n int, names map[string]int) bool {
+	again := decoder{src: d.src, at: begin, depth: d.depth}
+	seen := make(map[int]bool)
+	for range n {
+		name, _ := again.bytes()
+		i, known := names[string(name)]
+		if known && seen[i] {
+			return true
+		}
+		seen[i] = known
+		if again.skip() != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // row decodes a struct that is written as an array.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 )
 
@@ -12,7 +13,7 @@ import (
 // float64, map[string]any and so on. Times are written and come back in UTC. Unlike [json.Marshal] it does not escape
 // the characters that are special in HTML.
 func JSON[T any]() *JSONCodec[T] {
-	c := &JSONCodec[T]{}
+	c := &JSONCodec[T]{shape: sync.OnceValue(func() shape { return jsonShape(reflect.TypeFor[T]()) })}
 	c.pool.New = func() any {
 		w := &jsonWriter{}
 		w.enc = json.NewEncoder(&w.sink)
@@ -24,7 +25,8 @@ func JSON[T any]() *JSONCodec[T] {
 
 // JSONCodec is the codec that [JSON] returns.
 type JSONCodec[T any] struct {
-	pool sync.Pool // *jsonWriter
+	pool  sync.Pool // *jsonWriter
+	shape func() shape
 }
 
 type jsonWriter struct {
@@ -60,11 +62,13 @@ func (w *jsonWriter) encode(v any) (err error) {
 	return w.enc.Encode(v)
 }
 
-// Decode ignores object members that T has no field for, and white space around
-// the value.
+// Decode ignores object members that T has no field for, and white space. A field that has no
+// member is zero. What encoding/json would read as another value is ErrCorrupt: null for a value that
+// is never nil, an array of another length, a name twice or in another case, text that is
+// not Unicode, and an integer that does not fit, also into a float. A literal with a fraction is read as the nearest float.
 func (c *JSONCodec[T]) Decode(src []byte) (T, error) {
 	var v T
-	if err := unmarshalJSON(src, &v); err != nil {
+	if err := unmarshalJSON(src, &v, c.shape()); err != nil {
 		var none T
 		return none, corrupt("json", explainJSON(err), err)
 	}
@@ -72,9 +76,12 @@ func (c *JSONCodec[T]) Decode(src []byte) (T, error) {
 	return v, nil
 }
 
-func unmarshalJSON(src []byte, v any) (err error) {
+func unmarshalJSON(src []byte, v any, s shape) (err error) {
 	defer recovered(&err)
-	return json.Unmarshal(src, v)
+	if err := json.Unmarshal(src, v); err != nil {
+		return err
+	}
+	return misfit(src, s)
 }
 
 // explainJSON says what err is about, without the literals that it quotes.
@@ -82,7 +89,10 @@ func explainJSON(err error) string {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
 	var unsupported *json.UnsupportedTypeError
+	var why reason
 	switch {
+	case errors.As(err, &why):
+		return why.Error()
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("no JSON at byte %d", syntax.Offset)
 	case errors.As(err, &typ):

@@ -126,4 +126,12 @@ func TestMsgpack_keysTwiceAreCorrupt(t *testing.T) {
 	refuses[map[string]int](t, "\x82\xa1a\x01\xa1a\x02")
 	refuses[map[string]any](t, "\x82\xa1a\x01\xa1a\x02")
 	refuses[any](t, "\x82\xa1a\x01\xa1a\x02")
+	type pair struct {
+		A int
+		B int `msgpack:",alias:C"`
+	}
+	refuses[pair](t, "\x82\xa1A\x01\xa1A\x02")
+	refuses[[]pair](t, "\x91\x83\xa1A\x01\xa1B\x02\xa1A\x02")
+	refuses[struct{ P *pair }](t, "\x81\xa1P\x82\xa1B\x01\xa1C\x02")
+	refuses[struct{ pair }](t, "\x82\xa1A\x01\xa1A\x01")
 }
