@@ -101,6 +101,7 @@ func (c *Cache[K, V]) openTiers() (*layered.Store[V], error) {
 	}
 	if b.redis != nil {
 		l2 = redisstore.New(b.redis, &redisstore.Options[V]{
+			Name:     c.name,
 			Prefix:   b.cfg.Prefix + c.space,
 			Tags:     b.redisTags,
 			Codec:    o.Codec,
@@ -331,5 +332,5 @@ func (c *Cache[K, V]) Close() error {
 }
 
 func (c *Cache[K, V]) failed(op string, err error) error {
-	return fmt.Errorf("strata: cache %q: %s: %w", c.name, op, err)
+	return &store.Error{Store: "strata", Cache: c.name, Op: op, Err: err}
 }

@@ -15,7 +15,15 @@ func (c *Cache[K, V]) out(v V, err error) (V, error) {
 	return c.clone(v)
 }
 
-func (c *Cache[K, V]) clone(v V) (own V, err error) {
+func (c *Cache[K, V]) clone(v V) (V, error) {
+	own, err := c.callClone(v)
+	if err != nil {
+		err = c.failed("clone", err)
+	}
+	return own, err
+}
+
+func (c *Cache[K, V]) callClone(v V) (own V, err error) {
 	defer flight.Catch("Options.Clone", &err)
 	return c.opts.Clone(v), nil
 }

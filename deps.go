@@ -234,7 +234,7 @@ func (c *Cache[K, V]) changed(ctx context.Context, ks []string) error {
 	if b.redisTags == nil {
 		return nil
 	}
-	return b.redisTags.Invalidate(ctx, tags...)
+	return store.InCache(b.redisTags.Invalidate(ctx, tags...), c.name)
 }
 
 // findNoting is find for a load that notes what it reads.

@@ -2,9 +2,9 @@ package strata
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/lokroom/strata/internal/flight"
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/layered"
 )
 
@@ -17,7 +17,7 @@ func (c *Cache[K, V]) fallBack(ctx context.Context, id K, f layered.Found[V], er
 	last, ok, panicked := c.lastResort(ctx, id, err)
 	switch {
 	case panicked != nil:
-		return f, fmt.Errorf("%w; %w", err, panicked)
+		return f, c.failed("get", oneline.Join(err, panicked))
 	case ok:
 		return last, nil
 	}

@@ -76,7 +76,7 @@ func (h Health) Err() error {
 	if r := h.Redis; r != nil {
 		last := ""
 		if r.LastError != "" {
-			last = fmt.Sprintf(" (%d errors, the last at %s: %s)", r.Errors, r.LastErrorAt.UTC().Format(time.RFC3339), r.LastError)
+			last = fmt.Sprintf(" (%d errors, the last at %s: %s)", r.Errors, r.LastErrorAt.UTC().Format(time.RFC3339), causeIn(r.LastError))
 		}
 		if !r.Connected {
 			what = append(what, "Redis was never connected"+last)
@@ -111,9 +111,10 @@ func (h Health) Err() error {
 		if p.Keys < 0 {
 			keys = "a Clear"
 		}
-		text := fmt.Sprintf("Redis has not received %s of %q for %v", keys, name, p.For.Round(time.Millisecond))
+		inCache := fmt.Sprintf("cache %q: ", name)
+		text := fmt.Sprintf("%sRedis has not received %s for %v", inCache, keys, p.For.Round(time.Millisecond))
 		if p.Err != "" {
-			text += " (" + p.Err + ")"
+			text += " (" + strings.ReplaceAll(causeIn(p.Err), inCache, "") + ")"
 		}
 		what = append(what, text)
 	}
@@ -125,4 +126,9 @@ func (h Health) Err() error {
 		what = append(what, faults.Error())
 	}
 	return &store.Error{Store: "strata", Op: "health", Err: fmt.Errorf("%w: %w", store.ErrUnavailable, errors.New(strings.Join(what, "; ")))}
+}
+
+// causeIn returns text without the word that every cause of [Health.Err] has in common.
+func causeIn(text string) string {
+	return strings.ReplaceAll(text, store.ErrUnavailable.Error()+": ", "")
 }

@@ -39,7 +39,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("%+v %+v", h, h.Redis)
 	}
 	err = h.Err()
-	for _, want := range []string{"the breaker is open since", `changes of 2 keys of "n"`, "1 invalidated tags"} {
+	for _, want := range []string{"the breaker is open since", `cache "n": Redis has not received changes of 2 keys`, "1 invalidated tags"} {
 		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), want) {
 			t.Errorf("Err: %v, want %q in it", err, want)
 		}

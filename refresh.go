@@ -45,7 +45,7 @@ func (c *Cache[K, V]) reloadEntry(ctx context.Context, id K, old store.Entry[V])
 	lent := old
 	var err error
 	if lent.Value, err = c.lent(old.Value); err != nil {
-		return store.Entry[V]{}, err
+		return store.Entry[V]{}, c.failed("reload", err)
 	}
 	noting, d := c.capture(ctx)
 	v, err := c.opts.Reload(noting, id, lent)

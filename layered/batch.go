@@ -2,6 +2,7 @@ package layered
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync/atomic"
@@ -212,7 +213,7 @@ func (s *Store[T]) behindMany(ctx context.Context, b *batch[T], calls []*call[T]
 			b.leave(c)
 			continue
 		}
-		failed = failed || r.err != nil && r.err != errPending
+		failed = failed || r.err != nil && !errors.Is(r.err, errPending)
 		switch {
 		case r.entry == nil, r.stale:
 			misses++

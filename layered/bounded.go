@@ -14,8 +14,8 @@ const grace = 100 * time.Millisecond
 // strays are calls of loaders that nobody waits for any more.
 type strays struct{ sync.WaitGroup }
 
-// ask calls a loader and returns what it returns, or why ctx has ended if the loader
-// does not heed that. A panic is an error like any other. leave is called when the loader
+// ask calls a loader and returns what it returns, or a [*flight.ContextError] if ctx has
+// ended and the loader does not return. A panic is an error like any other. leave is called when the loader
 // has returned.
 func ask[E any](ctx context.Context, away *strays, leave func(), load func() (E, error)) (E, error) {
 	type result struct {
@@ -42,6 +42,6 @@ func ask[E any](ctx context.Context, away *strays, leave func(), load func() (E,
 		return r.e, r.err
 	case <-t.C:
 		var none E
-		return none, context.Cause(ctx)
+		return none, &flight.ContextError{Cause: context.Cause(ctx)}
 	}
 }

@@ -103,7 +103,7 @@ func (s *Store[T]) MarkStale(ctx context.Context, keys ...string) error {
 	}
 	l2, ok := s.l2.(store.Staler)
 	if !ok {
-		return &store.Error{Store: "layered", Op: "mark stale", Err: errors.ErrUnsupported}
+		return s.failed("mark stale", "", errors.ErrUnsupported)
 	}
 	return s.write(ctx, "mark stale", keys, func() error { return l2.MarkStale(ctx, keys...) })
 }
@@ -114,7 +114,7 @@ func (s *Store[T]) bracketer(op string) (store.Bracketer[T], error) {
 	}
 	l2, ok := s.l2.(store.Bracketer[T])
 	if !ok {
-		return nil, &store.Error{Store: "layered", Op: op, Err: errors.ErrUnsupported}
+		return nil, s.failed(op, "", errors.ErrUnsupported)
 	}
 	return l2, nil
 }

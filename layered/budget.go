@@ -77,7 +77,7 @@ func (s *Store[T]) admit(ctx context.Context, key string, patience time.Duration
 		return leave, nil
 	}
 	s.count.overloads.Add(1)
-	return nil, &store.Error{Store: "layered", Op: "load", Key: key, Err: err}
+	return nil, s.failed("load", key, err)
 }
 
 // unwanted returns why a load on ctx must not begin any more: nobody waits for it, or the
@@ -149,12 +149,12 @@ func (s *Store[T]) backOff(ctx context.Context, err error, stale bool) (d time.D
 // backedOff is the error of a load that was not begun because of g.
 func (s *Store[T]) backedOff(key string, g *store.Grant) error {
 	if g.Why == overBudget {
-		return &store.Error{Store: "layered", Op: "load", Key: key, Err: store.ErrOverload}
+		return s.failed("load", key, store.ErrOverload)
 	}
 	if s.failures != nil { // it may have been here
 		if why := s.failures.of(key, store.Now()); why != nil {
-			return why
+			return s.failed("load", key, why)
 		}
 	}
-	return store.ErrLoadFailed
+	return s.failed("load", key, store.ErrLoadFailed)
 }

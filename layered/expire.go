@@ -20,7 +20,8 @@ func (s *Store[T]) TTL(ctx context.Context, key string) (time.Duration, error) {
 	if s.closed.Load() {
 		return 0, s.errClosed("ttl", key)
 	}
-	return store.TTL(ctx, s.lower(), key)
+	ttl, err := store.TTL(ctx, s.lower(), key)
+	return ttl, s.named(err)
 }
 
 // Expire changes the life of the entry under key in L2 and drops the copy in L1.
@@ -35,7 +36,8 @@ func (s *Store[T]) Exists(ctx context.Context, key string) (bool, error) {
 	if s.closed.Load() {
 		return false, s.errClosed("exists", key)
 	}
-	return store.Exists(ctx, s.lower(), key)
+	exists, err := store.Exists(ctx, s.lower(), key)
+	return exists, s.named(err)
 }
 
 // Add adds to a counter in L2, or in L1 without an L2. Counters never go through
@@ -44,7 +46,8 @@ func (s *Store[T]) Add(ctx context.Context, key string, delta int64, ttl time.Du
 	if s.closed.Load() {
 		return 0, s.errClosed("add", key)
 	}
-	return store.Add(ctx, s.lower(), key, delta, ttl)
+	n, err := store.Add(ctx, s.lower(), key, delta, ttl)
+	return n, s.named(err)
 }
 
 // Ping asks L2 whether it is there.
@@ -52,5 +55,5 @@ func (s *Store[T]) Ping(ctx context.Context) error {
 	if s.closed.Load() {
 		return s.errClosed("ping", "")
 	}
-	return store.Ping(ctx, s.lower())
+	return s.named(store.Ping(ctx, s.lower()))
 }

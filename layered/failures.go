@@ -90,7 +90,7 @@ func (s *Store[T]) resting(ctx context.Context, key string, old *Found[T], l2err
 	if *old = s.inDoubt(ctx, key, *old, l2err); old.Tier == Source && !s.opts.HoldErrors {
 		return nil
 	}
-	return why
+	return s.failed("load", key, why)
 }
 
 // restMany finishes those calls of b for whose keys the source is not asked now.

@@ -139,14 +139,14 @@ func (s *Store[T]) SaveHot(ctx context.Context, n int) error {
 		return err
 	}
 	if n < 1 {
-		return &store.Error{Store: "layered", Op: "save hot", Err: fmt.Errorf("of %d keys", n)}
+		return s.failed("save hot", "", fmt.Errorf("of %d keys", n))
 	}
 	s.heat.saving.Lock()
 	defer s.heat.saving.Unlock()
 	sketch := s.countReads()
 	hot := sketch.Unsaved(n)
 	if err := store.AddHot(ctx, s.l2, hot, 2*n); err != nil {
-		return err
+		return s.named(err)
 	}
 	sketch.Saved(hot)
 	return nil
@@ -158,7 +158,8 @@ func (s *Store[T]) SavedHot(ctx context.Context, n int) ([]store.Hot, error) {
 	if s.closed.Load() {
 		return nil, s.errClosed("saved hot", "")
 	}
-	return store.ListHot(ctx, s.l2, n)
+	hot, err := store.ListHot(ctx, s.l2, n)
+	return hot, s.named(err)
 }
 
 func (s *Store[T]) heated(op string) error {
@@ -166,7 +167,7 @@ func (s *Store[T]) heated(op string) error {
 	case s.closed.Load():
 		return s.errClosed(op, "")
 	case s.heat.unknown:
-		return &store.Error{Store: "layered", Op: op, Err: errors.ErrUnsupported}
+		return s.failed(op, "", errors.ErrUnsupported)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func (s *Store[T]) await(ctx context.Context, c *call[T], began uint64, strict, 
 			if f, late = s.around(ctx, c, began); late {
 				c.Detach()
 				c.Quit()
-				if f, err = s.own(f); err == nil {
+				if f, err = s.own(c.Key(), f); err == nil {
 					err = f.MissError()
 				}
 				return f, true, false, err

@@ -298,8 +298,17 @@ func (s *Store[T]) mark(key string) mark {
 }
 
 func (s *Store[T]) errClosed(op, key string) error {
-	return &store.Error{Store: "layered", Op: op, Key: key, Err: store.ErrClosed}
+	return s.failed(op, key, store.ErrClosed)
 }
+
+// failed returns the error of an operation of the store itself: no tier and no loader
+// has failed. key is empty if there is no single one.
+func (s *Store[T]) failed(op, key string, err error) error {
+	return &store.Error{Store: "layered", Cache: s.opts.Name, Op: op, Key: key, Err: err}
+}
+
+// named returns err, of a tier, with the name of the cache.
+func (s *Store[T]) named(err error) error { return store.InCache(err, s.opts.Name) }
 
 // shorter returns the smaller of two expiries, of which zero is the largest.
 func shorter(a, b store.Time) store.Time {

@@ -3,7 +3,6 @@ package layered
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -80,7 +79,7 @@ func (s *Store[T]) leaseMany(ctx context.Context, b *batch[T], ks []string, fres
 			}
 			r.taken[key] = true
 		case store.BackedOff:
-			f, err := s.failSafe(s.inDoubt(ctx, key, b.stale[key], nil), fmt.Errorf("%q: %w", key, s.backedOff(key, &g)))
+			f, err := s.failSafe(s.inDoubt(ctx, key, b.stale[key], nil), s.backedOff(key, &g))
 			b.finish(key, f, err)
 		case store.Fresh:
 			fresh[key], r.fresh = g.Version, true

@@ -131,7 +131,7 @@ func (s *Store[T]) behindAgain(ctx context.Context, key string, l Look[T], stric
 	var err error
 	if s.hasL2 {
 		if s.pending.has(key) {
-			return Found[T]{}, errPending
+			return Found[T]{}, s.unread(ctx, key)
 		}
 		f, err = s.readKept(ctx, key, l, strict)
 	} else { // a stale copy in L1 may be of use
@@ -171,7 +171,7 @@ func (s *Store[T]) load(ctx context.Context, key string, load Loader[T], stands 
 	ctx, cancel := s.loadContext(withOld(ctx, stands))
 	defer cancel()
 	s.count.loads.Add(1)
-	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Cache: s.opts.Name, Name: "load", Key: key, Keys: 1})
 	began, stamp := time.Now(), s.opts.Tags.now()
 	e, err := stands.answer(ask(ctx, &s.strays, leave, func() (store.Entry[T], error) { return load(ctx, key) }))
 	if isAbsent(&e, err) {

@@ -108,7 +108,7 @@ func (s *Store[T]) readMany(ctx context.Context, ks []string, looks []Look[T]) [
 	var at []int
 	for i, key := range ks {
 		if s.pending.has(key) {
-			reads[i].err = untoldError(ctx)
+			reads[i].err = s.unread(ctx, key)
 		} else {
 			ask, asked, at = append(ask, key), append(asked, looks[i]), append(at, i)
 		}
@@ -138,7 +138,7 @@ func (s *Store[T]) readAll(ctx context.Context, ks []string, looks []Look[T]) []
 		r := &reads[i]
 		switch {
 		case s.pending.has(key):
-			r.err = errPending
+			r.err = s.unread(ctx, key)
 		case found[i] != nil:
 			*r = read[T]{entry: found[i], asOf: asOf, tier: L2, stale: found[i].Stale(now), kept: s.keepRead(key, marks[i], *found[i])}
 		default:
@@ -344,7 +344,7 @@ func (s *Store[T]) loadMany(ctx context.Context, ks []string, load ManyLoader[T]
 	ctx, cancel := s.loadContext(ctx)
 	defer cancel()
 	s.count.loads.Add(1)
-	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Name: "load", Key: first(ks), Keys: len(ks)})
+	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Cache: s.opts.Name, Name: "load", Key: first(ks), Keys: len(ks)})
 	began, stamp := time.Now(), s.opts.Tags.now()
 	got, err := ask(ctx, &s.strays, leave, func() (map[string]store.Entry[T], error) { return load(ctx, ks) })
 	got, err = s.loadedAll(ks, got, err)

@@ -13,7 +13,10 @@ import (
 
 // Options of a Store. The zero Options are the defaults.
 type Options[T any] struct {
-	// Name is what errors call the store. Empty: they name keys alone.
+	// Name is the name of the cache. It is the Cache of each [store.Error] that the
+	// Store returns and of each [store.Op] that Observer receives. The error of a read
+	// of L2 has the name only if L2 has it too. An error of a loader is returned as it
+	// is. Empty: errors and operations name no cache.
 	Name string
 
 	// TTL is how long a loaded value is fresh, if its entry does not say.

@@ -1,6 +1,7 @@
 package layered
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/internal/mutant"
-	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
 )
@@ -26,15 +26,16 @@ const (
 	mostPatterns = 100
 )
 
-// errPending says why L2 is not asked for a key.
-var errPending = &store.Error{Store: "layered", Op: "get", Err: oneline.Join(store.ErrUnavailable, errors.New("a change of this process has not reached L2 yet"))}
+// errPending says why L2 is not read for a key.
+var errPending = fmt.Errorf("%w: a change of this process has not reached L2 yet", store.ErrUnavailable)
 
-// untoldError is errPending, or the error of a ctx that has ended.
-func untoldError(ctx context.Context) error {
+// unread is the error of a read of key that was not sent to L2 because key is pending, or
+// because ctx has ended.
+func (s *Store[T]) unread(ctx context.Context, key string) error {
 	if ctx.Err() != nil {
-		return &store.Error{Store: "layered", Op: "get", Err: context.Cause(ctx)}
+		return s.failed("get", key, context.Cause(ctx))
 	}
-	return errPending
+	return s.failed("get", key, errPending)
 }
 
 // pending is the retry queue: what this process has changed and L2, as far as is known,
@@ -199,11 +200,22 @@ func (s *Store[T]) flush() error {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return &store.Error{Store: "layered", Op: "close", Err: fmt.Errorf("%w: L2 has not heard of %s: %w", store.ErrUnavailable, p.what(), err)}
+			return s.failed("close", "", p.lost(err))
 		}
 		t.Stop()
 	}
 }
+
+// lost is the error of giving up what is pending. err is that of the last try, or nil.
+func (p *pending) lost(err error) error {
+	if errors.Is(err, store.ErrUnavailable) {
+		return fmt.Errorf("L2 has not received %s: %w", p.what(), err)
+	}
+	return fmt.Errorf("%w: L2 has not received %s: %w", store.ErrUnavailable, p.what(), cmp.Or(err, errNoTry))
+}
+
+// errNoTry is why L2 has not received a change if no try has failed.
+var errNoTry = errors.New("no time was left to try")
 
 // what says what is pending.
 func (p *pending) what() string {

@@ -123,7 +123,7 @@ func (s *Store[T]) getL2(ctx context.Context, key string, l Look[T]) (store.Entr
 		return e, err
 	}
 	if s.pending.has(key) {
-		return store.Entry[T]{}, untoldError(ctx)
+		return store.Entry[T]{}, s.unread(ctx, key)
 	}
 	e, err := s.readL2(ctx, key, l)
 	switch {
@@ -176,7 +176,7 @@ func (s *Store[T]) readOnce(ctx context.Context, key string, l Look[T], strict b
 		f.Entry, err = s.checker.Recheck(ctx, key, *e)
 		switch {
 		case s.pending.has(key):
-			return Found[T]{}, false, errPending
+			return Found[T]{}, false, s.unread(ctx, key)
 		case s.journal.moment() != moment:
 			return f, true, nil
 		case err == nil:
@@ -194,7 +194,7 @@ func (s *Store[T]) readOnce(ctx context.Context, key string, l Look[T], strict b
 	f.Entry, err = s.l2.Get(ctx, key)
 	switch {
 	case s.pending.has(key):
-		return Found[T]{}, false, errPending
+		return Found[T]{}, false, s.unread(ctx, key)
 	case s.journal.moment() != moment:
 		return f, true, nil
 	case err == nil || f.Absent:

@@ -30,7 +30,7 @@ func (s *Store[T]) Refresh(ctx context.Context, key string, load Loader[T]) (Fou
 		return Found[T]{}, s.errClosed("refresh", key)
 	}
 	if load == nil || !s.refreshes() {
-		return Found[T]{}, &store.Error{Store: "layered", Op: "refresh", Key: key, Err: errors.ErrUnsupported}
+		return Found[T]{}, s.failed("refresh", key, errors.ErrUnsupported)
 	}
 	began := s.moment.Load()
 	from := flight.NodeOf(ctx)

@@ -75,7 +75,7 @@ func (s *Store[T]) tried(err error, key string, first *error) bool {
 		return false
 	case store.Refused:
 		s.pending.refused.Add(1)
-		_, end := store.Observe(context.Background(), s.opts.Observer, store.Op{Store: "layered", Name: "retry", Key: key, Keys: 1})
+		_, end := store.Observe(context.Background(), s.opts.Observer, store.Op{Store: "layered", Cache: s.opts.Name, Name: "retry", Key: key, Keys: 1})
 		end(0, err)
 	}
 	return true

@@ -130,5 +130,5 @@ func (s *Store[T]) Stats(ctx context.Context) (store.Stats, error) {
 	}
 	st.Sets, st.Deletes = l2.Sets, l2.Deletes
 	st.Corrupt, st.Errors, st.Server = st.Corrupt+l2.Corrupt, st.Errors+l2.Errors, l2.Server
-	return st, err
+	return st, s.named(err)
 }

@@ -78,14 +78,14 @@ func (s *Store[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 	}
 	l2, ok := s.l2.(store.Tagger)
 	if s.hasL2 && !ok {
-		return &store.Error{Store: "layered", Op: "invalidate tags", Err: errors.ErrUnsupported}
+		return s.failed("invalidate tags", "", errors.ErrUnsupported)
 	}
 	s.opts.Tags.Invalidate(tags...)
 	switch {
 	case s.hasL2:
-		return l2.InvalidateTags(ctx, tags...)
+		return s.named(l2.InvalidateTags(ctx, tags...))
 	case ctx.Err() != nil:
-		return &store.Error{Store: "layered", Op: "invalidate tags", Err: context.Cause(ctx)}
+		return s.failed("invalidate tags", "", context.Cause(ctx))
 	}
 	return nil
 }

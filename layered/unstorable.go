@@ -33,7 +33,7 @@ func (s *Store[T]) putL1(key string, e store.Entry[T]) {
 	_ = s.l1.Delete(ctx, key) // in memory
 	if !s.hasL2 && unstorable(err) {
 		s.count.unstorable.Add(1)
-		_, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "layered", Name: "fill", Key: key, Keys: 1})
-		end(0, err)
+		_, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "layered", Cache: s.opts.Name, Name: "fill", Key: key, Keys: 1})
+		end(0, s.named(err))
 	}
 }

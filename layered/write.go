@@ -78,7 +78,7 @@ func (s *Store[T]) DeleteAndWait(ctx context.Context, keys ...string) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return &store.Error{Store: "layered", Op: "delete and wait", Key: first(keys), Err: context.Cause(ctx)}
+		return s.failed("delete and wait", first(keys), context.Cause(ctx))
 	}
 }
 
@@ -102,9 +102,9 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 	before, m := s.pending.last(), s.journal.moment()
 	err := wait(ctx, keeping)
 	if err != nil {
-		err = &store.Error{Store: "layered", Op: op, Key: first(ks), Err: err}
+		err = s.failed(op, first(ks), err)
 	} else {
-		err = f()
+		err = s.named(f())
 	}
 	return s.wrote(ctx, op, ks, m, before, err)
 }
@@ -132,7 +132,7 @@ func (s *Store[T]) wrote(ctx context.Context, op string, ks []string, m, before 
 	}
 	if (s.hasL2 || err != nil) && !mutant.NoPostStep.Load() { // in error too: what L2 has now is not known
 		if l1err := s.dropAll(ctx, gone); err == nil {
-			err = l1err
+			err = s.named(l1err)
 		}
 	}
 	if len(changed) == 0 {
@@ -170,10 +170,14 @@ func (s *Store[T]) tellChanged(ctx context.Context, op string, ks []string, err 
 	if s.opts.Changed == nil || op == "expire" {
 		return err
 	}
-	if cerr := s.callChanged(ctx, ks); err == nil {
-		err = cerr
+	cerr := s.callChanged(ctx, ks)
+	switch {
+	case err != nil || cerr == nil:
+		return err
+	case inPlaceOfLoader(cerr):
+		return s.failed(op, first(ks), cerr)
 	}
-	return err
+	return s.named(cerr)
 }
 
 func (s *Store[T]) callChanged(ctx context.Context, ks []string) (err error) {
@@ -261,9 +265,9 @@ func (s *Store[T]) writeAll(ctx context.Context, op string, open func(), f func(
 	defer s.flights.ForgetAll() // but who comes later joins none that read L2 before f
 	m := s.journal.moment()
 	if err != nil {
-		err = &store.Error{Store: "layered", Op: op, Err: err}
+		err = s.failed(op, "", err)
 	} else {
-		err = f()
+		err = s.named(f())
 	}
 	outcome := store.OutcomeOf(err)
 	if outcome == store.Refused {
@@ -276,7 +280,7 @@ func (s *Store[T]) writeAll(ctx context.Context, op string, open func(), f func(
 	if s.hasL2 || op == "clear" || err != nil { // else f has done what there is to do
 		s.guard.moveAll()
 		if l1err := store.Clear(ctx, s.l1); err == nil {
-			err = l1err
+			err = s.named(l1err)
 		}
 	}
 	s.guard.changes.Add(1)

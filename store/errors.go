@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // The sentinels below are matched with [errors.Is].
@@ -70,17 +72,24 @@ var (
 // holds a value.
 type Error struct {
 	Store string // "redis"
+	Cache string // the name of the cache that the store serves; empty if it has none
 	Op    string // "get"
 	Key   string // empty where the operation has no single key
 	Err   error  // the cause
 }
 
-// Error returns `redis: get "user:42": unavailable`.
+// Error returns `redis: cache "user": get "42": unavailable`. It names the cache once,
+// even if the cause also names it.
 func (e *Error) Error() string {
-	if e.Key == "" {
-		return e.Store + ": " + e.Op + ": " + e.Err.Error()
+	name, key := inText(e.Cache), ""
+	if e.Key != "" {
+		key = " " + strconv.Quote(shorten(e.Key))
 	}
-	return fmt.Sprintf("%s: %s %q: %s", e.Store, e.Op, shorten(e.Key), e.Err)
+	cause := e.Err.Error()
+	if name != "" {
+		cause = strings.ReplaceAll(cause, name, "")
+	}
+	return e.Store + ": " + name + e.Op + key + ": " + cause
 }
 
 // Unwrap returns the cause.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A ManyError says for which of many keys, or ids, an operation failed, and why. It
@@ -30,12 +32,14 @@ const mostNamed = 3
 
 // Error names each cause once, with some of the keys that it concerns and the number
 // of the others, the most frequent one first: `a, b, c and 97 more: unavailable; k: too
-// large`. It is short, however many keys there are.
+// large`. It is short, however many keys there are, and names each cache once.
 func (e *ManyError[K]) Error() string {
 	keys := make(map[string][]string, 1) // by cause
+	names := make(map[string]bool, 1)    // of caches, as texts have them
 	for key, err := range e.Errors {
 		cause := causeOf(err)
-		keys[cause] = append(keys[cause], shorten(fmt.Sprint(key)))
+		keys[cause] = append(keys[cause], oneLine(shorten(fmt.Sprint(key))))
+		names[nameOf(err)] = true
 	}
 	causes := slices.SortedFunc(maps.Keys(keys), func(a, b string) int {
 		return cmp.Or(len(keys[b])-len(keys[a]), strings.Compare(a, b))
@@ -53,7 +57,27 @@ func (e *ManyError[K]) Error() string {
 	if n := len(causes) - mostNamed; n > 0 {
 		parts = append(parts, fmt.Sprintf("and %d other causes", n))
 	}
-	return strings.Join(parts, "; ")
+	text := strings.Join(parts, "; ")
+	for name := range names {
+		text = onlyFirst(text, name)
+	}
+	return text
+}
+
+// nameOf returns the name of the cache in the text of err; empty if there is none.
+func nameOf(err error) string {
+	if e, ok := err.(*Error); ok {
+		return inText(e.Cache)
+	}
+	return ""
+}
+
+// oneLine quotes a key that would end the line.
+func oneLine(key string) string {
+	if strings.ContainsFunc(key, unicode.IsControl) {
+		return strconv.Quote(key)
+	}
+	return key
 }
 
 // causeOf is the text of err without the key, which is what errors of many keys

@@ -26,6 +26,7 @@ type Observer interface {
 // An Op is an operation that an [Observer] is told of.
 type Op struct {
 	Store string // which store: "redis", "source"
+	Cache string // the name of the cache; empty if the operation belongs to none
 	Name  string // what it does: "get", "set", "load"
 	Key   string // empty where there are several keys or none
 	Keys  int    // how many keys
@@ -47,19 +48,19 @@ func Observe(ctx context.Context, o Observer, op Op) (context.Context, func(hits
 	start := time.Now()
 	ctx = begin(ctx, o, op)
 	return ctx, func(hits int, err error) {
-		defer logPanic(o)
+		defer logPanic(o, op.Cache)
 		o.End(ctx, op, Result{Err: err, Hits: hits, Elapsed: time.Since(start)})
 	}
 }
 
 func begin(ctx context.Context, o Observer, op Op) (of context.Context) {
 	of = ctx // stays if Begin panics
-	defer logPanic(o)
+	defer logPanic(o, op.Cache)
 	return o.Begin(ctx, op)
 }
 
-func logPanic(o Observer) {
+func logPanic(o Observer, cache string) {
 	if r := recover(); r != nil {
-		slog.Error("strata: an Observer panicked", "observer", fmt.Sprintf("%T", o), "panic", r)
+		slog.Error("strata: an Observer panicked", "observer", fmt.Sprintf("%T", o), "cache", cache, "panic", r)
 	}
 }

@@ -79,8 +79,8 @@ type Call[T any] struct {
 // work. If a call for key is under way, Do joins it; else it starts fn on a
 // goroutine of its own, with a context that has the values of ctx but neither
 // its deadline nor its cancellation: it is cancelled when every caller who
-// waits has left. A caller leaves when its own ctx is done, and then gets the
-// cause of that.
+// waits has left. A caller leaves when its own ctx is done, and then gets a
+// [*ContextError].
 //
 // fn passes what it wants to keep to [Call.Keep].
 func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context, *Call[T]) (T, error)) (value T, shared bool, err error) {
@@ -253,7 +253,7 @@ func (c *Call[T]) conclude() {
 	c.group.work.Done()
 }
 
-// Wait returns the result of the call, or the cause of ctx if that is done first.
+// Wait returns the result of the call, or a [*ContextError] if ctx is done first.
 func (c *Call[T]) Wait(ctx context.Context) (value T, err error) {
 	done := c.Done()
 	select {
@@ -263,7 +263,7 @@ func (c *Call[T]) Wait(ctx context.Context) (value T, err error) {
 		case <-done:
 		case <-ctx.Done():
 			c.Quit()
-			return value, context.Cause(ctx)
+			return value, &ContextError{context.Cause(ctx)}
 		}
 	}
 	if c.value != nil {

@@ -29,6 +29,17 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
+// A ContextError is the error of waiting until a context has ended.
+type ContextError struct {
+	Cause error // why it has ended
+}
+
+// Error returns the text of the cause.
+func (e *ContextError) Error() string { return e.Cause.Error() }
+
+// Unwrap returns the cause.
+func (e *ContextError) Unwrap() error { return e.Cause }
+
 // Protect calls fn, and done with what it returns. If fn panics, done is called
 // with a [*PanicError] and the program goes on; if fn ends its goroutine by
 // runtime.Goexit, done is called with [ErrGoexit] before the goroutine ends.

@@ -117,7 +117,7 @@ func (s *Store[T]) MarkStale(ctx context.Context, keys ...string) error {
 // each runs a script for each key, in one exchange for 400 of them, and tries again
 // where a connection broke: all of these may be done twice.
 func (s *Store[T]) each(ctx context.Context, op string, keys []string, call func(full string) (scriptCall, error)) error {
-	o := store.Op{Store: storeName, Name: op, Keys: len(keys)}
+	o := s.op(op, "", len(keys))
 	if len(keys) == 1 {
 		o.Key = keys[0]
 	}

@@ -19,7 +19,7 @@ import (
 // [Dialer].MaxUnheard and a tenth more. If ctx ends first, the store is cleared, and
 // the error is that of ctx.
 func (s *Store[T]) Clear(ctx context.Context) error {
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "clear"})
+	ctx, end := store.Observe(ctx, s.observer, s.op("clear", "", 0))
 	err := s.tags.raise(ctx, 0, s.tags.clearedKey(s.prefix))[0]
 	s.cleared.drop()
 	if err == nil || errors.Is(err, store.ErrReplicas) {

@@ -32,7 +32,7 @@ func (s *Store[T]) Add(ctx context.Context, key string, delta int64, ttl time.Du
 	if err != nil {
 		return 0, s.fail(ctx, "add", key, err)
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "add", Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.observer, s.op("add", key, 1))
 	sum, err := s.add(ctx, full, delta, ttl)
 	if err != nil {
 		err = s.fail(ctx, "add", key, err)

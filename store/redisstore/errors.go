@@ -24,6 +24,12 @@ var errTimeout = errors.New("no answer in time")
 // errNoTracking says why a server cannot be used.
 var errNoTracking = errors.New("client tracking over RESP3 does not work: the server must be Redis 6 or later, and a proxy in front of it must pass on HELLO 3, CLIENT TRACKING and pushes")
 
+// op describes an operation on so many keys to the observer. key is empty if there is no
+// single one.
+func (s *Store[T]) op(name, key string, keys int) store.Op {
+	return store.Op{Store: storeName, Cache: s.name, Name: name, Key: key, Keys: keys}
+}
+
 // fail counts a failed operation and wraps its error.
 func (s *Store[T]) fail(ctx context.Context, op, key string, err error) error {
 	s.stats.errors.Add(1)
@@ -37,7 +43,7 @@ func (s *Store[T]) fail(ctx context.Context, op, key string, err error) error {
 	case errors.Is(cause, store.ErrUnavailable) && !isOurs(err) && !(s.impatient && errors.Is(cause, errTimeout)):
 		s.client.breakers.failed(s.prefix + key)
 	}
-	return &store.Error{Store: storeName, Op: op, Key: key, Err: cause}
+	return &store.Error{Store: storeName, Cache: s.name, Op: op, Key: key, Err: cause}
 }
 
 // failWrite is fail for a write that invalidates. A reply that is an error does not tell
@@ -82,7 +88,7 @@ func (s *Store[T]) answered(key string) {
 
 // error is fail for one more key of an operation that has failed: it does not count.
 func (s *Store[T]) error(ctx context.Context, op, key string, err error) error {
-	return &store.Error{Store: storeName, Op: op, Key: key, Err: s.client.cause(ctx, err)}
+	return &store.Error{Store: storeName, Cache: s.name, Op: op, Key: key, Err: s.client.cause(ctx, err)}
 }
 
 // cause returns what to report for err, an error of rueidis or of this package,

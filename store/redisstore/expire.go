@@ -25,7 +25,7 @@ func (s *Store[T]) look(ctx context.Context, op, key string) (k look, err error)
 	if err != nil {
 		return k, s.fail(ctx, op, key, err)
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op, Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.observer, s.op(op, key, 1))
 	k, err = s.peek(ctx, full)
 	hits := 0
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) er
 	if err != nil {
 		return s.fail(ctx, "expire", key, err)
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "expire", Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.observer, s.op("expire", key, 1))
 	found, err := s.expire(ctx, full, ttl)
 	if err != nil {
 		err = s.fail(ctx, "expire", key, err)

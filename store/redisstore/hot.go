@@ -72,7 +72,7 @@ func (s *Store[T]) ListHot(ctx context.Context, n int) (hot []store.Hot, err err
 
 // hotOp does what the operations on the list need around them.
 func (s *Store[T]) hotOp(ctx context.Context, op string, keys int, f func(context.Context, *links) (int, error)) error {
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op, Keys: keys})
+	ctx, end := store.Observe(ctx, s.observer, s.op(op, "", keys))
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	l, err := s.client.connected(call)

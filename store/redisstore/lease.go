@@ -244,7 +244,7 @@ func (s *Store[T]) script(ctx context.Context, op, key string, f func(context.Co
 	if err != nil {
 		return s.fail(ctx, op, key, err)
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op, Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.observer, s.op(op, key, 1))
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {

@@ -156,7 +156,7 @@ func (s *Store[T]) refuseOld(ctx context.Context, l *links, filled []store.Fille
 // scripts is script for many keys, of which it gives f 400 at a time. f sets the
 // errors of those that which names.
 func (s *Store[T]) scripts(ctx context.Context, op string, keys []string, f func(call context.Context, l *links, full []string, which []int, errs []error)) []error {
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op, Keys: len(keys)})
+	ctx, end := store.Observe(ctx, s.observer, s.op(op, "", len(keys)))
 	full, errs := make([]string, len(keys)), make([]error, len(keys))
 	which := make([]int, 0, len(keys))
 	for i, key := range keys {

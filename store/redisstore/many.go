@@ -40,7 +40,7 @@ func (s *Store[T]) GetOrdered(ctx context.Context, keys []string) ([]*store.Entr
 	if len(keys) == 0 {
 		return entries, nil
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "get many", Keys: len(keys)})
+	ctx, end := store.Observe(ctx, s.observer, s.op("get many", "", len(keys)))
 	errs := make(map[string]error)
 	hits := 0
 	for start := 0; start < len(keys); start += maxPipeline {
@@ -271,7 +271,7 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 	if len(entries) == 0 {
 		return nil
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "set many", Keys: len(entries)})
+	ctx, end := store.Observe(ctx, s.observer, s.op("set many", "", len(entries)))
 	errs := make(map[string]error)
 	names := make([]string, 0, min(len(entries), maxPipeline))
 	writes := make([]write, 0, cap(names))

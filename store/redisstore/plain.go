@@ -134,7 +134,7 @@ var errNoPrefix = errors.New("a plain store without a prefix would clear all of 
 // DeletePattern does. Without a prefix it is an error that is errors.ErrUnsupported.
 func (p *Plain[T]) Clear(ctx context.Context) error {
 	if p.s.prefix == "" {
-		return &store.Error{Store: storeName, Op: "clear", Err: oneline.Join(errNoPrefix, errors.ErrUnsupported)}
+		return &store.Error{Store: storeName, Cache: p.s.name, Op: "clear", Err: oneline.Join(errNoPrefix, errors.ErrUnsupported)}
 	}
 	_, err := p.s.removeMatching(ctx, "clear", "*")
 	return err

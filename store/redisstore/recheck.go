@@ -13,7 +13,7 @@ func (s *Store[T]) Recheck(ctx context.Context, key string, e store.Entry[T]) (s
 	if err != nil {
 		return store.Entry[T]{}, s.fail(ctx, "recheck", key, err)
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "recheck", Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.observer, s.op("recheck", key, 1))
 	same, err := s.recheck(ctx, full, &e)
 	switch {
 	case err != nil:

@@ -16,7 +16,7 @@ func (s *Store[T]) SetNewer(ctx context.Context, key string, e store.Entry[T]) (
 	if err != nil {
 		return false, s.fail(ctx, "set newer", key, err)
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "set newer", Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.observer, s.op("set newer", key, 1))
 	kept, err = s.setNewer(ctx, full, &e)
 	switch {
 	case err != nil:

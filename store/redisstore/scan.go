@@ -22,7 +22,7 @@ func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, erro
 }
 
 func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int, error) {
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: op})
+	ctx, end := store.Observe(ctx, s.observer, s.op(op, "", 0))
 	removed, err := s.scanPrimaries(ctx, keys.Quote(s.prefix)+pattern)
 	if err != nil {
 		err = s.failWrite(ctx, op, "", err)

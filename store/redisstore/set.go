@@ -24,7 +24,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 	if err != nil {
 		return s.fail(ctx, "set", key, err)
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "set", Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.observer, s.op("set", key, 1))
 	if _, err = s.set(ctx, full, &e, ""); err != nil {
 		err = s.failWrite(ctx, "set", key, err)
 	} else {
@@ -231,7 +231,7 @@ func (s *Store[T]) Fill(ctx context.Context, key string, e store.Entry[T]) (kept
 	if err != nil {
 		return kept, false, s.fail(ctx, "fill", key, err)
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "fill", Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.observer, s.op("fill", key, 1))
 	kept, watched, err = s.fill(ctx, full, e)
 	if err != nil {
 		kept, watched, err = store.Entry[T]{}, false, s.fail(ctx, "fill", key, err)
@@ -293,7 +293,7 @@ func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	op := store.Op{Store: storeName, Name: "delete", Keys: len(keys)}
+	op := s.op("delete", "", len(keys))
 	if len(keys) == 1 {
 		op.Key = keys[0]
 	}

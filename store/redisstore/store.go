@@ -25,6 +25,11 @@ const (
 
 // Options configure a [Store]. The zero value, and nil, give a usable one.
 type Options[T any] struct {
+	// Name is the name of the cache that the store serves. It is the Cache of each
+	// [store.Error] that the store returns and of each [store.Op] that Observer
+	// receives. Empty: they name no cache.
+	Name string
+
 	// Prefix begins the Redis key of every entry. Two stores whose types
 	// differ need different prefixes, neither of which begins the other:
 	// "a:" would see, and Clear, what "a:b:" keeps.
@@ -74,6 +79,7 @@ type Options[T any] struct {
 // package comment.
 type Store[T any] struct {
 	client     *Client
+	name       string // of the cache, in errors and to the observer
 	prefix     string
 	tags       *Tags
 	cleared    *copied // when this store was cleared last
@@ -128,7 +134,7 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 		o = &Options[T]{}
 	}
 	s := &Store[T]{
-		client: c, prefix: o.Prefix, tags: o.Tags, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize,
+		client: c, name: o.Name, prefix: o.Prefix, tags: o.Tags, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize,
 		clientSide: o.ClientSide, observer: o.Observer,
 	}
 	if s.tags == nil {
@@ -193,7 +199,7 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 	if err != nil {
 		return store.Entry[T]{}, s.fail(ctx, "get", key, err)
 	}
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "get", Key: key, Keys: 1})
+	ctx, end := store.Observe(ctx, s.observer, s.op("get", key, 1))
 	var e store.Entry[T]
 	found, err := s.get(ctx, full, &e)
 	if err != nil {

@@ -50,8 +50,8 @@ func (s *Store[T]) Recall(tags []string, stamp uint64) bool {
 // InvalidateTags is that of the [Tags] of the store, and concerns all stores that
 // share them.
 func (s *Store[T]) InvalidateTags(ctx context.Context, tags ...string) error {
-	ctx, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "invalidate tags", Keys: len(tags)})
-	err := s.tags.Invalidate(ctx, tags...)
+	ctx, end := store.Observe(ctx, s.observer, s.op("invalidate tags", "", len(tags)))
+	err := store.InCache(s.tags.Invalidate(ctx, tags...), s.name)
 	if err != nil {
 		s.stats.errors.Add(1)
 	}

@@ -1,0 +1,240 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
+)
+
+// A hardID has no key if it begins with "!".
+type hardID struct{ text string }
+
+func (id hardID) MarshalText() ([]byte, error) {
+	if strings.HasPrefix(id.text, "!") {
+		return nil, errors.New("no such id")
+	}
+	return []byte(id.text), nil
+}
+
+func (id *hardID) UnmarshalText(text []byte) error { id.text = string(text); return nil }
+
+// second returns another id of the same kind.
+func (id hardID) second() hardID { return hardID{id.text + "2"} }
+
+type namedCache = strata.Cache[hardID, int]
+
+// A namedCall is an operation of a cache on one id with one value. Its name is that of the
+// method, with the type before it unless that is Cache.
+type namedCall struct {
+	name string
+	do   func(ctx context.Context, c *namedCache, id hardID, v int) error
+}
+
+// ignoring drops the first result of an operation that has two.
+func ignoring[R any](_ R, err error) error { return err }
+
+// namedWrites change an id, and have a value.
+var namedWrites = []namedCall{
+	{"Set", func(ctx context.Context, c *namedCache, id hardID, v int) error { return c.Set(ctx, id, v) }},
+	{"SetMany", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+		return c.SetMany(ctx, map[hardID]int{id: v, id.second(): v})
+	}},
+	{"SetVersion", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+		return ignoring(c.SetVersion(ctx, id, v, 1))
+	}},
+	{"Write DoneSet", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+		w, err := c.BeginWrite(ctx, time.Second, id)
+		if err != nil {
+			return err
+		}
+		return w.DoneSet(ctx, map[hardID]int{id: v})
+	}},
+	{"Store Set", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+		return c.Tiers().Set(ctx, id.text, c.Tiers().NewEntry(v, time.Minute))
+	}},
+	{"Store SetMany", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+		return c.Tiers().SetMany(ctx, map[string]store.Entry[int]{id.text: {Value: v}, id.second().text: {Value: v}})
+	}},
+	{"Store SetNewer", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+		return ignoring(c.Tiers().SetNewer(ctx, id.text, store.Entry[int]{Value: v, Revision: 1}))
+	}},
+}
+
+// namedChanges change an id without a value.
+var namedChanges = []namedCall{
+	{"Delete", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return c.Delete(ctx, id, id.second())
+	}},
+	{"DeleteAndWait", func(ctx context.Context, c *namedCache, id hardID, _ int) error { return c.DeleteAndWait(ctx, id) }},
+	{"DeleteHolding", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return c.DeleteHolding(ctx, time.Second, id)
+	}},
+	{"DeleteOlder", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return c.DeleteOlder(ctx, time.Second, 1, id, id.second())
+	}},
+	{"Expire", func(ctx context.Context, c *namedCache, id hardID, _ int) error { return c.Expire(ctx, id) }},
+	{"BeginWrite", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.BeginWrite(ctx, time.Second, id, id.second()))
+	}},
+	{"Write Done", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		w, err := c.BeginWrite(ctx, time.Second, id)
+		if err != nil {
+			return err
+		}
+		return w.Done(ctx)
+	}},
+	{"Store Delete", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return c.Tiers().Delete(ctx, id.text)
+	}},
+	{"Store DeleteAndWait", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return c.Tiers().DeleteAndWait(ctx, id.text)
+	}},
+	{"Store DeleteHolding", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return c.Tiers().DeleteHolding(ctx, time.Second, id.text)
+	}},
+	{"Store DeleteOlder", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return c.Tiers().DeleteOlder(ctx, time.Second, 1, id.text)
+	}},
+	{"Store MarkStale", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return c.Tiers().MarkStale(ctx, id.text, id.second().text)
+	}},
+	{"Store BeginWrite", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.Tiers().BeginWrite(ctx, time.Second, id.text))
+	}},
+	{"Store Expire", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(c.Tiers().Expire(ctx, id.text, time.Minute))
+	}},
+	{"Store Add", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.Tiers().Add(ctx, "counter "+id.text, 1, 0))
+	}},
+}
+
+// namedReads have no loader to answer in the place of Redis.
+var namedReads = []namedCall{
+	{"Get", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Get(ctx, id)))
+	}},
+	{"GetEntry", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.GetEntry(ctx, id)))
+	}},
+	{"GetFresh", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.GetFresh(ctx, id)))
+	}},
+	{"GetMany", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.GetMany(ctx, []hardID{id, id.second()}))
+	}},
+	{"GetManyEntries", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.GetManyEntries(ctx, []hardID{id, id.second()}))
+	}},
+	{"Warm", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.Warm(ctx, slices.Values([]hardID{id, id.second()}), nil))
+	}},
+	{"Store Get", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Tiers().Get(ctx, id.text)))
+	}},
+	{"Store GetOrLoad", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Tiers().GetOrLoad(ctx, id.text, nil)))
+	}},
+	{"Store Find", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Tiers().Find(ctx, id.text, nil)))
+	}},
+	{"Store FindFresh", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Tiers().FindFresh(ctx, id.text, nil)))
+	}},
+	{"Store FindPast", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Tiers().FindPast(ctx, id.text, layered.Look[int]{}, nil)))
+	}},
+	{"Store FindMany", func(ctx context.Context, c *namedCache, id hardID, _ int) (err error) {
+		c.Tiers().FindMany(ctx, []string{id.text}, nil, func(_ int, _ *layered.Found[int], e error) { err = found(e) })
+		return err
+	}},
+	{"Store FindManyFresh", func(ctx context.Context, c *namedCache, id hardID, _ int) (err error) {
+		c.Tiers().FindManyFresh(ctx, []string{id.text}, nil, func(_ int, _ *layered.Found[int], e error) { err = found(e) })
+		return err
+	}},
+	{"Store GetMany", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.Tiers().GetMany(ctx, []string{id.text, id.second().text}))
+	}},
+	{"Store GetManyOrLoad", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.Tiers().GetManyOrLoad(ctx, []string{id.text, id.second().text}, nil))
+	}},
+	{"Store Warm", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.Tiers().Warm(ctx, []string{id.text}, nil))
+	}},
+	{"Store TTL", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Tiers().TTL(ctx, id.text)))
+	}},
+	{"Store Exists", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.Tiers().Exists(ctx, id.text))
+	}},
+}
+
+// namedWholes concern all of a cache.
+var namedWholes = []namedCall{
+	{"Clear", func(ctx context.Context, c *namedCache, _ hardID, _ int) error { return c.Clear(ctx) }},
+	{"SaveHot", func(ctx context.Context, c *namedCache, _ hardID, _ int) error { return c.SaveHot(ctx, 10) }},
+	{"WarmHot", func(ctx context.Context, c *namedCache, _ hardID, _ int) error {
+		return ignoring(c.WarmHot(ctx, 10, nil))
+	}},
+	{"Hottest", func(_ context.Context, c *namedCache, _ hardID, _ int) error { return ignoring(c.Hottest(10)) }},
+	{"Store Clear", func(ctx context.Context, c *namedCache, _ hardID, _ int) error { return c.Tiers().Clear(ctx) }},
+	{"Store SaveHot", func(ctx context.Context, c *namedCache, _ hardID, _ int) error { return c.Tiers().SaveHot(ctx, 10) }},
+	{"Store SavedHot", func(ctx context.Context, c *namedCache, _ hardID, _ int) error {
+		return ignoring(c.Tiers().SavedHot(ctx, 10))
+	}},
+	{"Store Hottest", func(_ context.Context, c *namedCache, _ hardID, _ int) error { return ignoring(c.Tiers().Hottest(10)) }},
+	{"Store InvalidateTags", func(ctx context.Context, c *namedCache, _ hardID, _ int) error {
+		return c.Tiers().InvalidateTags(ctx, "tag")
+	}},
+	{"Store DeletePattern", func(ctx context.Context, c *namedCache, _ hardID, _ int) error {
+		return ignoring(c.Tiers().DeletePattern(ctx, "*"))
+	}},
+	{"Store Ping", func(ctx context.Context, c *namedCache, _ hardID, _ int) error { return c.Tiers().Ping(ctx) }},
+	{"Store Stats", func(ctx context.Context, c *namedCache, _ hardID, _ int) error { return ignoring(c.Tiers().Stats(ctx)) }},
+}
+
+// namedRefreshes load: their errors are those of loaders, unless the cache is closed.
+var namedRefreshes = []namedCall{
+	{"Refresh", func(ctx context.Context, c *namedCache, id hardID, _ int) error { return ignoring(c.Refresh(ctx, id)) }},
+	{"Store Refresh", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return ignoring(c.Tiers().Refresh(ctx, id.text, nil))
+	}},
+}
+
+// found returns err unless it is the answer that there is no value.
+func found(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// The tables above have every method that returns an error.
+func TestCacheName_tablesAreComplete(t *testing.T) {
+	var have []string
+	for _, call := range slices.Concat(namedWrites, namedChanges, namedReads, namedWholes, namedRefreshes) {
+		have = append(have, call.name)
+	}
+	have = append(have, "Close", "Store Close", "Store PendingErr") // TestCacheName_pending
+	for prefix, of := range map[string]reflect.Type{
+		"": reflect.TypeFor[*namedCache](), "Write ": reflect.TypeFor[*strata.Write[hardID, int]](), "Store ": reflect.TypeFor[*layered.Store[int]](),
+	} {
+		for i := range of.NumMethod() {
+			m := of.Method(i)
+			if n := m.Type.NumOut(); n == 0 || m.Type.Out(n-1) != reflect.TypeFor[error]() {
+				continue
+			}
+			if !slices.Contains(have, prefix+m.Name) {
+				t.Errorf("no table has %s%s", prefix, m.Name)
+			}
+		}
+	}
+}
