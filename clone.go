@@ -47,19 +47,30 @@ func (c *Cache[K, V]) lent(v V) (V, error) {
 }
 
 // copies returns how callers who share a load are given values of their own with
-// DecodeEach; else nil.
+// DecodeEach; else nil. A value that the codec does not carry is shared: it is what the
+// loader returned, and no other answer would be right.
 func (o *Options[K, V]) copies() func(V) (V, error) {
 	if !o.DecodeEach {
 		return nil
 	}
 	c := o.Codec
-	return func(v V) (copied V, err error) {
-		b, err := codec.AppendFor(c, nil, "", v)
+	return func(v V) (V, error) {
+		copied, err := recoded(c, v)
 		if err != nil {
-			return copied, err
+			return v, nil
 		}
-		return codec.DecodeFor(c, "", b)
+		return copied, nil
 	}
+}
+
+// recoded returns what c reads from its encoding of v.
+func recoded[V any](c codec.Codec[V], v V) (copied V, err error) {
+	defer flight.Catch("Options.Codec", &err)
+	b, err := codec.AppendFor(c, nil, "", v)
+	if err != nil {
+		return copied, err
+	}
+	return codec.DecodeFor(c, "", b)
 }
 
 // isolation returns what is wrong with Clone and DecodeEach.

@@ -190,8 +190,8 @@ type Options[K comparable, V any] struct {
 
 	// DecodeEach keeps values in L1 as bytes, by Codec, and decodes them anew for
 	// each caller, so that all may change what they get. A hit then takes
-	// microseconds. What Codec cannot encode is not kept, and callers who share a
-	// load of it get an error. It is for values that are hard to Clone; not
+	// microseconds. A value that Codec does not carry is not kept, so each read loads it,
+	// and callers who wait for the same load share it. It is for values that are hard to Clone; not
 	// together with that. With codec.Seal L1 seals, too, which counts.
 	DecodeEach bool
 

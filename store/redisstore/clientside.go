@@ -25,11 +25,11 @@ func (s *Store[T]) getClientSide(ctx context.Context, l *links, full string, e *
 		return false, nil
 	}
 	if err != nil {
-		return false, s.foreign(err)
+		return false, s.foreign(ctx, full, err)
 	}
 	now := time.Now()
 	if clock := s.client.pulse.clock.Load(); clock != nil {
-		if found, known, err := s.answerAt(full, clock, now, blob, nil, e); known {
+		if found, known, err := s.answerAt(ctx, full, clock, now, blob, nil, e); known {
 			return found, err
 		}
 	}
@@ -38,7 +38,7 @@ func (s *Store[T]) getClientSide(ctx context.Context, l *links, full string, e *
 	if left := time.Duration(r.CachePTTL()) * time.Millisecond; left >= 0 && left <= noExpiry {
 		expires = store.At(now).Add(left)
 	}
-	return s.decode(full, blob, expires, store.At(now), e), nil
+	return s.decode(ctx, full, blob, expires, store.At(now), e), nil
 }
 
 // settle returns when T has handled the pushes of writes on W to keys that have

@@ -62,7 +62,7 @@ func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
 	head, err := r[1].AsBytes()
 	if err != nil {
 		k.kind = kindCorrupt
-		return k, s.foreign(err)
+		return k, s.foreign(call, full, err)
 	}
 	if k.ms == -2 || k.ms == 0 { // it came in between; it goes this millisecond
 		return k, nil

@@ -208,7 +208,7 @@ func (s *Store[T]) fetch(ctx context.Context, l *links, full []string) []fetched
 	var again []int
 	valuesOf(ctx, l.t, full, func(i int, blob []byte, err error) {
 		var known bool
-		if out[i].found, known, out[i].err = s.answerAt(full[i], clock, sent, blob, err, &out[i].entry); !known {
+		if out[i].found, known, out[i].err = s.answerAt(ctx, full[i], clock, sent, blob, err, &out[i].entry); !known {
 			again = append(again, i)
 		}
 	})
@@ -262,7 +262,7 @@ func (s *Store[T]) fetchPairs(ctx context.Context, l *links, full []string, out 
 	}
 	r := l.t.DoMulti(ctx, cmds...)
 	for j, i := range which {
-		out[i].found, out[i].err = s.answer(full[i], sent, r[2*j], r[2*j+1], &out[i].entry)
+		out[i].found, out[i].err = s.answer(ctx, full[i], sent, r[2*j], r[2*j+1], &out[i].entry)
 	}
 }
 

@@ -169,10 +169,11 @@ func (s *Store[T]) encodePlain(w write, e *store.Entry[T]) (write, error) {
 }
 
 // decodePlain makes an entry of a value, or finds that it is none.
-func (s *Store[T]) decodePlain(full string, blob []byte, expires store.Time, e *store.Entry[T]) (found bool) {
+func (s *Store[T]) decodePlain(ctx context.Context, full string, blob []byte, expires store.Time, e *store.Entry[T]) (found bool) {
 	var err error
 	if e.Value, err = codec.DecodeFor(s.codec, full, blob); err != nil {
 		s.stats.corrupt.Add(1)
+		s.observeCorrupt(ctx, full, err)
 		*e = store.Entry[T]{}
 		return false
 	}

@@ -57,7 +57,7 @@ func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[
 	}
 	head, err := r[1].AsBytes()
 	if err != nil {
-		return false, s.foreign(err)
+		return false, s.foreign(ctx, full, err)
 	}
 	if pttl == -2 || len(head) < headerSize || kindOf(head) != kindValue || beUint64(head[offID:]) != e.Version {
 		return false, nil

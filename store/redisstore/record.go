@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
@@ -11,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/store"
 )
 
@@ -70,8 +70,8 @@ const endNone = math.MaxUint32
 // maxKeep is the longest time in milliseconds that an entry can be stale.
 const maxKeep = math.MaxUint32
 
-// errCorrupt says that bytes are not a record. Callers see a miss.
-var errCorrupt = errors.New("not a record")
+// errCorrupt says that bytes are not a record. Callers see a miss, an Observer the error.
+var errCorrupt = fmt.Errorf("%w: not a record", codec.ErrCorrupt)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

@@ -21,6 +21,14 @@ type counters struct {
 // hashes is the seed of the hashes of corrupt values.
 var hashes = maphash.MakeSeed()
 
+// observeCorrupt gives the Observer the error of bytes that are no entry, which callers see as a
+// miss: as an operation "decode", whichever way they were read.
+func (s *Store[T]) observeCorrupt(ctx context.Context, full string, err error) {
+	key := strings.TrimPrefix(full, s.prefix)
+	_, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "decode", Key: key, Keys: 1})
+	end(0, &store.Error{Store: storeName, Op: "decode", Key: key, Err: err})
+}
+
 // corruptValue counts the value of this version under full, once: a load reads it more
 // than once. Each value has one place that it shares with others: what is forgotten by
 // that is counted again. A version of 0 is not known, and always counted.

@@ -256,7 +256,7 @@ func (s *Store[T]) getRemote(ctx context.Context, l *links, full string, sent ti
 		return s.getPair(ctx, l, full, e)
 	}
 	blob, err := l.t.Do(ctx, l.t.B().Get().Key(full).Build()).AsBytes()
-	found, known, err := s.answerAt(full, clock, sent, blob, err, e)
+	found, known, err := s.answerAt(ctx, full, clock, sent, blob, err, e)
 	if !known {
 		return s.getPair(ctx, l, full, e)
 	}
@@ -265,12 +265,12 @@ func (s *Store[T]) getRemote(ctx context.Context, l *links, full string, sent ti
 
 // answerAt makes an entry of the reply to GET, which is blob or err. known is false if
 // it takes the life of the key to do so.
-func (s *Store[T]) answerAt(full string, clock *serverClock, sent time.Time, blob []byte, err error, e *store.Entry[T]) (found, known bool, _ error) {
+func (s *Store[T]) answerAt(ctx context.Context, full string, clock *serverClock, sent time.Time, blob []byte, err error, e *store.Entry[T]) (found, known bool, _ error) {
 	if rueidis.IsRedisNil(err) {
 		return false, true, nil
 	}
 	if err != nil {
-		return false, true, s.foreign(err)
+		return false, true, s.foreign(ctx, full, err)
 	}
 	var expires store.Time
 	if len(blob) >= headerSize && kindOf(blob) == kindValue {
@@ -286,7 +286,7 @@ func (s *Store[T]) answerAt(full string, clock *serverClock, sent time.Time, blo
 			expires = store.At(sent) + store.Time(left)
 		}
 	}
-	return s.decode(full, blob, expires, store.At(sent), e), true, nil
+	return s.decode(ctx, full, blob, expires, store.At(sent), e), true, nil
 }
 
 // getPair asks for the life first: if the key is replaced between the two
@@ -296,11 +296,11 @@ func (s *Store[T]) getPair(ctx context.Context, l *links, full string, e *store.
 	sent := store.Now()
 	b := l.t.B()
 	r := l.t.DoMulti(ctx, b.Pttl().Key(full).Build(), b.Get().Key(full).Build())
-	return s.answer(full, sent, r[0], r[1], e)
+	return s.answer(ctx, full, sent, r[0], r[1], e)
 }
 
 // answer makes an entry of the replies to PTTL and GET.
-func (s *Store[T]) answer(full string, sent store.Time, life, value rueidis.RedisResult, e *store.Entry[T]) (found bool, err error) {
+func (s *Store[T]) answer(ctx context.Context, full string, sent store.Time, life, value rueidis.RedisResult, e *store.Entry[T]) (found bool, err error) {
 	pttl, err := life.AsInt64()
 	if err != nil {
 		return false, err
@@ -310,20 +310,21 @@ func (s *Store[T]) answer(full string, sent store.Time, life, value rueidis.Redi
 		return false, nil
 	}
 	if err != nil {
-		return false, s.foreign(err)
+		return false, s.foreign(ctx, full, err)
 	}
 	var expires store.Time
 	if pttl >= 0 {
 		expires = sent + store.Time(pttl)
 	}
-	return s.decode(full, blob, expires, sent, e), nil
+	return s.decode(ctx, full, blob, expires, sent, e), nil
 }
 
 // foreign counts what is no string, and therefore no record, as corrupt, like
 // all other bytes that are not ours. Other errors it returns.
-func (s *Store[T]) foreign(err error) error {
+func (s *Store[T]) foreign(ctx context.Context, full string, err error) error {
 	if reply, ok := rueidis.IsRedisErr(err); ok && errors.Is(replyCause(reply.Error(), err), store.ErrWrongType) {
 		s.stats.corrupt.Add(1)
+		s.observeCorrupt(ctx, full, errCorrupt)
 		return nil
 	}
 	return err
@@ -331,15 +332,16 @@ func (s *Store[T]) foreign(err error) error {
 
 // decode makes an entry of a record that was asked for at sent, or finds that there
 // is none.
-func (s *Store[T]) decode(full string, blob []byte, expires, sent store.Time, e *store.Entry[T]) (found bool) {
+func (s *Store[T]) decode(ctx context.Context, full string, blob []byte, expires, sent store.Time, e *store.Entry[T]) (found bool) {
 	if s.plain {
-		return s.decodePlain(full, blob, expires, e)
+		return s.decodePlain(ctx, full, blob, expires, e)
 	}
 	switch kindOf(blob) {
 	case kindNone, kindCounter:
 		return false
 	case kindCorrupt:
 		s.stats.corrupt.Add(1)
+		s.observeCorrupt(ctx, full, errCorrupt)
 		return false
 	}
 	var r record
@@ -356,6 +358,7 @@ func (s *Store[T]) decode(full string, blob []byte, expires, sent store.Time, e 
 			*e = store.Entry[T]{Version: beUint64(blob[offID:])}
 		}
 		s.stats.corruptValue(full, e.Version)
+		s.observeCorrupt(ctx, full, err)
 		return false
 	}
 	if expires != 0 {
