@@ -174,10 +174,10 @@ func leaseLoadOvertakenByAChangeElsewhere(t *testing.T, build builder) {
 					return
 				}
 				want(t, b, now(1), 1, layered.Source)
-				want(t, a, now(9), 1, layered.L2)
 				if n := a.Counts().Refused; n != 1 {
 					t.Errorf("%d refused, want 1", n)
 				}
+				want(t, a, now(9), 1, layered.L2)
 			})
 		}
 	}
@@ -545,6 +545,21 @@ func TestSample_staleCopyIsDropped(t *testing.T) {
 	if f, err := h.Find(t.Context(), "other", now(2)); err != nil || f.Value != 2 {
 		t.Errorf("a copy that was not sampled is served: %d, %v", f.Value, err)
 	}
+}
+
+// The copy that was sampled goes at once, before all others come to be in doubt.
+func TestSample_staleCopyIsDroppedAtOnce(t *testing.T) {
+	server := redistest.Start(t, nil)
+	o := &layered.Options[int]{SampleEvery: time.Millisecond, MaxUnheard: time.Hour}
+	h := buildLinked(t, server, redisstore.Dialer{MaxUnheard: time.Hour, Timeout: patience}, o)
+	want(t, h, now(1), 1, layered.Source)
+	if _, err := server.Do("SWAPDB", 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the value to be loaded again", func() bool {
+		f, err := h.Find(t.Context(), "k", now(2))
+		return err == nil && f.Value == 2
+	})
 }
 
 // What L1 answers is compared with L2 now and then: an answer that was old is
