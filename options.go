@@ -154,6 +154,8 @@ type Options[K comparable, V any] struct {
 
 	// Tags gives a value its invalidation tags: see Backend.InvalidateTags. They
 	// may depend on what was loaded. It must be quick and may run concurrently.
+	// Redis has a small key for each tag, which lasts for twice the life of the value:
+	// see redisstore.Tags.
 	Tags func(id K, v V) []string
 
 	// KeepHot is how many of the ids that are read most in this process are added

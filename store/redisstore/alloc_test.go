@@ -4,6 +4,7 @@ package redisstore_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/store"
@@ -53,5 +54,20 @@ func TestStore_allocations(t *testing.T) {
 	}
 	if n := allocs(func() { s.Set(ctx, "k", e) }); n > set+4.5 { // the arguments of a script
 		t.Errorf("Set allocates %v times, SET %v", n, set)
+	}
+}
+
+// TestTags_allocations: a hit allocates for its tags what takes them out of the record.
+func TestTags_allocations(t *testing.T) {
+	s := redisstore.New(dial(t, to(server(t))), &redisstore.Options[[]byte]{Prefix: prefix(), Codec: codec.Bytes()})
+	tags := []string{"city:paris", "owner:7"}
+	for key, tags := range map[string][]string{"plain": nil, "tagged": tags} {
+		if err := s.Set(ctx, key, store.Entry[[]byte]{Value: make([]byte, 500), ExpiresAt: store.In(time.Hour), Tags: tags}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain := allocs(func() { s.Get(ctx, "plain") })
+	if n := allocs(func() { s.Get(ctx, "tagged") }); n > plain+1+float64(len(tags))+0.5 {
+		t.Errorf("Get of an entry with %d tags allocates %v times, of one without %v", len(tags), n, plain)
 	}
 }

@@ -137,3 +137,40 @@ func BenchmarkGetMany(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTags compares a hit, a Set and a load of an entry with tags with those of one
+// without.
+func BenchmarkTags(b *testing.B) {
+	s := redisstore.New(dial(b, to(server(b))), &redisstore.Options[listing]{Prefix: prefix()})
+	for name, tags := range map[string][]string{"none": nil, "three": {"city:paris", "owner:7", "listing:42"}} {
+		e := store.Entry[listing]{Value: aListing(), ExpiresAt: store.In(time.Hour), Tags: tags}
+		if err := s.Set(ctx, name, e); err != nil {
+			b.Fatal(err)
+		}
+		for op, f := range map[string]func() error{
+			"hit": func() error { _, err := s.Get(ctx, name); return err },
+			"set": func() error { return s.Set(ctx, name, e) },
+			"load": func() error {
+				g, err := s.Lease(ctx, name+" loaded", time.Minute, 0)
+				if err != nil {
+					return err
+				}
+				loaded := e
+				loaded.Stamp = g.Stamp
+				if _, _, err = s.FillLeased(ctx, name+" loaded", g.Lease, loaded); err != nil {
+					return err
+				}
+				return s.Delete(ctx, name+" loaded")
+			},
+		} {
+			b.Run("op="+op+"/tags="+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := f(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

@@ -63,6 +63,7 @@ func (c *Client) Close() {
 	c.late.stop()
 	for _, t := range c.tags.list() {
 		t.pending.stop()
+		t.lives.stop()
 	}
 	c.mu.Lock()
 	c.closed = true

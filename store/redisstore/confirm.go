@@ -20,14 +20,14 @@ func (s *Store[T]) Confirm(ctx context.Context, key string, old, e store.Entry[T
 	}
 	whole := false
 	err = s.script(ctx, "confirm", key, func(call context.Context, lk *links, full string) (err error) {
-		if ok, err := s.current(call, lk, old.Tags, old.Stamp); err != nil || !ok {
+		if ok, err := s.current(call, lk, old.Tags, old.Stamp, e.ExpiresAt); err != nil || !ok {
 			return cmp.Or(err, store.ErrChanged) // see Replace
 		}
 		kept, watched, whole, err = s.confirmIf(call, lk, full, l, &old, &e)
 		if err != nil || whole {
 			return err
 		}
-		ok, err := s.current(call, lk, old.Tags, old.Stamp)
+		ok, err := s.current(call, lk, old.Tags, old.Stamp, e.ExpiresAt)
 		if err == nil && !ok {
 			err = store.ErrChanged
 		}

@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+
+	"github.com/lokroom/strata/store"
 )
 
 // A copied is the local copy of a number that is kept under one key of Redis and
@@ -12,6 +14,7 @@ import (
 // its way: mark before the read is sent, keep with that mark.
 type copied struct {
 	value atomic.Uint64 // 0: not known
+	until atomic.Int64  // the store.Time when the key ends, or earlier; neverEnds: never; 0: not known
 
 	mu   sync.Mutex
 	gen  uint64 // moved by each drop
@@ -37,6 +40,15 @@ func (c *copied) keep(mark, value uint64) bool {
 	c.value.Store(value)
 	c.last = value
 	return true
+}
+
+// lasts notes until when the key lasts, if it is still as it was at mark.
+func (c *copied) lasts(mark uint64, until store.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gen == mark {
+		c.until.Store(int64(until))
+	}
 }
 
 func (c *copied) drop() {
@@ -71,6 +83,7 @@ func (c *copied) recall() uint64 {
 func (c *copied) forget() {
 	c.gen++
 	c.value.Store(0)
+	c.until.Store(0)
 }
 
 // changed is drop that reports whether somebody has gone by a value since the last
@@ -115,6 +128,17 @@ func (cs *copies) known(tag string) uint64 {
 	defer sh.mu.RUnlock()
 	if c := sh.tags[tag]; c != nil {
 		return c.value.Load()
+	}
+	return 0
+}
+
+// until returns when the key of tag ends, or a time before that; 0: not known.
+func (cs *copies) until(tag string) store.Time {
+	sh := cs.shard(tag)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if c := sh.tags[tag]; c != nil {
+		return store.Time(c.until.Load())
 	}
 	return 0
 }

@@ -92,7 +92,11 @@ func (s *Store[T]) peekTags(ctx context.Context, l *links, full string, head []b
 			return nil
 		}
 	}
-	ok, err := s.current(ctx, l, tags, beUint64(head[offStamp:]))
+	var expires store.Time
+	if k.ms >= 0 && !k.endless {
+		expires = store.Now() + store.Time(k.ms)
+	}
+	ok, err := s.current(ctx, l, tags, beUint64(head[offStamp:]), expires)
 	if err == nil && !ok {
 		k.kind = kindNone
 	}

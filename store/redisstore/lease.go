@@ -51,7 +51,7 @@ func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not u
 // leaseStamp returns a reading of the clock for what is loaded after the call, and when
 // the store was cleared last.
 func (s *Store[T]) leaseStamp(ctx context.Context, l *links) (stamp, cleared uint64, err error) {
-	if stamp, err = s.stamp(ctx, l, nil); err == nil {
+	if stamp, err = s.stamp(ctx, l, nil, 0); err == nil {
 		cleared, err = s.clearedAt(ctx, l)
 	}
 	return stamp, cleared, err
@@ -114,7 +114,7 @@ func (s *Store[T]) FillLeased(ctx context.Context, key string, lease uint64, e s
 		if err != nil || kept.Expired(store.Now()) {
 			return err
 		}
-		ok, err := s.current(call, l, e.Tags, e.Stamp)
+		ok, err := s.current(call, l, e.Tags, e.Stamp, e.ExpiresAt)
 		if err == nil && !ok {
 			err = store.ErrLeaseLost
 		}

@@ -140,7 +140,8 @@ func (s *Store[T]) refuseOld(ctx context.Context, l *links, filled []store.Fille
 	got := make([]fetched[T], len(kept))
 	for j, i := range kept {
 		got[j].found = true
-		got[j].entry.Tags, got[j].entry.Stamp = filled[i].Entry.Tags, filled[i].Entry.Stamp
+		e := &filled[i].Entry
+		got[j].entry.Tags, got[j].entry.Stamp, got[j].entry.ExpiresAt = e.Tags, e.Stamp, e.ExpiresAt
 	}
 	s.dropOld(ctx, l, got)
 	for j, i := range kept {

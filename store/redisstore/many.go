@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"encoding/binary"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -149,22 +148,20 @@ func (s *Store[T]) dropOld(ctx context.Context, l *links, got []fetched[T]) {
 		return
 	}
 	inCluster := l.t.Mode() == rueidis.ClientModeCluster
-	var ask map[string]struct{}
+	var ask tagNeeds
+	now := store.Now()
 	for i := range got {
 		if !got[i].found {
 			continue
 		}
 		for _, tag := range got[i].entry.Tags {
 			if inCluster || s.tags.copies.known(tag) == 0 {
-				if ask == nil {
-					ask = make(map[string]struct{})
-				}
-				ask[tag] = struct{}{}
+				ask.add(tag, tagNeedOf(got[i].entry.ExpiresAt, now))
 			}
 		}
 	}
 	if len(ask) > 0 {
-		if err := s.tags.learn(ctx, l, slices.Collect(maps.Keys(ask))); err != nil {
+		if err := s.tags.learn(ctx, l, s.tags.asksOf(ask)); err != nil {
 			for i := range got {
 				if len(got[i].entry.Tags) > 0 {
 					got[i] = fetched[T]{err: err}
@@ -180,9 +177,11 @@ func (s *Store[T]) dropOld(ctx context.Context, l *links, got []fetched[T]) {
 		var err error
 		if inCluster && len(g.entry.Tags) > 0 {
 			ok, known := s.tags.current(g.entry.Tags, g.entry.Stamp)
-			g.found = ok && known
+			if g.found = ok && known; g.found {
+				s.tags.outlast(g.entry.Tags, g.entry.ExpiresAt)
+			}
 		} else {
-			g.found, err = s.current(ctx, l, g.entry.Tags, g.entry.Stamp)
+			g.found, err = s.current(ctx, l, g.entry.Tags, g.entry.Stamp, g.entry.ExpiresAt)
 		}
 		if !g.found {
 			*g = fetched[T]{err: err}
@@ -316,28 +315,6 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 	err = store.NewManyError(errs)
 	end(0, err)
 	return err
-}
-
-// stampMany returns a reading of the clock for those entries that have none.
-func (s *Store[T]) stampMany(ctx context.Context, entries map[string]store.Entry[T]) (uint64, error) {
-	var tags []string
-	none := true
-	for _, e := range entries {
-		if e.Stamp == 0 {
-			tags, none = append(tags, e.Tags...), false
-		}
-	}
-	if none {
-		return 0, nil
-	}
-	call, cancel := s.deadlines.Begin(ctx)
-	defer cancel()
-	l, err := s.client.reach(call, s.tags.clockKey())
-	if err != nil {
-		return 0, err
-	}
-	slices.Sort(tags)
-	return s.stamp(call, l, slices.Compact(tags))
 }
 
 // setChunk sends writes with one exchange, releases their buffers, and returns

@@ -73,6 +73,6 @@ func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[
 		}
 	}
 	e.ExpiresAt, e.StaleAt = l1.times(sent)
-	same, err = s.current(ctx, l, e.Tags, e.Stamp)
+	same, err = s.current(ctx, l, e.Tags, e.Stamp, e.ExpiresAt)
 	return same && err == nil, firstOf(err, s.client.pulse.unmoved(moves))
 }

@@ -25,7 +25,7 @@ func (s *Store[T]) Claim(ctx context.Context, key string, version uint64, d time
 	g := store.Grant{State: store.Granted, Lease: newID(), Left: d, Version: version}
 	claimed := g.Lease
 	err := s.script(ctx, "claim", key, func(call context.Context, l *links, full string) (err error) {
-		if g.Stamp, err = s.stamp(call, l, nil); err != nil {
+		if g.Stamp, err = s.stamp(call, l, nil, 0); err != nil {
 			return err
 		}
 		claim, b := s.refreshKey(full, version), l.w.B()
@@ -65,13 +65,13 @@ func (s *Store[T]) EndClaim(ctx context.Context, key string, version, claim uint
 func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	err = s.script(ctx, "replace", key, func(call context.Context, l *links, full string) (err error) {
 		if e.Stamp == 0 {
-			if e.Stamp, err = s.stamp(call, l, e.Tags); err != nil {
+			if e.Stamp, err = s.stampOf(call, l, &e); err != nil {
 				return err
 			}
 		}
 		// A record with tags that were invalidated may be under a lease, which is
 		// not to be broken for nothing.
-		if ok, err := s.current(call, l, e.Tags, e.Stamp); err != nil || !ok {
+		if ok, err := s.current(call, l, e.Tags, e.Stamp, e.ExpiresAt); err != nil || !ok {
 			return cmp.Or(err, store.ErrChanged)
 		}
 		kept, watched, err = s.fillIf(call, l, full, "C", version, &e)
@@ -81,7 +81,7 @@ func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e st
 		if err != nil || kept.Expired(store.Now()) {
 			return err
 		}
-		ok, err := s.current(call, l, e.Tags, e.Stamp)
+		ok, err := s.current(call, l, e.Tags, e.Stamp, e.ExpiresAt)
 		if err == nil && !ok {
 			err = store.ErrChanged
 		}

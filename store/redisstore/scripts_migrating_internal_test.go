@@ -35,7 +35,7 @@ var scriptArgs = map[string][][]any{
 	"endclaim":     {{"9", 0}, {"9", minute}},
 	"tick":         {{""}, {"seed"}},
 	"tagmax":       {{farReading, 0}, {farReading, hour}, {1, hour}},
-	"tagget":       {{"nonce"}},
+	"tagget":       {{"nonce", 0, 0}, {"nonce", hour, 2 * hour}},
 	"tagdone":      {{"Pseen", 7, 0}, {"Pseen", 7, hour}},
 	"plain set":    {{"v", 0}, {"v", hour}},
 	"plain delete": {{}},

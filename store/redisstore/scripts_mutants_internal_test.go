@@ -128,6 +128,7 @@ var brokenScripts = []brokenScript{
 	{"release-gone-blind", "release", "redis.pcall('GETRANGE',k,0,0)", ""},
 	{"release-value-blind", "release", "redis.call('SETRANGE',k,12,mark) redis.call('GETRANGE',k,0,0)", "redis.call('SETRANGE',k,12,mark)"},
 	{"tagget-blind", "tagget", "redis.call('GET',KEYS[1]) --", "--"},
+	{"tagget-prolonged-blind", "tagget", "redis.call('EXISTS',KEYS[1]) --", "--"},
 	{"tagdone-blind", "tagdone", "redis.call('GET',KEYS[1]) --", "--"},
 
 	// Whatever is under the key, and a Redis that is full.
@@ -159,7 +160,12 @@ var brokenScripts = []brokenScript{
 	{"tag-garbage-stands", "tagmax", "and string.match(v,'^%d+$')", ""},
 	{"tag-inexact", "tagget", "if o>=9007199254740992 then o=0 end", ""},
 	{"tag-inexact-stands", "tagmax", "if o>=9007199254740992 then o=0 end", ""},
-	{"tag-mark-replaced", "tagget", "or type(v)=='string' and string.sub(v,1,1)=='P'", ""},
+	{"tag-mark-replaced", "tagget", "if type(v)=='string' and string.sub(v,1,1)=='P'", "if false"},
+	{"tag-ends-early", "tagget", "redis.call('PEXPIRE',KEYS[1],ARGV[3])", ""},
+	{"tag-prolonged-always", "tagget", "left<tonumber(ARGV[2])", "left<tonumber(ARGV[3])"},
+	{"tag-gets-an-end", "tagget", "left>=0 and", ""},
+	{"tag-cut-short", "tagmax", "if ttl>0 then ttl=math.max(ttl,redis.call('PTTL',KEYS[1])) end", ""},
+	{"tag-made-by-another", "tagdone", "or '',0}", "or '',1}"},
 	{"tag-mark-unseen", "tagdone", "if v~=ARGV[1] then", "if v and v~=ARGV[1] then"},
 	{"tag-mark-anybodys", "tagdone", "if v~=ARGV[1] then", "if type(v)~='string' or string.sub(v,1,1)~='P' then"},
 	{"full-clock", "tick", "redis.call('PERSIST',KEYS[1])", ""},

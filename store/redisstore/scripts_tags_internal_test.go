@@ -108,37 +108,52 @@ func checkTagMax(l *lab) {
 	l.run("tagmax", 5, minute).is("for less", farReading)
 	l.run("tagmax", 5, 0).is("without end", farReading)
 	l.cmd("PTTL").is("its life", about(10*hour))
-	l.run("tagmax", farReading+1, 0).is("a later one, without end", farReading+1)
+	l.run("tagmax", farReading+1, minute).is("a later one, for less", farReading+1)
+	l.cmd("PTTL").is("its life", about(10*hour))
+	l.run("tagmax", farReading+2, 20*hour).is("a later one, for longer", farReading+2)
+	l.cmd("PTTL").is("its life", about(20*hour))
+	l.run("tagmax", farReading+3, 0).is("a later one, without end", farReading+3)
 	l.cmd("PTTL").is("its life", -1)
 }
 
 func checkTagGet(l *lab) {
-	l.run("tagget", "n1").is("nothing there", "Pn1")
+	l.run("tagget", "n1", minute, hour).is("nothing there", "Pn1", 0)
 	l.cmd("PTTL").is("the life of the mark", about(minute))
-	l.run("tagget", "n2").is("another's mark", "Pn1")
+	l.run("tagget", "n2", minute, hour).is("another's mark", "Pn1", 0)
+	l.cmd("PTTL").is("which is not prolonged", about(minute))
 	l.run("tagmax", 100, hour).is("invalidated meanwhile", 100)
-	l.run("tagget", "n3").is("a reading", 100)
+	l.run("tagget", "n3", minute, 2*hour).is("a reading", 100, about(hour))
+	l.cmd("PTTL").is("which lasts long enough", about(hour))
+	l.run("tagget", "n3", 3*hour, 6*hour).is("for an entry that lasts longer", 100, 6*hour)
+	l.cmd("PTTL").is("it is prolonged", about(6*hour))
+	l.run("tagget", "n3", 0, 0).is("for nothing", 100, about(6*hour))
+
+	l.next()
+	l.run("tagmax", 100, 0).is("without end", 100)
+	l.run("tagget", "n4", hour, 2*hour).is("a reading", 100, -1)
+	l.cmd("PTTL").is("it has no end", -1)
 }
 
 // A reading of the clock that was taken before the mark may be older than an
 // invalidation that has been evicted since.
 func checkTagDone(l *lab) {
-	l.run("tagget", "n1").is("the mark", "Pn1")
-	l.run("tagdone", "Pn2", 500, hour).is("another's", "Pn1")
-	l.run("tagdone", "Pn1", 500, hour).is("its own", 500)
+	mark := func() { l.run("tagget", "n1", minute, hour).is("the mark", "Pn1", 0) }
+	mark()
+	l.run("tagdone", "Pn2", 500, hour).is("another's", "Pn1", 0)
+	l.run("tagdone", "Pn1", 500, hour).is("its own", 500, hour)
 	l.cmd("PTTL").is("its life", about(hour))
-	l.run("tagdone", "Pn1", 400, hour).is("by another, late", 500)
+	l.run("tagdone", "Pn1", 400, hour).is("by another, late", 500, 0)
 
 	l.next()
-	l.run("tagget", "n1").is("the mark", "Pn1")
+	mark()
 	l.run("tagmax", 600, hour).is("invalidated", 600)
-	l.run("tagdone", "Pn1", 550, hour).is("after an invalidation", 600)
+	l.run("tagdone", "Pn1", 550, hour).is("after an invalidation", 600, 0)
 	l.cmd("DEL").is("evicted", 1)
-	l.run("tagdone", "Pn1", 550, hour).is("after an eviction", "")
+	l.run("tagdone", "Pn1", 550, hour).is("after an eviction", "", 0)
 	l.is("it", l.peek().raw, "")
-	l.run("tagget", "n2").is("a new mark", "Pn2")
-	l.run("tagdone", "Pn1", 550, hour).is("with the old mark", "Pn2")
-	l.run("tagdone", "Pn2", 700, 0).is("without end", 700)
+	l.run("tagget", "n2", minute, hour).is("a new mark", "Pn2", 0)
+	l.run("tagdone", "Pn1", 550, hour).is("with the old mark", "Pn2", 0)
+	l.run("tagdone", "Pn2", 700, 0).is("without end", 700, -1)
 	l.cmd("PTTL").is("its life", -1)
 }
 
@@ -159,7 +174,7 @@ func checkTagGarbage(l *lab) {
 		if a := l.run("tagdone", "Pn1", 500, hour); l.err == nil && a.failed() {
 			a.is("tagdone over "+s, nil)
 		}
-		l.run("tagget", "n1").is("tagget over "+s, "Pn1")
-		l.run("tagdone", "Pn1", 500, hour).is("tagdone", 500)
+		l.run("tagget", "n1", minute, hour).is("tagget over "+s, "Pn1", 0)
+		l.run("tagdone", "Pn1", 500, hour).is("tagdone", 500, hour)
 	}
 }

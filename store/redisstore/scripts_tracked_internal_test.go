@@ -17,7 +17,8 @@ func checkTracked(l *lab) {
 		set(plain("v"))()
 		l.run("lease", a8, minute, id8("v")).is("lease", 1, minute, id8("v"), "")
 	}
-	marked := func() { l.run("tagget", "n").is("tagget", "Pn") }
+	marked := func() { l.run("tagget", "n", minute, hour).is("tagget", "Pn", 0) }
+	read := func() { l.run("tagmax", 5, minute).is("tagmax", 5) }
 	nothing := func() {}
 
 	for _, c := range []struct {
@@ -46,8 +47,10 @@ func checkTracked(l *lab) {
 		{"of a lease with a back-off", leased, "release", []any{a8, minute, "e"}},
 		{"of a lease of a value", staleLeased, "release", []any{a8, minute, "e"}},
 		{"of a lease under a hold", held, "release", []any{a8, 0, ""}},
-		{"of nothing", nothing, "tagget", []any{"n"}},
-		{"of a mark", marked, "tagget", []any{"n"}},
+		{"of nothing", nothing, "tagget", []any{"n", minute, hour}},
+		{"of a mark", marked, "tagget", []any{"n", minute, hour}},
+		{"of a reading", read, "tagget", []any{"n", 0, 0}},
+		{"that prolongs", read, "tagget", []any{"n", hour, 2 * hour}},
 		{"of a mark", marked, "tagdone", []any{"Pn", 5, hour}},
 	} {
 		what := c.name + " " + c.what

@@ -44,7 +44,7 @@ func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T], mode
 		return false, err
 	}
 	if e.Stamp == 0 {
-		if e.Stamp, err = s.stamp(call, l, e.Tags); err != nil {
+		if e.Stamp, err = s.stampOf(call, l, e); err != nil {
 			return false, err
 		}
 	}
@@ -254,7 +254,7 @@ func (s *Store[T]) fill(ctx context.Context, full string, e store.Entry[T]) (kep
 		return kept, false, err
 	}
 	if e.Stamp == 0 {
-		if e.Stamp, err = s.stamp(call, l, e.Tags); err != nil {
+		if e.Stamp, err = s.stampOf(call, l, &e); err != nil {
 			return kept, false, err
 		}
 	}

@@ -237,7 +237,7 @@ func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (fou
 			found, err = s.getRemote(call, l, full, now, e)
 		}
 		if found {
-			found, err = s.current(call, l, e.Tags, e.Stamp)
+			found, err = s.current(call, l, e.Tags, e.Stamp, e.ExpiresAt)
 		}
 		err = firstOf(err, s.client.pulse.unmoved(moves))
 		if try == maxTries || !isBroken(call, err) {

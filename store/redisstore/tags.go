@@ -12,14 +12,19 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// tagLife is how long Redis remembers a tag after its last invalidation. What is
-// forgotten counts as invalidated at the moment it is asked for again.
-const tagLife = 30 * 24 * time.Hour
-
 // Tags are the invalidation tags of all stores that are given it, and the logical
 // clock by which they tell what was set before a tag was invalidated. In Redis each
 // tag is one small key, whatever the number of entries that carry it; here the
 // readings of those in use are kept in memory, and Redis pushes their changes.
+//
+// The key of a tag begins with the prefix of the Tags and "t:". It is made when an entry
+// that carries the tag is kept or read, and lasts for twice the life of that entry in Redis:
+// at least 10 minutes, and 30 days for an entry without an expiry. While less than half of
+// that is left, the next such entry prolongs it. A tag that is invalidated keeps its key for
+// as long, and for at least 10 minutes. Three more kinds of keys have no end: "clock",
+// "every" for the invalidation of all tags at once, and "c:" with the prefix of each store
+// for its last Clear. Where such a key is missing, entries may count as invalidated, and
+// never the other way round.
 //
 // The clock is a hybrid one (Kulkarni, Demirbas and others, Logical Physical Clocks,
 // 2014): never behind the clock of the server, in microseconds, and never the same
@@ -38,6 +43,7 @@ type Tags struct {
 
 	mu      sync.Mutex
 	cleared map[string]*copied // by the prefix of a store: when it was cleared last
+	lives   tagLives
 	pending pendingTags
 	journal tagJournal
 }
@@ -191,7 +197,7 @@ func (t *Tags) raiseTags(ctx context.Context, tags []string) []error {
 	for i, tag := range tags {
 		keys[i] = t.tagKey(tag)
 	}
-	return t.raise(ctx, tagLife, keys...)
+	return t.raise(ctx, leastTagLife, keys...)
 }
 
 // made notes that tags were invalidated. What was pending of them at the call before is
@@ -234,7 +240,8 @@ func (t *Tags) InvalidateSoon(tags ...string) {
 }
 
 // raise gives the tags, or markers of Clear, under keys a new reading of the clock. It
-// returns what went wrong with each.
+// returns what went wrong with each. The keys last for life, 0 for ever, or as long as they
+// would have: nothing that is there needs them now, but what is being loaded may.
 func (t *Tags) raise(ctx context.Context, life time.Duration, keys ...string) []error {
 	errs := make([]error, len(keys))
 	call, cancel := t.client.deadlines.Begin(ctx)

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/redis/rueidis"
+	"github.com/lokroom/strata/store"
 )
 
 // Readings are what Redis has said, just now, of when things were invalidated. They are
@@ -25,39 +25,16 @@ func (r *readings) current(tags []string, stamp uint64) bool {
 
 // ask reads when the store was cleared, and tags were invalidated, with one exchange
 // where Redis has it all.
-func (s *Store[T]) ask(ctx context.Context, l *links, tags map[string]struct{}) (*readings, error) {
+func (s *Store[T]) ask(ctx context.Context, l *links, needs tagNeeds) (*readings, error) {
 	t := s.tags
-	names := slices.Collect(maps.Keys(tags))
-	keys, copies := []string{t.clearedKey(s.prefix), t.everyKey()}, []*copied{s.cleared, &t.every}
+	asks := []tagAsk{{key: t.clearedKey(s.prefix), copy: s.cleared}, {key: t.everyKey(), copy: &t.every}}
+	names := slices.Collect(maps.Keys(needs))
 	for _, tag := range names {
-		keys, copies = append(keys, t.tagKey(tag)), append(copies, t.copies.of(tag))
+		asks = append(asks, t.asks([]string{tag}, needs[tag])...)
 	}
-	var replies []rueidis.RedisResult
-	for range maxTries {
-		cmds := make([]rueidis.Completed, len(keys))
-		for i, key := range keys {
-			cmds[i] = l.t.B().Get().Key(key).Build()
-		}
-		if replies = l.t.DoMulti(ctx, cmds...); !isBroken(ctx, replies[0].Error()) {
-			break
-		}
-	}
-	values := make([]uint64, len(keys))
-	for i, r := range replies {
-		v, ok, err := readingOf(r)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			life := tagLife
-			if i < 2 {
-				life = 0
-			}
-			if v, err = t.complete(ctx, l, copies[i], keys[i], life); err != nil {
-				return nil, err
-			}
-		}
-		values[i] = v
+	values, err := t.read(ctx, l, asks, false)
+	if err != nil {
+		return nil, err
 	}
 	out := &readings{cleared: values[0], every: values[1], tags: make(map[string]uint64, len(names))}
 	for i, tag := range names {
@@ -67,12 +44,13 @@ func (s *Store[T]) ask(ctx context.Context, l *links, tags map[string]struct{}) 
 }
 
 // asked is current where the copies do not suffice.
-func (s *Store[T]) asked(ctx context.Context, l *links, tags []string, stamp uint64) (bool, error) {
-	set := make(map[string]struct{}, len(tags))
+func (s *Store[T]) asked(ctx context.Context, l *links, tags []string, stamp uint64, expires store.Time) (bool, error) {
+	var needs tagNeeds
+	need := tagNeedOf(expires, store.Now())
 	for _, tag := range tags {
-		set[tag] = struct{}{}
+		needs.add(tag, need)
 	}
-	r, err := s.ask(ctx, l, set)
+	r, err := s.ask(ctx, l, needs)
 	if err != nil {
 		return false, err
 	}
@@ -81,23 +59,26 @@ func (s *Store[T]) asked(ctx context.Context, l *links, tags []string, stamp uin
 
 // dropAsked is dropOld where the copies do not suffice.
 func (s *Store[T]) dropAsked(ctx context.Context, l *links, got []fetched[T]) {
-	tags := make(map[string]struct{})
-	found := false
+	var needs tagNeeds
+	found, now := false, store.Now()
 	for i := range got {
 		found = found || got[i].found
 		if got[i].found {
+			need := tagNeedOf(got[i].entry.ExpiresAt, now)
 			for _, tag := range got[i].entry.Tags {
-				tags[tag] = struct{}{}
+				needs.add(tag, need)
 			}
 		}
 	}
 	if !found {
 		return
 	}
-	r, err := s.ask(ctx, l, tags)
+	r, err := s.ask(ctx, l, needs)
 	for i := range got {
 		if g := &got[i]; g.found && (err != nil || !r.current(g.entry.Tags, g.entry.Stamp)) {
 			*g = fetched[T]{err: err}
+		} else if g.found {
+			s.tags.outlast(g.entry.Tags, g.entry.ExpiresAt)
 		}
 	}
 }

@@ -44,6 +44,8 @@ func TestStore_commands(t *testing.T) {
 	s.Delete(ctx, "k")
 	s.Add(ctx, "n", 1, 0)
 	s.InvalidateTags(ctx, "t")
+	tagged := store.Entry[string]{Value: "v", ExpiresAt: store.In(time.Hour), Tags: []string{"u", "v"}}
+	s.Set(ctx, "tagged", tagged)
 	s.Get(ctx, "k") // and learns when the store was cleared
 	s.Stamp(ctx)
 	for _, c := range []struct {
@@ -54,6 +56,8 @@ func TestStore_commands(t *testing.T) {
 		{"Set", func() error { return s.Set(ctx, "k", e) }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1, "setrange": 2}},
 		{"SetNewer", func() error { _, err := s.SetNewer(ctx, "k", e); return err }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1, "setrange": 2}},
 		{"Get", func() error { _, err := s.Get(ctx, "k"); return err }, map[string]int{"pttl": 1, "get": 1}},
+		{"Set with tags", func() error { return s.Set(ctx, "tagged", tagged) }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1, "setrange": 2}},
+		{"Get with tags", func() error { _, err := s.Get(ctx, "tagged"); return err }, map[string]int{"pttl": 1, "get": 1}},
 		{"Fill", func() error { _, _, err := s.Fill(ctx, "k", e); return err }, map[string]int{"set": 1, "getrange": 1}},
 		{"GetMany", func() error { _, err := s.GetMany(ctx, []string{"k", "l"}); return err }, map[string]int{"pttl": 2, "get": 2}},
 		{"SetMany", func() error { return s.SetMany(ctx, map[string]store.Entry[string]{"a": e, "b": e}) }, map[string]int{"evalsha": 2, "getrange": 2, "set": 2, "time": 2, "setrange": 4}},
@@ -64,7 +68,7 @@ func TestStore_commands(t *testing.T) {
 		{"Delete", func() error { return s.Delete(ctx, "k", "l") }, map[string]int{"evalsha": 2, "getrange": 2, "del": 2}},
 		{"DeletePattern", func() error { _, err := s.DeletePattern(ctx, "x*"); return err }, map[string]int{"scan": 1}},
 		{"Clear", func() error { return s.Clear(ctx) }, map[string]int{"evalsha": 2, "time": 1, "get": 2, "set": 2}},
-		{"InvalidateTags", func() error { return s.InvalidateTags(ctx, "t") }, map[string]int{"evalsha": 2, "time": 1, "get": 2, "set": 2}},
+		{"InvalidateTags", func() error { return s.InvalidateTags(ctx, "t") }, map[string]int{"evalsha": 2, "time": 1, "get": 2, "set": 2, "pttl": 1}},
 	} {
 		before := calls(t, srv)
 		if err := c.do(); err != nil {
