@@ -55,7 +55,7 @@ func (s *Store[T]) EndWrite(ctx context.Context, token uint64, entries map[strin
 			if e.Stamp == 0 {
 				e.Stamp = stamp
 			}
-			w, err := s.encode(full, &e)
+			w, err := s.encode(ctx, full, &e)
 			if err != nil {
 				bad[full[len(s.prefix):]] = s.fail(ctx, "end write", full[len(s.prefix):], fmt.Errorf("%w; %w", err, store.ErrRemoved))
 			} else if w.ms >= 0 {
@@ -162,7 +162,7 @@ func (s *Store[T]) runChunk(ctx context.Context, calls []scriptCall, full []stri
 		return failed
 	}
 	for i, o := range writer(s.client.write).again(call, l, calls) {
-		failed[i] = firstOf(o.reply.Error(), o.short)
+		failed[i] = firstOf(s.client.sizeError(call, sizeOf(calls[i].key, calls[i].args), o.reply.Error()), o.short)
 	}
 	if err := s.settle(call, l, full...); err != nil {
 		fillErrors(failed, err)

@@ -32,6 +32,7 @@ type Client struct {
 	tags      allTags
 	late      lates
 	commits   *committer // nil: replicas are not waited for
+	sizes     sizeLimit
 
 	// clientSide is set once there is a view that reads from the cache of T.
 	clientSide atomic.Bool

@@ -130,14 +130,16 @@ func (s *Store[T]) FillLeased(ctx context.Context, key string, lease uint64, e s
 // fillIf keeps e if the record has this lease ("T") or this id ("C").
 func (s *Store[T]) fillIf(ctx context.Context, l *links, full, what string, want uint64, e *store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	sent := store.Now()
-	w, err := s.encode(full, e)
+	w, err := s.encode(ctx, full, e)
 	if err != nil {
 		return kept, false, err
 	}
 	c, tells := s.fillsOn(l)
 	x := fillCall(&w, what, want)
 	reply := x.run(ctx, c, x.key, x.args...)
-	release(w.buf, reply.Error())
+	if err = s.sent(ctx, &w, reply); err != nil {
+		return kept, false, err
+	}
 	life, err := fillReply(&w, reply)
 	if err == nil {
 		err = s.settle(ctx, l, full)

@@ -99,7 +99,7 @@ func (s *Store[T]) fillMany(ctx context.Context, l *links, fills []store.LeasedF
 	writes, calls := make([]write, 0, len(which)), make([]scriptCall, 0, len(which))
 	made := make([]int, 0, len(which))
 	for _, i := range which {
-		w, err := s.encode(full[i], &fills[i].Entry)
+		w, err := s.encode(ctx, full[i], &fills[i].Entry)
 		if errs[i] = err; err == nil {
 			made, writes = append(made, i), append(writes, w)
 			calls = append(calls, fillCall(&w, "T", fills[i].Lease))
@@ -110,8 +110,9 @@ func (s *Store[T]) fillMany(ctx context.Context, l *links, fills []store.LeasedF
 	for j, r := range runMany(ctx, c, calls) {
 		i, w := made[j], &writes[j]
 		var life life
-		release(w.buf, r.Error())
-		life, errs[i] = fillReply(w, r)
+		if errs[i] = s.sent(ctx, w, r); errs[i] == nil {
+			life, errs[i] = fillReply(w, r)
+		}
 		if mayHaveRun(r.Error()) {
 			s.releaseLate(full[i], fills[i].Lease, 0) // if it has not been filled
 		}

@@ -298,7 +298,7 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 		}
 		var w write
 		if err == nil {
-			w, err = s.encode(full, &e)
+			w, err = s.encode(ctx, full, &e)
 		}
 		if err != nil {
 			errs[key] = s.failWrite(ctx, "set", key, err)
@@ -334,8 +334,10 @@ func (s *Store[T]) setChunk(ctx context.Context, writes []write) []error {
 		return failed
 	}
 	for i, o := range s.client.write(call, l, calls) {
-		_, err := writes[i].done(o.reply)
-		release(writes[i].buf, err)
+		err := s.sent(call, &writes[i], o.reply)
+		if err == nil {
+			_, err = writes[i].done(o.reply)
+		}
 		failed[i] = firstOf(err, o.short)
 	}
 	if err := s.settle(call, l, full...); err != nil {

@@ -147,7 +147,7 @@ func (p *Plain[T]) Ping(ctx context.Context) error { return p.s.Ping(ctx) }
 func (p *Plain[T]) Stats(ctx context.Context) (store.Stats, error) { return p.s.Stats(ctx) }
 
 // encodePlain makes a write of what a plain store keeps of e.
-func (s *Store[T]) encodePlain(w write, e *store.Entry[T]) (write, error) {
+func (s *Store[T]) encodePlain(ctx context.Context, w write, e *store.Entry[T]) (write, error) {
 	end := e.ExpiresAt
 	if e.StaleAt != 0 && (end == 0 || e.StaleAt < end) {
 		end = e.StaleAt
@@ -160,8 +160,8 @@ func (s *Store[T]) encodePlain(w write, e *store.Entry[T]) (write, error) {
 		return w, nil
 	}
 	b, err := codec.AppendFor(s.codec, (*w.buf)[:0], w.key, e.Value)
-	w.size = len(b)
-	if err := s.encoded(&w, err); err != nil {
+	w.size, w.sent = len(b), len(w.key)+len(b)
+	if err := s.encoded(ctx, &w, err); err != nil {
 		return write{}, err
 	}
 	*w.buf = b

@@ -62,14 +62,15 @@ func (s *Store[T]) replace(ctx context.Context, full string, id uint64, e *store
 	if err != nil {
 		return false, err
 	}
-	w, err := s.encode(full, e)
+	w, err := s.encode(call, full, e)
 	if err != nil || w.ms < 0 { // over meanwhile: what is there does not count
 		return err == nil, err
 	}
 	blob := rueidis.BinaryString(*w.buf)
 	reply, short := s.client.writeOne(call, l, scriptCall{&fillScript, full, []string{"C", bytes8(id), blob, decimal(w.ms)}})
-	kept, err = wasSet(reply)
-	release(w.buf, err)
+	if err = s.sent(call, &w, reply); err == nil {
+		kept, err = wasSet(reply)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/keys"
@@ -23,7 +24,13 @@ func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, erro
 
 func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int, error) {
 	ctx, end := store.Observe(ctx, s.observer, s.op(op, "", 0))
-	removed, err := s.scanPrimaries(ctx, keys.Quote(s.prefix)+pattern)
+	var removed int
+	full, err := keys.Quote(s.prefix)+pattern, error(nil)
+	if len(full) > mostKeySize {
+		err = fmt.Errorf("%w: a pattern of %d bytes, of at most %d", store.ErrTooLarge, len(full), mostKeySize)
+	} else {
+		removed, err = s.scanPrimaries(ctx, full)
+	}
 	if err != nil {
 		err = s.failWrite(ctx, op, "", err)
 	}

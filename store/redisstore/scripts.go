@@ -100,12 +100,12 @@ func (s *script) run(ctx context.Context, c rueidis.Client, key string, args ...
 }
 
 func (s *script) command(c rueidis.Client, key string, args []string) rueidis.Completed {
-	return c.B().Evalsha().Sha1(s.sum).Numkeys(1).Key(key).Arg(args...).Build()
+	return pinned(c.B().Evalsha().Sha1(s.sum).Numkeys(1).Key(key).Arg(args...).Build(), sizeOf(key, args))
 }
 
 // whole sends the text along: the server does not know it, or not any more.
 func (s *script) whole(c rueidis.Client, key string, args []string) rueidis.Completed {
-	return c.B().Eval().Script(s.text).Numkeys(1).Key(key).Arg(args...).Build()
+	return pinned(c.B().Eval().Script(s.text).Numkeys(1).Key(key).Arg(args...).Build(), sizeOf(key, args))
 }
 
 // A scriptCall is a script with its arguments.
@@ -113,6 +113,15 @@ type scriptCall struct {
 	*script
 	key  string
 	args []string
+}
+
+// sizeOf returns the bytes of a key and of arguments.
+func sizeOf(key string, args []string) int {
+	n := len(key)
+	for _, arg := range args {
+		n += len(arg)
+	}
+	return n
 }
 
 // runMany runs calls in one exchange if the servers know the scripts.

@@ -48,13 +48,14 @@ func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T], mode
 			return false, err
 		}
 	}
-	w, err := s.encode(full, e)
+	w, err := s.encode(call, full, e)
 	if err != nil {
 		return false, err
 	}
 	reply, short := s.client.writeOne(call, l, w.call(mode))
-	kept, err = w.done(reply)
-	release(w.buf, err)
+	if err = s.sent(call, &w, reply); err == nil {
+		kept, err = w.done(reply)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -108,6 +109,7 @@ type write struct {
 	id  uint64
 	life
 	size  int  // of the payload
+	sent  int  // bytes of the key and the record
 	plain bool // there is nothing but the payload
 }
 
@@ -125,16 +127,16 @@ func (w *write) command(c rueidis.Client) rueidis.Completed {
 	}
 	set := c.B().Set().Key(w.key).Value(rueidis.BinaryString(*w.buf))
 	if w.ms == 0 {
-		return set.Build()
+		return pinned(set.Build(), w.sent)
 	}
-	return set.PxMilliseconds(w.ms).Build()
+	return pinned(set.PxMilliseconds(w.ms).Build(), w.sent)
 }
 
-// encode makes a write of e. The caller releases its buffer.
-func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
+// encode makes a write of e. The caller calls sent, or releases its buffer.
+func (s *Store[T]) encode(ctx context.Context, full string, e *store.Entry[T]) (w write, err error) {
 	w = write{key: full, buf: blobs.Get().(*[]byte), id: newID(), life: lifeOf(e.ExpiresAt, e.StaleAt, store.Now())}
 	if s.plain {
-		return s.encodePlain(w, e)
+		return s.encodePlain(ctx, w, e)
 	}
 	if w.ms < 0 {
 		return w, nil
@@ -149,9 +151,9 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 		if !e.Absent {
 			b, err = codec.AppendFor(s.codec, b, full, e.Value)
 		}
-		w.size = len(b) - head
+		w.size, w.sent = len(b)-head, len(full)+len(b)
 	}
-	if err = s.encoded(&w, err); err != nil {
+	if err = s.encoded(ctx, &w, err); err != nil {
 		return write{}, err
 	}
 	seal(b)
@@ -161,18 +163,30 @@ func (s *Store[T]) encode(full string, e *store.Entry[T]) (w write, err error) {
 
 // encoded says what is wrong with a write whose encoding had the error err, and gives
 // its buffer back then.
-func (s *Store[T]) encoded(w *write, err error) error {
+func (s *Store[T]) encoded(ctx context.Context, w *write, err error) error {
 	switch {
 	case errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrUnstorable):
 	case err != nil:
 		err = fmt.Errorf("%w: %w", store.ErrUnstorable, err)
 	case w.size > s.maxValue:
 		err = fmt.Errorf("%w: a value of %d bytes, of at most %d", store.ErrTooLarge, w.size, s.maxValue)
+	default:
+		err = s.client.checkSize(ctx, w.sent)
 	}
 	if err != nil {
 		blobs.Put(w.buf)
 	}
 	return err
+}
+
+// sent gives the buffer of a write back after it was sent, and returns the error of the
+// reply.
+func (s *Store[T]) sent(ctx context.Context, w *write, reply rueidis.RedisResult) error {
+	err := reply.Error()
+	if !isProtocolError(err) { // the record may still be on its way
+		release(w.buf, err)
+	}
+	return s.client.sizeError(ctx, w.sent, err)
 }
 
 // endOf is what the record of an entry with this life says of its end. Where there
@@ -259,7 +273,7 @@ func (s *Store[T]) fill(ctx context.Context, full string, e store.Entry[T]) (kep
 		}
 	}
 	sent := store.Now()
-	w, err := s.encode(full, &e)
+	w, err := s.encode(call, full, &e)
 	if err != nil {
 		return kept, false, err
 	}
@@ -273,8 +287,7 @@ func (s *Store[T]) fill(ctx context.Context, full string, e store.Entry[T]) (kep
 		set, id = r[0], r[1]
 		s.client.watchers.tell([]string{full}, s)
 	}
-	err = set.Error()
-	release(w.buf, err)
+	err = s.sent(call, &w, set)
 	if err != nil {
 		return kept, false, err
 	}
@@ -331,14 +344,14 @@ func (s *Store[T]) delete(ctx context.Context, keys []string) error {
 type writer func(context.Context, *links, []scriptCall) []outcome
 
 // again makes calls that do no harm twice, and makes those again under which a connection
-// broke.
+// broke, unless they are so large that they may be the cause.
 func (w writer) again(ctx context.Context, l *links, calls []scriptCall) []outcome {
 	outcomes := w(ctx, l, calls)
 	for range maxTries - 1 {
 		var which []int
 		var broken []scriptCall
 		for i, o := range outcomes {
-			if isBroken(ctx, o.reply.Error()) {
+			if isBroken(ctx, o.reply.Error()) && sizeOf(calls[i].key, calls[i].args) <= safeSize {
 				which, broken = append(which, i), append(broken, calls[i])
 			}
 		}

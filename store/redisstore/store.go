@@ -21,6 +21,9 @@ const (
 	// DefaultMaxValueSize bounds encoded values where Options do not, in bytes.
 	// A larger value holds up all others on the one connection.
 	DefaultMaxValueSize = 4 << 20
+
+	// mostKeySize is the size of the longest key. Claims add a prefix to it.
+	mostKeySize = 900 << 10
 )
 
 // Options configure a [Store]. The zero value, and nil, give a usable one.
@@ -47,11 +50,15 @@ type Options[T any] struct {
 	Codec codec.Codec[T]
 
 	// MaxKeySize bounds the Redis key in bytes, prefix included; what is longer
-	// is ErrTooLarge. Zero or less: DefaultMaxKeySize.
+	// is ErrTooLarge. Zero or less: DefaultMaxKeySize. It is 900 KiB at most: a server
+	// need not accept a key of 1 MiB.
 	MaxKeySize int
 
 	// MaxValueSize bounds the encoded value in bytes; what is larger is
-	// ErrTooLarge and not sent. Zero or less: DefaultMaxValueSize.
+	// ErrTooLarge and not sent. Zero or less: DefaultMaxValueSize. A value that is
+	// smaller is ErrTooLarge too, and not sent, if it is above the proto-max-bulk-len or
+	// the client-query-buffer-limit of a server, which are asked for when a value is
+	// larger than 960 KiB.
 	MaxValueSize int
 
 	// ClientSide serves Gets from the memory of the Redis client: encoded
@@ -172,6 +179,7 @@ func (s *Store[T]) normalize() {
 	if s.maxKey <= 0 {
 		s.maxKey = DefaultMaxKeySize
 	}
+	s.maxKey = min(s.maxKey, mostKeySize)
 	if s.maxValue <= 0 {
 		s.maxValue = DefaultMaxValueSize
 	}
