@@ -131,6 +131,7 @@ func (c *Cache[K, V]) openTiers() (*layered.Store[V], error) {
 		Copy:    o.copies(),
 
 		Changed: changed,
+		Refused: c.reportRefused(),
 
 		RefreshAhead:         o.RefreshAhead,
 		RefreshBeta:          o.RefreshBeta,

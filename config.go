@@ -87,9 +87,10 @@ type Config struct {
 	// Negative: it is always asked.
 	BreakAfter int
 
-	// Logger is told in a line each when Redis is not asked any more because it
-	// does not answer, and when it is asked again. Of a client of one's own (Redis)
-	// its Dialer has to say it. nil: nobody is.
+	// Logger gets a line when the breaker opens, because Redis does not answer, and when it
+	// closes. For a custom client (Redis), set Logger of its Dialer. It also gets the first value of each cache
+	// that Redis or L1 cannot hold, and the first change of each cache that Redis refuses
+	// for good. nil: nothing is logged.
 	Logger *slog.Logger
 
 	// CaptureDeps has loaders that read other caches of the backend tied to what

@@ -175,6 +175,11 @@ type Options[T any] struct {
 	// of the call if that has none. nil: nobody is told.
 	Changed func(ctx context.Context, keys []string) error
 
+	// Refused is called when L2 refuses a change for good that was retried, such as that of a key
+	// that is too long: the change leaves the retry queue, and L2 keeps what it has. key is
+	// empty for a Clear. Refused must be quick. nil: only Counts.PendingRefused and the Observer tell.
+	Refused func(key string, err error)
+
 	// Observer is told of each load. nil: nobody.
 	Observer store.Observer
 }

@@ -64,8 +64,8 @@ func (s *Store[T]) tryKeys(ctx context.Context, keys map[string]untold, err *err
 	}
 }
 
-// tried reports whether err, of what was pending, ends that. If it was refused the
-// observer is told, and it is counted; if not, err is the first.
+// tried reports whether err, of what was pending, ends that. If it was refused, it is counted,
+// and the Observer and Options.Refused get err; if not, err is the first.
 func (s *Store[T]) tried(err error, key string, first *error) bool {
 	switch store.OutcomeOf(err) {
 	case store.Open:
@@ -77,6 +77,9 @@ func (s *Store[T]) tried(err error, key string, first *error) bool {
 		s.pending.refused.Add(1)
 		_, end := store.Observe(context.Background(), s.opts.Observer, store.Op{Store: "layered", Cache: s.opts.Name, Name: "retry", Key: key, Keys: 1})
 		end(0, err)
+		if s.opts.Refused != nil {
+			s.opts.Refused(key, err)
+		}
 	}
 	return true
 }
