@@ -24,7 +24,9 @@ func (s *Store[T]) TTL(ctx context.Context, key string) (time.Duration, error) {
 	return ttl, s.named(err)
 }
 
-// Expire changes the life of the entry under key in L2 and drops the copy in L1.
+// Expire changes the life of the entry under key in L2 and drops the copy in L1. It changes
+// no value, so an Expire that fails is not retried: the entry keeps the life that it has.
+// Use Delete or [Store.MarkStale], which are retried, if the value must not be used any more.
 func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) error {
 	return s.write(ctx, "expire", []string{key}, func() error {
 		return store.Expire(ctx, s.lower(), key, ttl)

@@ -132,7 +132,7 @@ func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) er
 	ctx, end := store.Observe(ctx, s.observer, s.op("expire", key, 1))
 	found, err := s.expire(ctx, full, ttl)
 	if err != nil {
-		err = s.fail(ctx, "expire", key, err)
+		err = s.failWrite(ctx, "expire", key, err)
 		end(0, err)
 		return err
 	}
