@@ -23,6 +23,7 @@ import (
 var floors = [][]string{
 	{"store", "internal/meter", "internal/oneline", "internal/redistest", "internal/model", "internal/history"},
 	{"keys", "codec", "ratelimit", "internal/flight", "internal/clock", "internal/size", "internal/view", "internal/hot", "internal/mutant", "internal/deadline", "internal/breaker", "internal/redisdial", "internal/rediserr"},
+	{"internal/redisrights"},
 	{"store/memstore", "store/ristrettostore", "store/otterstore", "store/redisstore", "store/encodedstore", "store/storetest"},
 	{"layered", "invalidate", "ratelimit/redislimit"},
 	{".", "httpcache", "otelcache"},

@@ -45,7 +45,9 @@ type tiers interface {
 //
 // It reports every mistake in the Config at once. If Redis cannot be reached, it
 // returns an error that is store.ErrUnavailable, unless Config.RedisOptional is
-// set. ctx bounds how long it waits for Redis to answer.
+// set. If Redis refuses the credentials, or the user lacks rights that the caches need, it
+// returns an error that is store.ErrAuth and names what is missing, also for a Config.Redis
+// that is connected. ctx bounds how long it waits for Redis to answer.
 func Open(ctx context.Context, c *Config) (*Backend, error) {
 	b := &Backend{caches: make(map[string]tiers)}
 	b.tokens.init()
@@ -61,9 +63,6 @@ func Open(ctx context.Context, c *Config) (*Backend, error) {
 	if err := b.openRedis(ctx); err != nil {
 		b.Close()
 		return nil, fmt.Errorf("strata: %w", err)
-	}
-	if b.redis != nil {
-		b.redisTags = redisstore.NewTags(b.redis, b.cfg.Prefix+"!")
 	}
 	return b, nil
 }
@@ -116,8 +115,25 @@ func (b *Backend) openMemory() (err error) {
 func (b *Backend) openRedis(ctx context.Context) (err error) {
 	if b.cfg.RedisURL == "" {
 		b.redis = b.cfg.Redis
+	} else if err := b.dialRedis(ctx); err != nil {
+		return err
+	}
+	if b.redis == nil {
 		return nil
 	}
+	b.redisTags = redisstore.NewTags(b.redis, b.cfg.Prefix+"!") // Ping asks for the rights to its keys
+	optional := b.cfg.RedisOptional || b.cfg.Redis != nil
+	if optional && !b.redis.Health().Connected {
+		return nil
+	}
+	err = b.redis.Ping(ctx)
+	if optional && !errors.Is(err, store.ErrAuth) && !errors.Is(err, errors.ErrUnsupported) {
+		return nil // it can be used later
+	}
+	return err
+}
+
+func (b *Backend) dialRedis(ctx context.Context) error {
 	address, err := withPassword(b.cfg.RedisURL, b.cfg.RedisPassword)
 	if err != nil {
 		return err
@@ -127,13 +143,8 @@ func (b *Backend) openRedis(ctx context.Context) (err error) {
 	if b.cfg.Broadcast {
 		dialer.Broadcast = []string{b.cfg.Prefix}
 	}
-	if b.redis, err = dialer.DialURLContext(ctx, address); err != nil {
-		return err
-	}
-	if b.cfg.RedisOptional {
-		return nil
-	}
-	return b.redis.Ping(ctx)
+	b.redis, err = dialer.DialURLContext(ctx, address)
+	return err
 }
 
 // withPassword puts password into address unless that has one.

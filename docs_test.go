@@ -214,6 +214,9 @@ func TestDocs_fields(t *testing.T) {
 	}
 	for _, section := range strings.Split(pages(t)["docs/configuration.md"], "\n## ")[1:] {
 		title, text, _ := strings.Cut(section, "\n")
+		if title == "The rights of the Redis user" {
+			continue
+		}
 		typ := structs[title]
 		if typ == nil {
 			t.Errorf("%q is no struct", title)

@@ -64,8 +64,9 @@ func (b *Backend) Health() Health {
 }
 
 // Err returns nil if everything works as it should, and otherwise an error that says what
-// does not: store.ErrClosed after Close, else one that is store.ErrUnavailable, or, if only
-// Values has entries, store.ErrUnstorable. Caches go
+// does not: store.ErrClosed after Close, else one that is store.ErrUnavailable, also
+// store.ErrAuth if Redis refuses commands or keys to the user, or, if only Values has
+// entries, store.ErrUnstorable. Caches go
 // on answering then, from L1 and the source; whether a process without Redis counts as
 // ready is for the caller to say.
 func (h Health) Err() error {
@@ -87,7 +88,9 @@ func (h Health) Err() error {
 		for _, n := range r.Nodes {
 			what = append(what, fmt.Sprintf("%s does not answer: its breaker is %s since %s", n.Addr, n.Breaker, n.Since.UTC().Format(time.RFC3339)))
 		}
-		if r.NoPushes != "" {
+		if r.Refused != "" {
+			what = append(what, "Redis refuses what this process needs: "+r.Refused)
+		} else if r.NoPushes != "" {
 			what = append(what, r.NoPushes)
 		} else if !r.Hears && !r.Heard.IsZero() && r.Breaker == "closed" {
 			what = append(what, "Redis last answered at "+r.Heard.UTC().Format(time.RFC3339)+last)
@@ -125,10 +128,19 @@ func (h Health) Err() error {
 	if faults != nil {
 		what = append(what, faults.Error())
 	}
-	return &store.Error{Store: "strata", Op: "health", Err: fmt.Errorf("%w: %w", store.ErrUnavailable, errors.New(strings.Join(what, "; ")))}
+	err := errors.New(strings.Join(what, "; "))
+	if h.Redis != nil && h.Redis.Refused != "" {
+		err = &refusedError{err}
+	}
+	return &store.Error{Store: "strata", Op: "health", Err: fmt.Errorf("%w: %w", store.ErrUnavailable, err)}
 }
 
 // causeIn returns text without the word that every cause of [Health.Err] has in common.
 func causeIn(text string) string {
 	return strings.ReplaceAll(text, store.ErrUnavailable.Error()+": ", "")
 }
+
+// A refusedError is store.ErrAuth, which its text names already.
+type refusedError struct{ error }
+
+func (e *refusedError) Is(target error) bool { return target == store.ErrAuth }

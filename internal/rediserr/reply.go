@@ -13,13 +13,18 @@ import (
 // Reply returns what to report for err, an error reply with this text. It goes by the
 // first word, which rueidis leaves out where it is ERR.
 func Reply(text string, err error) error {
+	if command, denied := Denied(text); command != "" {
+		return fmt.Errorf("%w: %w: grant +%s; %s", store.ErrAuth, err, command, SeeRights)
+	} else if denied {
+		return fmt.Errorf("%w: %w: grant what is missing; %s", store.ErrAuth, err, SeeRights)
+	}
 	word, _, _ := strings.Cut(text, " ")
 	switch word {
 	case "WRONGTYPE":
 		return fmt.Errorf("%w: %w", store.ErrWrongType, err)
 	case "OOM": // maxmemory, and nothing that may be evicted
 		return fmt.Errorf("%w: %w", store.ErrTooLarge, err)
-	case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED": // the last in protected mode
+	case "NOAUTH", "WRONGPASS", "DENIED": // the last in protected mode
 		return fmt.Errorf("%w: %w", store.ErrAuth, err)
 	case "LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY", "MOVED", "ASK":
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
@@ -37,4 +42,20 @@ func Reply(text string, err error) error {
 		return errors.New(text)
 	}
 	return err
+}
+
+// SeeRights says where the rights are listed that the user of Redis needs.
+const SeeRights = "docs/configuration.md has the whole ACL line"
+
+// Denied reports whether text, an error reply, says that the user has no right to a command,
+// or to one of its keys, also inside of a script. command is the command if the reply names
+// it, in the form of ACL SETUSER, and empty if a key is the reason, or the reply does not say.
+func Denied(text string) (command string, denied bool) {
+	inScript := strings.Contains(text, "ACL failure in script") || strings.Contains(text, "The user executing the script can't")
+	if !inScript && !strings.HasPrefix(text, "NOPERM") {
+		return "", false
+	}
+	_, rest, _ := strings.Cut(text, "to run the '")
+	command, _, _ = strings.Cut(rest, "'")
+	return strings.ToLower(command), true
 }

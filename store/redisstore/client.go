@@ -42,6 +42,7 @@ type Client struct {
 	life   context.Context // of dials; ended by Close
 	abort  context.CancelFunc
 	errors lastError
+	rights rights
 
 	mu      sync.Mutex
 	attempt *attempt // the one under way, else nil
@@ -90,8 +91,12 @@ func (l *links) close() {
 	l.w.Close()
 }
 
-// Ping returns nil if Redis answers on both connections and, if it is a cluster,
-// finds itself able to serve.
+// Ping returns nil if Redis answers on both connections, if the user has the rights that
+// stores need, and, in a cluster, if the cluster can serve. If the user lacks rights, the
+// error is [ErrAuth] and names the server and what to grant: commands, and the prefixes of
+// the keys of the stores and [Tags] that c has. A command that the server does not have is
+// errors.ErrUnsupported. Ping changes nothing: it sends the commands of stores for keys that
+// do not exist, with such a prefix and "rights".
 func (c *Client) Ping(ctx context.Context) error {
 	call, cancel := c.deadlines.Begin(ctx)
 	defer cancel()
@@ -111,10 +116,13 @@ func (c *Client) ping(ctx context.Context) error {
 			return err
 		}
 	}
-	if l.w.Mode() != rueidis.ClientModeCluster {
-		return nil
+	if err := c.checkRights(ctx, l, nil); err != nil || l.w.Mode() != rueidis.ClientModeCluster {
+		return err
 	}
 	info, err := l.w.Do(ctx, l.w.B().ClusterInfo().Build()).ToString()
+	if isDenied(err) { // CLUSTER INFO is optional
+		return nil
+	}
 	if err == nil && !strings.Contains(info, "cluster_state:ok") {
 		err = fmt.Errorf("%w: the cluster is not ok", store.ErrUnavailable)
 	}

@@ -22,6 +22,7 @@ type place struct {
 	option     func(t testing.TB) rueidis.ClientOption
 	clientSide bool
 	broadcast  bool
+	space      string // what the prefixes begin with
 }
 
 // An opened store, and what it was opened with.
@@ -39,10 +40,10 @@ func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 		d.Broadcast = []string{prefix}
 	}
 	c := dialWith(t, d, p.option(t))
+	s := redisstore.New(c, &redisstore.Options[value]{Prefix: prefix, ClientSide: p.clientSide})
 	if err := c.Sync(t.Context()); err != nil { // a node that is dialled first later on is told as a loss
 		t.Fatal(err)
 	}
-	s := redisstore.New(c, &redisstore.Options[value]{Prefix: prefix, ClientSide: p.clientSide})
 	o := opened{s, c, prefix}
 	switch {
 	case p.clientSide:
@@ -90,13 +91,13 @@ type reachable interface {
 
 func (p *place) harness() storetest.Harness {
 	h := storetest.Harness{
-		Open:  func(t testing.TB) store.Store[value] { return p.open(t, prefix()) },
+		Open:  func(t testing.TB) store.Store[value] { return p.open(t, p.space+prefix()) },
 		Close: func(s store.Store[value]) { s.(reachable).resource().Close() },
 		Peer: func(t testing.TB, s store.Store[value]) store.Store[value] {
 			return p.open(t, s.(reachable).redisPrefix())
 		},
 		Neighbour: func(t testing.TB, s store.Store[value]) store.Store[value] {
-			return p.open(t, prefix())
+			return p.open(t, p.space+prefix())
 		},
 		KeepsLoadedAt: true,
 		ExpiryError:   500 * time.Millisecond, // a round trip, on a busy machine

@@ -141,7 +141,7 @@ func (d *Dialer) DialContext(ctx context.Context, opt rueidis.ClientOption) (*Cl
 	}
 	setDefaults(&opt, timeout)
 	c := &Client{deadlines: deadline.Pool{Timeout: timeout}, opt: opt, broadcast: told}
-	c.pulse.client, c.pulse.most, c.pulse.key = c, d.MaxUnheard, "!pulse"
+	c.pulse.client, c.pulse.most, c.pulse.key = c, d.MaxUnheard, anyPulse
 	c.pulse.hurried = make(chan struct{}, 1)
 	c.sizes.turn, c.sizes.limit = make(chan struct{}, 1), defaultSizeLimit
 	c.breakers.init(c, d.BreakAfter, d.Logger)

@@ -124,6 +124,9 @@ func (c *Client) causeOf(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: HELLO 3 is refused: %w", errNoTracking, err)
 	}
 	if errors.As(err, &reply) {
+		if isDenied(reply) {
+			c.rights.passed.Store(false)
+		}
 		return replyCause(reply.Error(), err)
 	}
 	var refused *redisdial.RefusedError
@@ -141,6 +144,9 @@ func (c *Client) causeOf(ctx context.Context, err error) error {
 		return err
 	case errors.Is(err, rueidis.ErrNoCache):
 		text, _, _ := strings.Cut(err.Error(), "\n") // the reply, if there was one
+		if _, denied := rediserr.Denied(text); denied {
+			return rediserr.Reply(text, errors.New(text))
+		}
 		if text == rueidis.ErrNoCache.Error() {
 			text = "HELLO 3 is refused"
 		}

@@ -34,6 +34,13 @@ type Health struct {
 	Hears bool      `json:"hears"`
 	Heard time.Time `json:"heard,omitzero"`
 
+	// Refused says which rights the user of the client lacks, and what to grant: the
+	// command and the user in the words of the server, with its address. It is found by
+	// Ping, and by the heartbeat while there is a listener: after Redis has refused
+	// something, and when there are new stores. Empty: nothing is known to be refused.
+	// A Redis that refuses commands does answer, so the breaker stays closed.
+	Refused string `json:"refused,omitempty"`
+
 	// NoPushes says why L1 does not serve though Redis answers: invalidations do not
 	// arrive, because a proxy drops them for instance. Empty: they do arrive.
 	NoPushes string `json:"no_pushes,omitempty"`
@@ -62,6 +69,9 @@ func (c *Client) Health() Health {
 	h.LastError, h.LastErrorAt, h.Errors = c.errors.get()
 	if h.LastError != "" && !strings.Contains(h.LastError, c.address()) {
 		h.LastError = c.address() + ": " + h.LastError
+	}
+	if refused := c.rights.get(); refused != nil {
+		h.Refused = refused.Error()
 	}
 	h.Hears, h.Heard, h.NoPushes = c.pulse.health()
 	for _, t := range c.tags.list() {

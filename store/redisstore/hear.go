@@ -40,12 +40,34 @@ func (p *pulse) listen(e *ear, prefix string) (stop func()) {
 	}
 }
 
+const (
+	pulseKey = "pulse"        // behind the prefix of the Tags that the heartbeat serves
+	anyPulse = "!" + pulseKey // without Tags
+)
+
+// ownKey returns the key that is written.
+func (p *pulse) ownKey() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.key
+}
+
+// offer says that keys with this prefix may be written: the user of Redis need not have the
+// right to others.
+func (p *pulse) offer(prefix string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx == nil && p.key == anyPulse {
+		p.key = prefix + pulseKey
+	}
+}
+
 func (p *pulse) add(e *ear, prefix string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ears = append(p.ears, e)
 	if p.ctx == nil && p.most > 0 && !p.closed {
-		p.key = prefix + "pulse"
+		p.key = prefix + pulseKey
 		p.ctx, p.cancel = context.WithCancel(context.Background())
 		p.last, p.answered = time.Now(), false
 		p.moves.Add(1) // what happened before was not watched

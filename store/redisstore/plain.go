@@ -66,6 +66,7 @@ func NewPlain[T any](c *Client, o *PlainOptions[T]) *Plain[T] {
 		client: c, prefix: o.Prefix, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize, plain: true,
 		observer: o.Observer, blind: c.broadcast.sees("store", o.Prefix),
 	}
+	c.rights.use(s.prefix)
 	s.tags = NewTags(c, "!"+s.prefix) // it has none, but the heartbeat needs a key
 	s.bound(o.Timeout, 0)
 	s.normalize()

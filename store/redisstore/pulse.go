@@ -30,6 +30,9 @@ type pulse struct {
 	leaks atomic.Bool                 // pushes may be missing: see crowded and errNoPushes
 	clock atomic.Pointer[serverClock] // nil: not known
 
+	// refused is the error of the last heartbeat if the user may not send it, else nil.
+	refused atomic.Pointer[refusedError]
+
 	// moves counts connections that came and went while it beats: see moved.
 	moves  atomic.Uint64
 	agreed uint64   // the moves at which T and W were seen to agree; of the attempt
@@ -152,6 +155,9 @@ func (p *pulse) ensure(ctx context.Context) error {
 	if p.live.Load() {
 		return nil
 	}
+	if refused := p.refused.Load(); refused != nil { // the next heartbeat asks again
+		return &unheardError{refused}
+	}
 	p.mu.Lock()
 	beating := p.ctx
 	p.mu.Unlock()
@@ -241,11 +247,9 @@ func (p *pulse) tryOnce(beating, ctx context.Context) error {
 	p.pushes.begin(moves)
 	a, err := p.ask(ctx, moves != p.agreed)
 	if beating.Err() == nil {
-		if err != nil && !errors.Is(err, errMoved) {
-			_ = p.client.cause(beating, err) // notes it
-		}
 		p.client.breakers.beat(err)
-		p.hush(err == nil, sent)
+		p.hush(err == nil || isRefused(err), sent)
+		p.client.noteBeat(beating, ctx, err)
 	}
 	var mute error
 	if err == nil {

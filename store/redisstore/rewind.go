@@ -96,7 +96,7 @@ func (p *pulse) askBoth(ctx context.Context, l *links) (a vitals, err error) {
 	var wErr error
 	var wg sync.WaitGroup
 	wg.Go(func() { id, wErr = primaryID(l.w.Do(ctx, l.w.B().Arbitrary("INFO", "replication").Build())) })
-	a, err = p.askOne(ctx, l.t, node{key: p.key})
+	a, err = p.askOne(ctx, l.t, node{key: p.ownKey()})
 	wg.Wait()
 	if err = oneline.Join(err, wErr); err == nil && a.ids[0] != id {
 		err = errApart

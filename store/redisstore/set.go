@@ -123,7 +123,7 @@ type life struct {
 // command returns the command of c that makes the write.
 func (w *write) command(c rueidis.Client) rueidis.Completed {
 	if w.ms < 0 {
-		return c.B().Unlink().Key(w.key).Build()
+		return c.B().Del().Key(w.key).Build()
 	}
 	set := c.B().Set().Key(w.key).Value(rueidis.BinaryString(*w.buf))
 	if w.ms == 0 {

@@ -147,6 +147,7 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 	if s.tags == nil {
 		s.tags = NewTags(c, "!"+s.prefix)
 	}
+	c.rights.use(s.prefix)
 	s.cleared = s.tags.clearedOf(s.prefix)
 	s.blind = oneline.Join(c.broadcast.sees("store", s.prefix), c.broadcast.sees("tags", s.tags.prefix))
 	if o.ClientSide {

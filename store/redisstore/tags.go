@@ -51,6 +51,7 @@ type Tags struct {
 // NewTags returns the tags of c whose keys begin with prefix. Called again with
 // the same prefix it returns the same ones. They end with the client.
 func NewTags(c *Client, prefix string) *Tags {
+	c.pulse.offer(prefix)
 	c.tags.mu.Lock()
 	defer c.tags.mu.Unlock()
 	if t := c.tags.all[prefix]; t != nil {
@@ -62,6 +63,7 @@ func NewTags(c *Client, prefix string) *Tags {
 		c.tags.all = make(map[string]*Tags)
 	}
 	c.tags.all[prefix] = t
+	c.rights.use(prefix)
 	// Before any store that uses them: its watchers are told when the copies
 	// here have been dropped.
 	c.watchers.add(&watcher{prefix: prefix, owner: t, fn: t.invalidated})

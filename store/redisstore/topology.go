@@ -188,17 +188,18 @@ func (p *pulse) primaries(known []node, maps map[string][]slotRange, leaving map
 			}
 		}
 	}
+	key := p.ownKey()
 	for addr, ranges := range claims {
 		i := slices.IndexFunc(known, func(n node) bool { return n.addr == addr })
 		switch {
-		case strings.Contains(p.key, "{") && holds(ranges, slotOfTagged(p.key)) && !leaving[addr]:
-			nodes = append(nodes, node{addr: addr, key: p.key}) // no other node has keys with this prefix
-		case i >= 0 && holds(ranges, slotOfTagged(known[i].key)) && !leaving[addr]:
+		case strings.Contains(key, "{") && holds(ranges, slotOfTagged(key)) && !leaving[addr]:
+			nodes = append(nodes, node{addr: addr, key: key}) // no other node has keys with this prefix
+		case i >= 0 && strings.HasPrefix(known[i].key, untagged(key)) && holds(ranges, slotOfTagged(known[i].key)) && !leaving[addr]:
 			nodes = append(nodes, known[i])
 		case i >= 0 && slotOfTagged(known[i].key) == ranges[0].first:
-			nodes = append(nodes, node{addr: addr, key: keyInSlot(p.key, ranges[len(ranges)-1].last)})
+			nodes = append(nodes, node{addr: addr, key: keyInSlot(key, ranges[len(ranges)-1].last)})
 		default:
-			nodes = append(nodes, node{addr: addr, key: keyInSlot(p.key, ranges[0].first)})
+			nodes = append(nodes, node{addr: addr, key: keyInSlot(key, ranges[0].first)})
 		}
 	}
 	slices.SortFunc(nodes, func(a, b node) int { return cmp.Compare(a.addr, b.addr) })
@@ -229,13 +230,18 @@ func holds(ranges []slotRange, slot uint16) bool {
 
 // keyInSlot returns key with a hash tag that puts it into slot.
 func keyInSlot(key string, slot uint16) string {
-	if strings.Contains(key, "{") {
-		key = "!pulse"
-	}
 	for i := 0; ; i++ {
 		tag := decimal(int64(i))
 		if slotOf(tag) == slot {
-			return key + "{" + tag + "}"
+			return untagged(key) + "{" + tag + "}"
 		}
 	}
+}
+
+// untagged returns key, or if it may have a hash tag another one that has none.
+func untagged(key string) string {
+	if strings.Contains(key, "{") {
+		return anyPulse
+	}
+	return key
 }

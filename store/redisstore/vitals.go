@@ -34,7 +34,7 @@ func (p *pulse) ask(ctx context.Context, both bool) (a vitals, err error) {
 	if both {
 		a, err = p.askBoth(ctx, l)
 	} else {
-		a, err = p.askOne(ctx, l.t, node{key: p.key})
+		a, err = p.askOne(ctx, l.t, node{key: p.ownKey()})
 	}
 	if errors.Is(err, errDemoted) || errors.Is(err, errApart) {
 		p.client.conns.Redial("") // the address may lead to the new primary by now
@@ -46,6 +46,7 @@ func (p *pulse) ask(ctx context.Context, both bool) (a vitals, err error) {
 // of the keys that are tracked, which broadcasts do without, is so full that it may have
 // dropped some: see [crowded].
 func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals, err error) {
+	defer func() { err = markRefused(err) }()
 	for range p.client.turns() - 1 {
 		// An error reply comes again below, together with its cause.
 		if err := c.Do(ctx, c.B().Arbitrary("DEL").Keys(n.key).Build()).NonRedisError(); err != nil {

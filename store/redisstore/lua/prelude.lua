@@ -19,10 +19,14 @@ local function cmp8(a,b)
   return 0
 end
 -- The header of the record; nil where there is none of ours, whose leases and holds
--- all end before 2^56.
+-- all end before 2^56. What may not be read is not taken for absent.
 local function head()
   local h=redis.pcall('GETRANGE',k,0,87)
-  if type(h)~='string' or #h~=88 then return nil end
+  if type(h)~='string' then
+    if not string.find(h.err,'WRONGTYPE',1,true) then redis.call('GETRANGE',k,0,87) end -- raises the error
+    return nil
+  end
+  if #h~=88 then return nil end
   local ty=string.sub(h,1,2)
   if ty~='V\1' and ty~='N\1' or string.byte(h,21)>0 or string.byte(h,29)>0 then return nil end
   return h
