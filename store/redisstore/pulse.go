@@ -122,7 +122,9 @@ func (p *pulse) run(ctx context.Context) {
 	defer t.Stop()
 	touched := time.Now()
 	for {
-		<-p.begin(ctx).done
+		b := p.begin(ctx)
+		<-b.done
+		p.client.afterBeat(ctx, b.err)
 		if time.Since(touched) > touchEvery {
 			touched = time.Now()
 			p.client.touch(ctx)
@@ -155,14 +157,14 @@ func (p *pulse) ensure(ctx context.Context) error {
 	if p.live.Load() {
 		return nil
 	}
-	if refused := p.refused.Load(); refused != nil { // the next heartbeat asks again
-		return &unheardError{refused}
-	}
 	p.mu.Lock()
 	beating := p.ctx
 	p.mu.Unlock()
 	if beating == nil {
 		return nil
+	}
+	if refused := p.refused.Load(); refused != nil { // the next heartbeat asks again
+		return &unheardError{refused}
 	}
 	b := p.begin(beating)
 	select {
@@ -249,7 +251,7 @@ func (p *pulse) tryOnce(beating, ctx context.Context) error {
 	if beating.Err() == nil {
 		p.client.breakers.beat(err)
 		p.hush(err == nil || isRefused(err), sent)
-		p.client.noteBeat(beating, ctx, err)
+		p.client.noteBeat(beating, err)
 	}
 	var mute error
 	if err == nil {

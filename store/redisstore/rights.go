@@ -148,18 +148,34 @@ func (c *Client) askRights(ctx context.Context, l *links) error {
 	return nil
 }
 
-// noteBeat notes the error of a heartbeat, and checks the rights where that is due. A
-// heartbeat that is refused is the answer to reads until the next one.
-func (c *Client) noteBeat(beating, ctx context.Context, err error) {
+// noteBeat notes the error of a heartbeat. One that is refused is the answer to reads until
+// the next one.
+func (c *Client) noteBeat(beating context.Context, err error) {
 	var refused *refusedError
 	errors.As(err, &refused)
 	c.pulse.refused.Store(refused)
 	if err != nil && !errors.Is(err, errMoved) {
-		err = c.cause(beating, err) // notes it
+		_ = c.cause(beating, err) // notes it
 	}
-	if l := c.links.Load(); l != nil && !c.rights.passed.Load() && (err == nil || refused != nil) {
-		_ = c.checkRights(ctx, l, err) // for Health; the heartbeat has its own error
+}
+
+// afterBeat checks the rights where that is due, for Health. err is that of the heartbeat.
+func (c *Client) afterBeat(beating context.Context, err error) {
+	l := c.links.Load()
+	if c.rights.passed.Load() || l == nil {
+		return
 	}
+	var known error
+	switch {
+	case err == nil, errors.Is(err, errNoPushes):
+	case isRefused(err):
+		known = c.cause(beating, err)
+	default: // Redis does not answer
+		return
+	}
+	call, cancel := c.deadlines.Begin(beating)
+	defer cancel()
+	_ = c.checkRights(call, l, known)
 }
 
 // A refusedError is the error reply to a heartbeat that the user may not send.
