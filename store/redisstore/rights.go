@@ -54,7 +54,8 @@ var neededToWait = redisrights.Of("wait", "0", "1")
 // primary: [Client.Ping] makes it always, the heartbeat until it has passed, and again after
 // Redis has refused anything.
 type rights struct {
-	passed atomic.Bool
+	passed   atomic.Bool
+	checking atomic.Bool // for a heartbeat
 
 	mu       sync.Mutex
 	prefixes map[string]bool // of the keys of stores and Tags
@@ -173,9 +174,15 @@ func (c *Client) afterBeat(beating context.Context, err error) {
 	default: // Redis does not answer
 		return
 	}
-	call, cancel := c.deadlines.Begin(beating)
-	defer cancel()
-	_ = c.checkRights(call, l, known)
+	if !c.rights.checking.CompareAndSwap(false, true) {
+		return
+	}
+	c.pulse.work.Go(func() { // the next heartbeat does not wait for it
+		defer c.rights.checking.Store(false)
+		call, cancel := c.deadlines.Begin(beating)
+		defer cancel()
+		_ = c.checkRights(call, l, known)
+	})
 }
 
 // A refusedError is the error reply to a heartbeat that the user may not send.
