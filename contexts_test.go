@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,4 +221,35 @@ func TestContexts_connect(t *testing.T) {
 		}
 	}
 	whileHoled(t, link, calls)
+}
+
+// TestContexts_endedBefore checks that a read whose context has ended before it begins no
+// load, and that L1 still answers.
+func TestContexts_endedBefore(t *testing.T) {
+	with(t, func(t *testing.T, cfg *strata.Config) {
+		var loads atomic.Int64
+		c, err := strata.New(backend(t, cfg), "n", func(_ context.Context, id int) (int, error) { loads.Add(1); return id, nil }, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Get(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if v, err := c.Get(ctx, 1); (cfg == nil || cfg.Memory >= 0) && (v != 1 || err != nil) {
+			t.Errorf("what L1 has: %d, %v", v, err)
+		}
+		for id := 2; id < 200; id++ {
+			if _, err := c.Get(ctx, id); !errors.Is(err, context.Canceled) {
+				t.Errorf("Get returned %v", err)
+			}
+			if m, err := c.GetMany(ctx, []int{id, id + 1000}); len(m) > 0 || !errors.Is(err, context.Canceled) {
+				t.Errorf("GetMany returned %v, %v", m, err)
+			}
+		}
+		if n := loads.Load(); n != 1 {
+			t.Errorf("%d loads, want the first", n)
+		}
+	})
 }

@@ -73,10 +73,11 @@ func TestDefault_whoseContext(t *testing.T) {
 // other processes leave the source alone.
 func TestRetryAfter_cancelledLoadElsewhere(t *testing.T) {
 	server := redistest.Start(t, nil)
-	hang := make(chan struct{}, 1)
+	hang := make(chan context.CancelFunc, 1)
 	load := func(ctx context.Context, id int) (int, error) {
 		select {
-		case <-hang:
+		case leave := <-hang:
+			leave()
 			<-ctx.Done()
 			return 0, ctx.Err()
 		default:
@@ -100,9 +101,8 @@ func TestRetryAfter_cancelledLoadElsewhere(t *testing.T) {
 		e, err := one.Tiers().Get(t.Context(), "1")
 		return err == nil && e.Stale(store.Now())
 	})
-	hang <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, cancel)
+	hang <- cancel
 	if _, err := one.Get(ctx, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("a caller that has left: %v", err)
 	}

@@ -49,6 +49,7 @@ type VerifyCodec[T any] struct {
 	every  uint64
 	report func(error)
 	count  atomic.Uint64
+	passed atomic.Bool // one was verified, however that ended
 	failed atomic.Bool
 }
 
@@ -69,8 +70,10 @@ func (c *VerifyCodec[T]) Decode(src []byte) (T, error) { return c.DecodeFor("", 
 // AppendFor encodes v with the inner codec, and verifies the encoding if it is its turn.
 func (c *VerifyCodec[T]) AppendFor(dst []byte, key string, v T) ([]byte, error) {
 	out, err := AppendFor(c.inner, dst, key, v)
-	if n := c.count.Add(1); err == nil && (n%c.every == 0 || n == 1 || c.failed.Load()) {
+	// Until one has passed, each is: the first may still be under way.
+	if n := c.count.Add(1); err == nil && (n%c.every == 0 || !c.passed.Load() || c.failed.Load()) {
 		err = c.verify(key, out[len(dst):], v)
+		c.passed.Store(true)
 	}
 	if err != nil {
 		return dst, c.fail(err)

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,4 +208,41 @@ func TestMsgpack_valuesThatReferToThemselves(t *testing.T) {
 	if _, err := codec.Msgpack[any]().Append(nil, long); err != nil {
 		t.Error(err)
 	}
+}
+
+// While the first value is being verified, others are too.
+func TestVerify_concurrent(t *testing.T) {
+	inner := &slowDecoder{Codec: codec.Msgpack[wrapped](), began: make(chan struct{}), goOn: make(chan struct{})}
+	c, err := codec.Verify[wrapped](inner, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan error)
+	go func() {
+		_, err := c.Append(nil, wrapped{})
+		first <- err
+	}()
+	<-inner.began
+	if _, err := c.Append(nil, wrapped{Any: 5}); !errors.Is(err, codec.ErrLossy) {
+		t.Errorf("a lossy value beside the first one: %v", err)
+	}
+	close(inner.goOn)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
+
+// A slowDecoder holds its first Decode back.
+type slowDecoder struct {
+	codec.Codec[wrapped]
+	later       atomic.Bool
+	began, goOn chan struct{}
+}
+
+func (s *slowDecoder) Decode(src []byte) (wrapped, error) {
+	if !s.later.Swap(true) {
+		close(s.began)
+		<-s.goOn
+	}
+	return s.Codec.Decode(src)
 }

@@ -242,6 +242,12 @@ func (s *Store[T]) findMany(ctx context.Context, q *search[T]) {
 	if s.opts.StaleWhileRevalidate && q.load != nil && !q.strict {
 		left = s.staleMany(ctx, q, left)
 	}
+	if ctx.Err() != nil {
+		for _, i := range left {
+			q.fail(i, s.gone(ctx, q.keys[i]))
+		}
+		return
+	}
 	q.began = s.moment.Load()
 	for len(left) > 0 {
 		left = s.localMany(ctx, q, s.flyMany(ctx, q, left))

@@ -259,6 +259,9 @@ func (s *Store[T]) FindPast(ctx context.Context, key string, l Look[T], load Loa
 // may have been answered to its writer in between. Otherwise it begins again, with
 // a flight that began later.
 func (s *Store[T]) join(ctx context.Context, key string, l Look[T], load Loader[T], strict bool) (Found[T], error) {
+	if err := s.gone(ctx, key); err != nil {
+		return Found[T]{}, err
+	}
 	began := s.moment.Load()
 	from := flight.NodeOf(ctx)
 	for {
@@ -301,6 +304,15 @@ func (s *Store[T]) join(ctx context.Context, key string, l Look[T], load Loader[
 			return Found[T]{Entry: *l.entry, Tier: L1}, l.entry.MissError()
 		}
 	}
+}
+
+// gone returns the error of a read of key that L1 cannot answer and whose context has
+// ended before it: nothing is begun for it.
+func (s *Store[T]) gone(ctx context.Context, key string) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return s.failed("get", key, &flight.ContextError{Cause: context.Cause(ctx)})
 }
 
 // holds reports whether f, the result of another's call, was true after the moment
