@@ -7,7 +7,7 @@ import (
 )
 
 // result waits for the result of c, as [flight.Call.Wait] does. With Options.Copy each of
-// several who wait gets a value of his own. An error of a loader is returned as it is. One
+// several who wait gets a separate value. An error of a loader is returned as it is. One
 // that stands in its place, because the loader panicked or did not return, names the cache.
 func (s *Store[T]) result(ctx context.Context, c *call[T]) (Found[T], error) {
 	f, err := c.Wait(ctx)

@@ -120,7 +120,7 @@ func (t *Tags) stamp(ctx context.Context, l *links) (uint64, error) {
 	return t.readClock(ctx, l)
 }
 
-// readClock asks Redis for the reading of the clock. One that was lost is made anew,
+// readClock asks Redis for the reading of the clock. One that was lost is created again,
 // above all earlier readings, if the clock of the server was not set back.
 func (t *Tags) readClock(ctx context.Context, l *links) (uint64, error) {
 	mark := t.clock.mark()
