@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -319,7 +320,7 @@ func leaseFailedLoadOfAStaleValue(t *testing.T, build builder) {
 		t.Error("the source was asked again at once")
 		return store.Entry[int]{}, nil
 	})
-	if err != nil || f.Value != 4 || !f.Stale || f.Cause != store.ErrLoadFailed {
+	if err != nil || f.Value != 4 || !f.Stale || !errors.Is(f.Cause, store.ErrLoadFailed) {
 		t.Errorf("got %+v, %v", f, err)
 	}
 	if err := b.Delete(t.Context(), "k"); err != nil { // ends the back-off

@@ -285,6 +285,7 @@ func TestTags_cost(t *testing.T) {
 		if err := a.SetMany(t.Context(), entries); err != nil {
 			t.Fatal(err)
 		}
+		scans := calls(t, server, "scan")
 		for range 2 { // the first call loads the scripts
 			before := calls(t, server, "evalsha")
 			if err := takeBack(a); err != nil {
@@ -294,7 +295,7 @@ func TestTags_cost(t *testing.T) {
 				t.Errorf("%d scripts ran", n)
 			}
 		}
-		if n := calls(t, server, "scan"); n != 0 {
+		if n := calls(t, server, "scan") - scans; n > 2 { // each client may send one when it checks its rights
 			t.Errorf("%d times SCAN", n)
 		}
 		if m, err := b.GetMany(t.Context(), []string{"0", "2500", "4999"}); len(m) != 0 || err != nil {
