@@ -557,7 +557,8 @@ func TestStore_Rewound_sentinels(t *testing.T) {
 		}
 		return nc, err
 	}
-	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, opt), "p:")
+	// A command that is under way when the old primary closes its connection ends with its timeout.
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: 5 * time.Second, MaxUnheard: unhurried}, opt), "p:")
 	w := listen(t, s)
 	if err := s.Set(ctx, "k", store.Entry[string]{Value: "v"}); err != nil {
 		t.Fatal(err)
@@ -576,9 +577,15 @@ func TestStore_Rewound_sentinels(t *testing.T) {
 		_, err := set.Sentinels[0].Do("SENTINEL", "FAILOVER", redistest.MasterSet)
 		return err == nil
 	})
+	var last error
+	defer func() {
+		if t.Failed() {
+			t.Logf("the last error: %v", last)
+		}
+	}()
 	redistest.WaitFor(t, "the value to be back", func() bool {
 		e, err := s.Get(ctx, "k")
-		if err == nil && w.count("rewound") == 0 {
+		if last = err; err == nil && w.count("rewound") == 0 {
 			t.Fatalf("read %q from a primary that nothing was told of", e.Value)
 		}
 		return err == nil
