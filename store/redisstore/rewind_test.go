@@ -526,7 +526,8 @@ func TestStore_Rewound_cluster(t *testing.T) {
 	redistest.WaitFor(t, "the replacement to be told", func() bool { return w.count("rewound") == 1 })
 }
 
-// A lateConn is one whose end is noticed late.
+// A lateConn is one whose end is noticed late: at noticed, or 3 s after it, since the client
+// does not leave a connection with a command under way.
 type lateConn struct {
 	net.Conn
 	noticed <-chan struct{}
@@ -535,7 +536,10 @@ type lateConn struct {
 func (c lateConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err != nil {
-		<-c.noticed
+		select {
+		case <-c.noticed:
+		case <-time.After(3 * time.Second):
+		}
 	}
 	return n, err
 }
@@ -557,8 +561,7 @@ func TestStore_Rewound_sentinels(t *testing.T) {
 		}
 		return nc, err
 	}
-	// A command that is under way when the old primary closes its connection ends with its timeout.
-	s := strings(dialWith(t, &redisstore.Dialer{Timeout: 5 * time.Second, MaxUnheard: unhurried}, opt), "p:")
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, opt), "p:")
 	w := listen(t, s)
 	if err := s.Set(ctx, "k", store.Entry[string]{Value: "v"}); err != nil {
 		t.Fatal(err)
