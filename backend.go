@@ -72,8 +72,11 @@ func (c *Config) normalize() error {
 	if c.Redis != nil && c.RedisURL != "" {
 		errs = append(errs, errors.New("Config has both Redis and RedisURL"))
 	}
-	if c.Redis != nil && c.Broadcast {
-		errs = append(errs, errors.New("Config has both Redis and Broadcast, which its Dialer has to say"))
+	if int(c.Tracking) >= len(trackings) {
+		errs = append(errs, fmt.Errorf("Config has an unknown %v", c.Tracking))
+	}
+	if c.Redis != nil && c.Tracking != PerKey {
+		errs = append(errs, errors.New("Config has both Redis and Tracking: set it in the redisstore.Dialer of the client"))
 	}
 	if c.BreakAfter != 0 && c.RedisURL == "" {
 		errs = append(errs, errors.New("Config has BreakAfter but no RedisURL: of a client of one's own its Dialer has to say it"))
@@ -140,7 +143,7 @@ func (b *Backend) dialRedis(ctx context.Context) error {
 	}
 	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional, MaxUnheard: max(b.cfg.MaxUnheard, 0), WaitReplicas: b.cfg.WaitReplicas,
 		BreakAfter: b.cfg.BreakAfter, Logger: b.cfg.Logger}
-	if b.cfg.Broadcast {
+	if b.cfg.Tracking == Broadcast {
 		dialer.Broadcast = []string{b.cfg.Prefix}
 	}
 	b.redis, err = dialer.DialURLContext(ctx, address)

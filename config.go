@@ -56,10 +56,9 @@ type Config struct {
 	// one. Empty: "strata:".
 	Prefix string
 
-	// Broadcast has Redis tell this process of every change under Prefix, instead
-	// of remembering which keys it has read: see redisstore.Dialer.Broadcast,
-	// which also says it where there is a client of one's own (Redis).
-	Broadcast bool
+	// Tracking says how L1 learns of the changes that other processes make. For a custom
+	// client (Redis), its Dialer says it. Zero: PerKey.
+	Tracking Tracking
 
 	// Memory is the budget of L1 in bytes, shared by all caches.
 	// 0: 64 MiB. Negative: there is no L1.
@@ -121,7 +120,7 @@ const (
 //	REDIS_PASSWORD         RedisPassword, if REDIS_URL is set
 //	STRATA_REDIS_OPTIONAL  RedisOptional: "true" or "false"
 //	STRATA_PREFIX          Prefix
-//	STRATA_TRACKING        Broadcast: "per-key" or "broadcast"
+//	STRATA_TRACKING        Tracking: "per-key" or "broadcast"
 //	STRATA_MEMORY          Memory: bytes, or with a unit as in "64MiB", "1GB"; "off" for no L1
 //	STRATA_ENGINE          Engine: "otter" or "ristretto"
 //	STRATA_MAX_UNHEARD     MaxUnheard: a duration as in "2s"; "off" for nothing
@@ -151,11 +150,9 @@ func FromEnv() (*Config, error) {
 		}
 		return err
 	})
-	read("STRATA_TRACKING", func(v string) error {
-		if c.Broadcast = v == "broadcast"; !c.Broadcast && v != "per-key" {
-			return errors.New(`want "per-key" or "broadcast"`)
-		}
-		return nil
+	read("STRATA_TRACKING", func(v string) (err error) {
+		c.Tracking, err = parseTracking(v)
+		return err
 	})
 	read("STRATA_MEMORY", func(v string) (err error) {
 		c.Memory, err = parseBytes(v)

@@ -22,7 +22,7 @@ func TestFromEnv(t *testing.T) {
 	c, err := strata.FromEnv()
 	want := strata.Config{
 		RedisURL: "redis://localhost:6379", RedisPassword: "secret", RedisOptional: true,
-		Prefix: "shop:", Broadcast: true, Memory: 64 << 20, Engine: strata.Ristretto, MaxUnheard: 500 * time.Millisecond,
+		Prefix: "shop:", Tracking: strata.Broadcast, Memory: 64 << 20, Engine: strata.Ristretto, MaxUnheard: 500 * time.Millisecond,
 		WaitReplicas: 2,
 	}
 	if err != nil || *c != want {
@@ -46,7 +46,7 @@ func TestFromEnv_values(t *testing.T) {
 		}
 	}
 	t.Setenv("STRATA_TRACKING", "per-key")
-	if c, err := strata.FromEnv(); err != nil || c.Broadcast {
+	if c, err := strata.FromEnv(); err != nil || c.Tracking != strata.PerKey {
 		t.Errorf("STRATA_TRACKING=per-key: %+v, %v", c, err)
 	}
 	t.Setenv("STRATA_MAX_UNHEARD", "off")
@@ -82,13 +82,14 @@ func TestOpen_mistakes(t *testing.T) {
 		c    strata.Config
 		want []string
 	}{
-		"several at once": {strata.Config{Engine: 7, RedisPassword: "hush"}, []string{"Engine(7)", "RedisPassword"}},
-		"two Redis":       {strata.Config{Redis: new(redisstore.Client), RedisURL: "redis://x"}, []string{"both"}},
-		"told by whom":    {strata.Config{Redis: new(redisstore.Client), Broadcast: true}, []string{"Broadcast", "Dialer"}},
-		"replicas":        {strata.Config{WaitReplicas: -1}, []string{"-1 replicas"}},
-		"whose replicas":  {strata.Config{Redis: new(redisstore.Client), WaitReplicas: 1}, []string{"WaitReplicas", "Dialer"}},
-		"no URL":          {strata.Config{RedisURL: "localhost:6379"}, []string{"redis://"}},
-		"no URL, secret":  {strata.Config{RedisURL: "redis://u:hush\x7f@x", RedisPassword: "hush"}, []string{"URL"}},
+		"several at once":  {strata.Config{Engine: 7, RedisPassword: "hush"}, []string{"Engine(7)", "RedisPassword"}},
+		"two Redis":        {strata.Config{Redis: new(redisstore.Client), RedisURL: "redis://x"}, []string{"both"}},
+		"told by whom":     {strata.Config{Redis: new(redisstore.Client), Tracking: strata.Broadcast}, []string{"Tracking", "Dialer"}},
+		"unknown tracking": {strata.Config{Tracking: 17}, []string{"Tracking(17)"}},
+		"replicas":         {strata.Config{WaitReplicas: -1}, []string{"-1 replicas"}},
+		"whose replicas":   {strata.Config{Redis: new(redisstore.Client), WaitReplicas: 1}, []string{"WaitReplicas", "Dialer"}},
+		"no URL":           {strata.Config{RedisURL: "localhost:6379"}, []string{"redis://"}},
+		"no URL, secret":   {strata.Config{RedisURL: "redis://u:hush\x7f@x", RedisPassword: "hush"}, []string{"URL"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, err := strata.Open(t.Context(), &tc.c)

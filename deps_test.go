@@ -168,7 +168,7 @@ func TestCaptureDeps(t *testing.T) {
 		"L1":        {},
 		"L2":        {RedisURL: server.URL(), Memory: -1, Prefix: "l2:"},
 		"both":      {RedisURL: server.URL(), Prefix: "both:"},
-		"broadcast": {RedisURL: server.URL(), Prefix: "broadcast:", Broadcast: true},
+		"broadcast": {RedisURL: server.URL(), Prefix: "broadcast:", Tracking: strata.Broadcast},
 	} {
 		var p plan
 		o := &strata.Options[int, int64]{Tags: tagOdd}
@@ -264,7 +264,7 @@ func TestCaptureDeps_keeps(t *testing.T) {
 // after it joins no load that has not seen it, and that is not kept.
 func TestCaptureDeps_changeDuringTheLoad(t *testing.T) {
 	server := redistest.Start(t, nil)
-	for _, c := range []strata.Config{{}, {RedisURL: server.URL()}, {RedisURL: server.URL(), Broadcast: true, Prefix: "b:"}} {
+	for _, c := range []strata.Config{{}, {RedisURL: server.URL()}, {RedisURL: server.URL(), Tracking: strata.Broadcast, Prefix: "b:"}} {
 		for way, change := range changes {
 			if change.redis && c.RedisURL == "" || way == "a tag of the part" {
 				continue
@@ -687,7 +687,7 @@ func TestCaptureDeps_copyInDoubt(t *testing.T) {
 func TestCaptureDeps_history(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for name, c := range map[string]strata.Config{
-		"L1": {}, "both": {RedisURL: server.URL()}, "broadcast": {RedisURL: server.URL(), Broadcast: true, Prefix: "b:"},
+		"L1": {}, "both": {RedisURL: server.URL()}, "broadcast": {RedisURL: server.URL(), Tracking: strata.Broadcast, Prefix: "b:"},
 	} {
 		t.Run(name, func(t *testing.T) { captureHistory(t, c) })
 	}

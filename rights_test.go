@@ -89,7 +89,7 @@ func TestRights_documentedLine(t *testing.T) {
 	}
 	for name, c := range map[string]*strata.Config{
 		"server":    {RedisURL: urlOf("strata", single)},
-		"broadcast": {RedisURL: urlOf("strata", single), Broadcast: true},
+		"broadcast": {RedisURL: urlOf("strata", single), Tracking: strata.Broadcast},
 		"cluster":   {RedisURL: urlOf("strata", nodes[0])},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/internal/history"
 	"github.com/lokroom/strata/internal/redistest"
 )
@@ -14,7 +15,7 @@ import (
 type historyFault struct {
 	name     string
 	where    historyPlace
-	told     bool                          // of all changes, instead of those of what was read
+	tracking strata.Tracking
 	redis    redistest.Options             // of the one server
 	keys     int                           // of each class; 0: few
 	pad      int                           // how many bytes more each value has
@@ -133,7 +134,7 @@ func historyRows(t *testing.T) []historyFault {
 	rows := slices.Clone(historyFaults)
 	for _, fault := range topology {
 		rows = append(rows, fault)
-		fault.name, fault.told = "broadcast, "+fault.name, true
+		fault.name, fault.tracking = "broadcast, "+fault.name, strata.Broadcast
 		rows = append(rows, fault)
 	}
 	return rows

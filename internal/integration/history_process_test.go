@@ -45,7 +45,7 @@ type historyJob struct {
 	Pad        int           // how many bytes more each row has
 	MaxUnheard time.Duration
 	Without    string // these fences, see package mutant
-	Broadcast  bool
+	Tracking   strata.Tracking
 	Refreshes  bool // values are loaded anew while they stand
 	Roads      bool // each node of the cluster is reached by the way that the source names
 	StaleFor   time.Duration
@@ -125,7 +125,7 @@ func (w *historyWorker) open() (err error) {
 	if w.source, err = rpc.Dial("tcp", w.job.Source); err != nil {
 		return err
 	}
-	config := &strata.Config{RedisURL: w.job.URL, RedisOptional: true, MaxUnheard: w.job.MaxUnheard, Broadcast: w.job.Broadcast}
+	config := &strata.Config{RedisURL: w.job.URL, RedisOptional: true, MaxUnheard: w.job.MaxUnheard, Tracking: w.job.Tracking}
 	if w.job.Roads {
 		if config, err = w.detour(); err != nil {
 			return err
@@ -158,7 +158,7 @@ func (w *historyWorker) detour() (*strata.Config, error) {
 		return d.DialContext(ctx, "tcp", road)
 	}
 	d := redisstore.Dialer{MaxUnheard: w.job.MaxUnheard}
-	if w.job.Broadcast {
+	if w.job.Tracking == strata.Broadcast {
 		d.Broadcast = []string{"strata:"}
 	}
 	client, err := d.Dial(o)

@@ -109,7 +109,7 @@ func (fault *historyFault) run(t *testing.T, servers *historyServers, d time.Dur
 	f := &fleet{t: t, dir: t.TempDir(), rand: rand.New(rand.NewPCG(historySeed, 0)), moved: map[string]int{}}
 	f.job = historyJob{
 		Seed: historySeed, Keys: max(fault.keys, 3), TTL: max(fault.ttl, 2*time.Second), Pad: fault.pad,
-		Patience: historyPatience, MaxUnheard: historyUnheard, Without: without, Broadcast: fault.told, Refreshes: fault.anew,
+		Patience: historyPatience, MaxUnheard: historyUnheard, Without: without, Tracking: fault.tracking, Refreshes: fault.anew,
 		Clears:   fault.ttl == 0 || fault.lasting, // where old values are to last, nobody clears
 		Lasting:  fault.lasting,
 		StaleFor: max(fault.staleFor, time.Second),

@@ -1,0 +1,40 @@
+package strata
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Tracking says how L1 of a process learns of the changes that other processes make in Redis.
+type Tracking uint8
+
+// The modes of tracking.
+const (
+	// PerKey has Redis remember which keys this process has read, and push their changes.
+	// It needs RESP3 and CLIENT TRACKING.
+	PerKey Tracking = iota
+
+	// Broadcast has Redis push every change under Config.Prefix to this process, whether
+	// it has read the key or not: see redisstore.Dialer.Broadcast, which says what it costs.
+	Broadcast
+)
+
+var trackings = []string{PerKey: "per-key", Broadcast: "broadcast"}
+
+// String returns the value of STRATA_TRACKING that sets t.
+func (t Tracking) String() string {
+	if int(t) < len(trackings) {
+		return trackings[t]
+	}
+	return fmt.Sprintf("Tracking(%d)", uint8(t))
+}
+
+func parseTracking(v string) (Tracking, error) {
+	for t, name := range trackings {
+		if v == name {
+			return Tracking(t), nil
+		}
+	}
+	return 0, errors.New(`want "` + strings.Join(trackings, `", "`) + `"`)
+}
