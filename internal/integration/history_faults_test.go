@@ -59,7 +59,7 @@ var historyFaults = []historyFault{
 	{name: "half-open link", proxied: true, inject: hole((*redistest.Proxy).Hole), happened: older},
 	{name: "replies are held", proxied: true, inject: hole((*redistest.Proxy).HoleReplies), happened: older},
 	{name: "requests are held", proxied: true, inject: hole((*redistest.Proxy).HoleRequests), happened: stalled},
-	{name: "broadcast, half-open link", told: true, proxied: true, inject: hole((*redistest.Proxy).Hole), happened: older},
+	{name: "broadcast, half-open link", tracking: strata.Broadcast, proxied: true, inject: hole((*redistest.Proxy).Hole), happened: older},
 	{name: "slow link", proxied: true, inject: slowLink, happened: older},
 	{name: "uneven link", proxied: true, inject: unevenLink, happened: older},
 	{name: "narrow link", proxied: true, inject: narrowLink, happened: older},
