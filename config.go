@@ -60,6 +60,11 @@ type Config struct {
 	// client (Redis), its Dialer says it. Zero: PerKey.
 	Tracking Tracking
 
+	// MaxStale bounds how long L1 serves what another process has changed with Tracking
+	// NoTracking: how old what it has read from Redis may be. All processes should have it
+	// alike. With other modes it must be zero. 0: 1 second.
+	MaxStale time.Duration
+
 	// Memory is the budget of L1 in bytes, shared by all caches.
 	// 0: 64 MiB. Negative: there is no L1.
 	Memory int64
@@ -120,7 +125,8 @@ const (
 //	REDIS_PASSWORD         RedisPassword, if REDIS_URL is set
 //	STRATA_REDIS_OPTIONAL  RedisOptional: "true" or "false"
 //	STRATA_PREFIX          Prefix
-//	STRATA_TRACKING        Tracking: "per-key" or "broadcast"
+//	STRATA_TRACKING        Tracking: "per-key", "broadcast" or "off" (NoTracking)
+//	STRATA_MAX_STALE       MaxStale: a duration as in "1s"
 //	STRATA_MEMORY          Memory: bytes, or with a unit as in "64MiB", "1GB"; "off" for no L1
 //	STRATA_ENGINE          Engine: "otter" or "ristretto"
 //	STRATA_MAX_UNHEARD     MaxUnheard: a duration as in "2s"; "off" for nothing
@@ -152,6 +158,12 @@ func FromEnv() (*Config, error) {
 	})
 	read("STRATA_TRACKING", func(v string) (err error) {
 		c.Tracking, err = parseTracking(v)
+		return err
+	})
+	read("STRATA_MAX_STALE", func(v string) (err error) {
+		if c.MaxStale, err = time.ParseDuration(v); err != nil || c.MaxStale <= 0 {
+			err = errors.New(`want a duration like "1s"`)
+		}
 		return err
 	})
 	read("STRATA_MEMORY", func(v string) (err error) {

@@ -57,7 +57,7 @@ func TestFromEnv_values(t *testing.T) {
 
 func TestFromEnv_namesEveryMistake(t *testing.T) {
 	bad := map[string]string{
-		"STRATA_MEMORY": "lots", "STRATA_ENGINE": "diesel", "STRATA_MAX_UNHEARD": "-1s", "STRATA_REDIS_OPTIONAL": "perhaps",
+		"STRATA_MAX_STALE": "0s", "STRATA_MEMORY": "lots", "STRATA_ENGINE": "diesel", "STRATA_MAX_UNHEARD": "-1s", "STRATA_REDIS_OPTIONAL": "perhaps",
 		"STRATA_TRACKING": "everything", "STRATA_WAIT_REPLICAS": "-1",
 	}
 	for name, v := range bad {
@@ -86,6 +86,8 @@ func TestOpen_mistakes(t *testing.T) {
 		"two Redis":        {strata.Config{Redis: new(redisstore.Client), RedisURL: "redis://x"}, []string{"both"}},
 		"told by whom":     {strata.Config{Redis: new(redisstore.Client), Tracking: strata.Broadcast}, []string{"Tracking", "Dialer"}},
 		"unknown tracking": {strata.Config{Tracking: 17}, []string{"Tracking(17)"}},
+		"max stale":        {strata.Config{MaxStale: time.Second}, []string{"MaxStale", "per-key", "STRATA_TRACKING=off"}},
+		"negative":         {strata.Config{Tracking: strata.NoTracking, MaxStale: -1}, []string{"negative MaxStale"}},
 		"replicas":         {strata.Config{WaitReplicas: -1}, []string{"-1 replicas"}},
 		"whose replicas":   {strata.Config{Redis: new(redisstore.Client), WaitReplicas: 1}, []string{"WaitReplicas", "Dialer"}},
 		"no URL":           {strata.Config{RedisURL: "localhost:6379"}, []string{"redis://"}},

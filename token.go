@@ -143,6 +143,10 @@ func (b *Backend) catchUp(ctx context.Context) error {
 	return nil
 }
 
+// asks reports whether a read with a token must ask Redis, because Redis does not notify this
+// process of changes.
+func (b *Backend) asks() bool { return b.redis != nil && b.redis.MaxStale() > 0 }
+
 // hasToken reports whether a read with ctx must not be older than a token.
 func hasToken(ctx context.Context) bool {
 	return tokensUsed.Load() && ctx.Value(tokenKey{}) != nil
@@ -150,7 +154,7 @@ func hasToken(ctx context.Context) bool {
 
 // findSince is find for a context with tokens.
 func (c *Cache[K, V]) findSince(ctx context.Context, key string, id K) (layered.Found[V], error) {
-	if err := c.backend.catchUp(ctx); err != nil {
+	if c.backend.asks() || c.backend.catchUp(ctx) != nil {
 		return c.findFresh(ctx, key, id)
 	}
 	// What was loaded while Redis could not be reached was never told of.
@@ -186,7 +190,7 @@ func (c *Cache[K, V]) GetFresh(ctx context.Context, id K) (V, error) {
 
 // findManySince is findMany for a context with tokens.
 func (c *Cache[K, V]) findManySince(ctx context.Context, ks []string, load layered.ManyLoader[V], each func(i int, f *layered.Found[V], err error)) {
-	if c.backend.catchUp(ctx) != nil {
+	if c.backend.asks() || c.backend.catchUp(ctx) != nil {
 		c.tiers.FindManyFresh(ctx, ks, load, each)
 		return
 	}

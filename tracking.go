@@ -18,9 +18,16 @@ const (
 	// Broadcast has Redis push every change under Config.Prefix to this process, whether
 	// it has read the key or not: see redisstore.Dialer.Broadcast, which says what it costs.
 	Broadcast
+
+	// NoTracking does without pushes, for a proxy or a service that does not pass on HELLO 3
+	// or CLIENT TRACKING. What L1 has read from Redis it serves for Config.MaxStale, and
+	// then asks Redis in one exchange whether it is still right. GetFresh and reads with a
+	// Token always ask. Processes that wait for another one to load a value ask again and
+	// again, after 5 ms at first and 0.2 s at most.
+	NoTracking
 )
 
-var trackings = []string{PerKey: "per-key", Broadcast: "broadcast"}
+var trackings = []string{PerKey: "per-key", Broadcast: "broadcast", NoTracking: "off"}
 
 // String returns the value of STRATA_TRACKING that sets t.
 func (t Tracking) String() string {

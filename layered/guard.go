@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/store"
 )
 
 // There are 512 stripes, in blocks that are made when one of their keys is first read.
@@ -47,7 +48,8 @@ type alarm struct {
 type mark struct {
 	stripe *stripe
 	epoch  uint64
-	copies uint64 // the epoch of trust that a copy would be of
+	copies uint64     // the epoch of trust that a copy would be of
+	at     store.Time // when it was taken, if copies age: see Store.maxStale
 
 	// replaces says that what is kept replaces what others may be reading: L2
 	// does not tell of our own fills.

@@ -35,6 +35,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/lokroom/strata/internal/clock"
 	"github.com/lokroom/strata/internal/flight"
@@ -52,18 +53,19 @@ type Store[T any] struct {
 
 // A core is what all views of a Store share.
 type core[T any] struct {
-	opts    Options[T]
-	l1      store.Store[T]  // never nil
-	viewer  store.Viewer[T] // L1 again, if it can show its entries
-	l2      store.Store[T]  // never nil
-	hasL2   bool
-	watched bool            // L2 tells of changes
-	filler  store.Filler[T] // nil if L2 is none
-	leaser  store.Leaser[T] // the same
-	checker store.Rechecker[T]
-	stamper store.Stamper // the same
-	stop    []func()      // end the watch
-	countL1 bool          // L1 does not count its hits
+	opts     Options[T]
+	l1       store.Store[T]  // never nil
+	viewer   store.Viewer[T] // L1 again, if it can show its entries
+	l2       store.Store[T]  // never nil
+	hasL2    bool
+	watched  bool            // L2 tells of changes
+	filler   store.Filler[T] // nil if L2 is none
+	leaser   store.Leaser[T] // the same
+	checker  store.Rechecker[T]
+	stamper  store.Stamper // the same
+	maxStale time.Duration // of a copy of L2's, see [store.Revalidated]; 0: L2 tells of changes
+	stop     []func()      // end the watch
+	countL1  bool          // L1 does not count its hits
 
 	refresher store.Refresher[T] // nil if L2 is none
 	pace      *pace              // nil if nothing is loaded anew in the background
@@ -137,6 +139,7 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 	}
 	if watcher != nil {
 		s.watched = true
+		s.boundBy(store.MaxStale(l2))
 		s.refresher, _ = l2.(store.Refresher[T])
 	}
 	if opts.refreshesAhead() || opts.StaleWhileRevalidate {
@@ -178,6 +181,16 @@ func New[T any](l1, l2 store.Store[T], o *Options[T]) (*Store[T], error) {
 		s.trust.hear(true)
 	}
 	return s, nil
+}
+
+// boundBy has copies of L2's entries trusted for maxStale, if that is not zero. What is
+// loaded while L2 cannot be reached is kept for no longer either.
+func (s *Store[T]) boundBy(maxStale time.Duration) {
+	if maxStale == 0 {
+		return
+	}
+	s.maxStale, s.trust.bounded = maxStale, true
+	s.opts.MaxUnheard = min(s.opts.MaxUnheard, maxStale)
 }
 
 // Close ends the watch on L2, cancels the loads under way and waits until they have
@@ -273,6 +286,9 @@ func (s *Store[T]) forL1(m mark, e store.Entry[T]) store.Entry[T] {
 		}
 	}
 	e.Epoch = m.copies
+	if s.maxStale > 0 {
+		e.CheckAt = m.at.Add(s.maxStale)
+	}
 	return e
 }
 
@@ -294,6 +310,9 @@ func (s *Store[T]) mark(key string) mark {
 	}
 	m := s.guard.mark(key)
 	m.copies = epoch
+	if s.maxStale > 0 {
+		m.at = store.Now()
+	}
 	return m
 }
 

@@ -14,6 +14,7 @@ import (
 // does. old is what L2 has, or had, for the case that the source fails.
 func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], old Found[T]) (Found[T], error) {
 	key, patience := c.Key(), s.patience()
+	poll := s.poll()
 	ctx, cancel := s.waitContext(ctx)
 	defer cancel()
 	// What is fresh by its life, though the read did not find it so: it cannot be
@@ -40,11 +41,11 @@ func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], o
 			stop()
 			return s.failSafe(s.inDoubt(c.Values(), key, old, nil), s.backedOff(key, &g))
 		case g.State == store.Taken:
-			s.count.waits.Add(1)
+			s.countWait(poll)
 			began := time.Now()
 			var left time.Duration
 			left, fresh = s.passBy(&g, fresh, old.Tier == Source)
-			err = waitFor(ctx, changed, left)
+			err = waitFor(ctx, changed, poll.next(left))
 			patience = max(0, patience-time.Since(began)) // whom we have waited for may have been refused
 			stop()
 			if err != nil { // nobody waits any more, or the other does not come to an end

@@ -18,6 +18,7 @@ import (
 func (s *Store[T]) batchLeased(ctx, values context.Context, b *batch[T]) (l2err error) {
 	wait, cancel := s.waitContext(ctx)
 	defer cancel()
+	poll := s.poll()
 	fresh := make(map[string]uint64) // see leadLeased
 	for {
 		if len(b.apart) > 0 {
@@ -35,8 +36,8 @@ func (s *Store[T]) batchLeased(ctx, values context.Context, b *batch[T]) (l2err 
 			s.batchAlone(ctx, b.split(), nil)
 		}
 		if len(r.taken) > 0 && !r.fresh {
-			s.count.waits.Add(1)
-			l2err = waitFor(wait, bell.rung, r.left)
+			s.countWait(poll)
+			l2err = waitFor(wait, bell.rung, poll.next(r.left))
 		}
 		bell.stop()
 		if l2err != nil { // nobody waits any more, or another does not come to an end

@@ -82,7 +82,7 @@ func (s *Store[T]) compare(key string, e store.Entry[T], served time.Time) {
 	here := mutant.KeepSampled.Load() || s.dropCopy(key, e.Version)
 	m := s.guard.mark(key)
 	p.note(time.Since(served))
-	if !here { // the push has come
+	if !here || s.maxStale > 0 { // the push has come, or none is to come
 		return
 	}
 	t := time.NewTimer(max(2*s.opts.MaxUnheard, time.Second))

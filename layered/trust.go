@@ -19,6 +19,7 @@ type trust struct {
 
 	mu      sync.Mutex // of changes
 	hears   bool
+	bounded bool          // copies are trusted by their age: see confirmed
 	serving atomic.Uint64 // the epoch, if L2 is heard of; else 0
 	silent  atomic.Int64  // the [store.Time] since when it is not; else 0
 
@@ -61,7 +62,7 @@ func (t *trust) hear(hears bool) {
 }
 
 func (t *trust) serve() {
-	if t.hears {
+	if t.hears && !t.bounded {
 		t.serving.Store(t.epoch.Load())
 	} else {
 		t.serving.Store(noEpoch)
@@ -70,7 +71,13 @@ func (t *trust) serve() {
 
 // trusted reports whether L1 may serve its copy e.
 func (s *Store[T]) trusted(e *store.Entry[T]) bool {
-	return e.Epoch == noEpoch || e.Epoch == s.trust.serving.Load() || s.mutated(e)
+	return e.Epoch == noEpoch || e.Epoch == s.trust.serving.Load() || s.maxStale > 0 && s.confirmed(e) || s.mutated(e)
+}
+
+// confirmed reports whether L2, which need not tell of changes, has confirmed e within
+// maxStale. Whether L2 is heard of does not matter then.
+func (s *Store[T]) confirmed(e *store.Entry[T]) bool {
+	return e.Epoch == s.trust.epoch.Load() && (!s.clock.Passed(e.CheckAt) || mutant.NoMaxStale.Load())
 }
 
 // mutated reports whether a test has taken the fence away that keeps e from being

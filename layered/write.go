@@ -72,7 +72,11 @@ func (s *Store[T]) DeleteAndWait(ctx context.Context, keys ...string) error {
 	if err := s.Delete(ctx, keys...); err != nil || !s.watched {
 		return err
 	}
-	t := time.NewTimer(max(s.opts.MaxUnheard, 0) * 11 / 10)
+	span := max(s.opts.MaxUnheard, 0)
+	if s.maxStale > 0 {
+		span = s.maxStale
+	}
+	t := time.NewTimer(span * 11 / 10)
 	defer t.Stop()
 	select {
 	case <-t.C:

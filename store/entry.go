@@ -53,6 +53,11 @@ type Entry[T any] struct {
 	// others do not.
 	RefreshAt Time
 
+	// CheckAt is for such a tier, too: from then on it asks whether the copy is still
+	// right before it serves it: see [Revalidated]. Zero: there is no such time.
+	// In-process stores keep it, others do not.
+	CheckAt Time
+
 	// Absent says that the source has no value under this key, and that this
 	// was remembered.
 	Absent bool

@@ -36,6 +36,12 @@ func TestConformance(t *testing.T) {
 		d := redisstore.Dialer{Timeout: patience, Broadcast: []string{"b:"}}
 		conforms(t, "b:", l1s[value]()["otterstore"], dialWith(t, d, single.Addr()))
 	})
+	for name, addrs := range map[string][]string{"proxy": {redistest.StartUntracked(t, single.Addr()).Addr()}, "cluster": cluster.Addrs()} {
+		t.Run("no tracking, "+name, func(t *testing.T) {
+			d := redisstore.Dialer{Timeout: patience, NoTracking: true, MaxStale: 50 * time.Millisecond}
+			conforms(t, "n:", l1s[value]()["otterstore"], dialWith(t, d, addrs...))
+		})
+	}
 }
 
 func conforms(t *testing.T, prefix string, l1 func(testing.TB) store.Store[value], client *redisstore.Client) {

@@ -72,6 +72,9 @@ var (
 	// NoClusterEpoch ignores changes of a cluster's epoch alone.
 	NoClusterEpoch atomic.Bool
 
+	// NoMaxStale has L1 serve copies for longer than MaxStale without asking L2.
+	NoMaxStale atomic.Bool
+
 	// NoPushTest does not test that pushes arrive.
 	NoPushTest atomic.Bool
 
@@ -88,7 +91,7 @@ var (
 
 // Switches are all of them, by name.
 var Switches = map[string]*atomic.Bool{
-	"NoGuard": &NoGuard, "NoEpoch": &NoEpoch, "NoDial": &NoDial, "NoPulse": &NoPulse, "LatePulse": &LatePulse,
+	"NoGuard": &NoGuard, "NoEpoch": &NoEpoch, "NoDial": &NoDial, "NoPulse": &NoPulse, "NoMaxStale": &NoMaxStale, "LatePulse": &LatePulse,
 	"NoToken": &NoToken, "OneToken": &OneToken, "NoCompare": &NoCompare, "OldJoin": &OldJoin, "LateJoin": &LateJoin,
 	"OneLink": &OneLink, "NoPostStep": &NoPostStep, "NoPending": &NoPending,
 	"NoReplay": &NoReplay, "NoMoves": &NoMoves,

@@ -34,6 +34,7 @@ var Script = Of("evalsha", strings.Repeat("0", 40), "1", Key)
 type Needs struct {
 	Rights   []Right
 	Prefixes []string // of keys that are read and written; empty: not known
+	MayLack  []string // names of Rights whose commands the server, or a proxy, need not have
 }
 
 // Check asks the server of c, which is not in a cluster, with one exchange. It returns an
@@ -87,7 +88,7 @@ func (n *Needs) check(ctx context.Context, c rueidis.Client, addr string) (moved
 			grant = "~" + pattern.Replace(n.Prefixes[i-len(n.Rights)]) + "*"
 		case denied && !ofKeys && command != "":
 			grant = "+" + n.Rights[i].Name
-		case strings.HasPrefix(reply.Error(), "unknown command") && !ofKeys:
+		case strings.HasPrefix(reply.Error(), "unknown command") && !ofKeys && !slices.Contains(n.MayLack, n.Rights[i].Name):
 			unknown = append(unknown, n.Rights[i].Name)
 		}
 		if grant != "" && first == "" {

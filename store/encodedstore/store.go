@@ -108,7 +108,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 func with[T, U any](e *store.Entry[U]) store.Entry[T] {
 	return store.Entry[T]{
 		ExpiresAt: e.ExpiresAt, StaleAt: e.StaleAt, LoadedAt: e.LoadedAt, LoadTime: e.LoadTime, Tags: e.Tags, Version: e.Version,
-		Revision: e.Revision, Stamp: e.Stamp, Epoch: e.Epoch, RefreshAt: e.RefreshAt, Absent: e.Absent, Size: e.Size,
+		Revision: e.Revision, Stamp: e.Stamp, Epoch: e.Epoch, RefreshAt: e.RefreshAt, CheckAt: e.CheckAt, Absent: e.Absent, Size: e.Size,
 	}
 }
 

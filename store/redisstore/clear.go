@@ -36,6 +36,9 @@ func (s *Store[T]) Clear(ctx context.Context) error {
 // until it has noticed, elsewhere until it is being told.
 func (c *Client) unheard(ctx context.Context) error {
 	l := c.links.Load()
+	if c.maxStale > 0 { // every strict read asks
+		return nil
+	}
 	if l == nil || l.w.Mode() != rueidis.ClientModeCluster {
 		return c.turn(ctx)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/internal/oneline"
@@ -23,6 +24,7 @@ const storeName = "redis"
 type Client struct {
 	opt       rueidis.ClientOption
 	broadcast broadcast
+	maxStale  time.Duration // 0: Redis notifies of changes
 	deadlines deadline.Pool
 	watchers  watchers
 	conns     redisdial.Conns // of T and W
@@ -112,7 +114,7 @@ func (c *Client) ping(ctx context.Context) error {
 		return err
 	}
 	for _, r := range []rueidis.Client{l.t, l.w} {
-		if err := r.Do(ctx, r.B().Ping().Build()).Error(); err != nil {
+		if err := r.Do(ctx, r.B().Ping().Build()).Error(); err != nil && !(c.maxStale > 0 && lacks(err)) {
 			return err
 		}
 	}
@@ -120,7 +122,7 @@ func (c *Client) ping(ctx context.Context) error {
 		return err
 	}
 	info, err := l.w.Do(ctx, l.w.B().ClusterInfo().Build()).ToString()
-	if isDenied(err) { // CLUSTER INFO is optional
+	if isDenied(err) || c.maxStale > 0 && lacks(err) { // CLUSTER INFO is optional
 		return nil
 	}
 	if err == nil && !strings.Contains(info, "cluster_state:ok") {

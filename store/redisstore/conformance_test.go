@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
 	"github.com/lokroom/strata/store/storetest"
@@ -22,6 +23,7 @@ type place struct {
 	option     func(t testing.TB) rueidis.ClientOption
 	clientSide bool
 	broadcast  bool
+	untracked  bool
 	space      string // what the prefixes begin with
 }
 
@@ -39,6 +41,9 @@ func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 	if p.broadcast {
 		d.Broadcast = []string{prefix}
 	}
+	if d.NoTracking = p.untracked; d.NoTracking {
+		d.MaxUnheard = 0
+	}
 	c := dialWith(t, d, p.option(t))
 	s := redisstore.New(c, &redisstore.Options[value]{Prefix: prefix, ClientSide: p.clientSide})
 	if err := c.Sync(t.Context()); err != nil { // a node that is dialled first later on is told as a loss
@@ -50,6 +55,8 @@ func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 		return noFiller{o, nil}
 	case p.broadcast:
 		return noReplacer{o, nil}
+	case p.untracked:
+		return noWatcher{o, nil}
 	}
 	return o
 }
@@ -76,6 +83,14 @@ type noReplacer struct {
 }
 
 type noReplace interface{ Replace() }
+
+// noWatcher hides Watch: nobody is notified of the changes of other processes.
+type noWatcher struct {
+	opened
+	noWatch
+}
+
+type noWatch interface{ Watch() }
 
 // Get lets others run: answers from memory never wait, and readers that spin
 // would starve the connections on a machine with few processors.
@@ -104,19 +119,27 @@ func (p *place) harness() storetest.Harness {
 		TooLarge:      redisstore.DefaultMaxValueSize + 1,
 		Want: []storetest.Capability{
 			storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter, storetest.PatternDeleter,
-			storetest.Clearer, storetest.Stamper, storetest.Pinger, storetest.Reporter, storetest.Watcher, storetest.Reviser, storetest.HotKeeper,
+			storetest.Clearer, storetest.Pinger, storetest.Reporter, storetest.Reviser, storetest.HotKeeper,
 		},
 	}
-	if !p.clientSide {
+	if !p.untracked {
+		h.Want = append(h.Want, storetest.Watcher, storetest.Stamper)
+	}
+	if !p.clientSide && !p.untracked {
 		h.Want = append(h.Want, storetest.Filler)
 	}
-	if !p.clientSide && !p.broadcast {
+	if !p.clientSide && !p.broadcast && !p.untracked {
 		h.Want = append(h.Want, storetest.Refresher)
 	}
 	return h
 }
 
 func onServer(t testing.TB) rueidis.ClientOption { return to(server(t)) }
+
+// behindProxy names a proxy that refuses what tracking needs, and more.
+func behindProxy(t testing.TB) rueidis.ClientOption {
+	return rueidis.ClientOption{InitAddress: []string{redistest.StartUntracked(t, server(t).Addr()).Addr()}}
+}
 
 // onCluster names one node. With more, rueidis drops superfluous connections for
 // a moment after the start, each with an All to the watchers.
@@ -126,10 +149,12 @@ func onCluster(t testing.TB) rueidis.ClientOption {
 
 func TestConformance(t *testing.T) {
 	for name, p := range map[string]*place{
-		"server":      {option: onServer},
-		"cluster":     {option: onCluster},
-		"client side": {option: onServer, clientSide: true},
-		"broadcast":   {option: onServer, broadcast: true},
+		"server":             {option: onServer},
+		"cluster":            {option: onCluster},
+		"client side":        {option: onServer, clientSide: true},
+		"broadcast":          {option: onServer, broadcast: true},
+		"untracked":          {option: behindProxy, untracked: true},
+		"untracked, cluster": {option: onCluster, untracked: true},
 	} {
 		t.Run(name, func(t *testing.T) { storetest.Run(t, p.harness()) })
 	}

@@ -52,6 +52,20 @@ type Dialer struct {
 	// times processes. What a process loads itself takes it one more exchange.
 	Broadcast []string
 
+	// NoTracking does without CLIENT TRACKING and RESP3, for a proxy or a service that does
+	// not pass them on. The client is then not notified of the changes of other processes. A
+	// copy of an entry in a tier in front of a store is valid for MaxStale after it was read,
+	// and is then revalidated with one exchange that does not move the value. Strict reads
+	// ask Redis whether the store was cleared, and whether a tag of the entry was
+	// invalidated: that costs a command more, and with tags one exchange more. Not together
+	// with Broadcast, nor for a store with Options.ClientSide.
+	NoTracking bool
+
+	// MaxStale bounds how long copies are served with NoTracking that another process has
+	// changed. All processes should have it alike. Zero: DefaultMaxStale. It requires
+	// NoTracking.
+	MaxStale time.Duration
+
 	// WaitReplicas is how many replicas must have confirmed what a store changes
 	// before the call returns: Set, Delete, InvalidateTags and all others but what
 	// readers do (Fill, FillLeased). If fewer have within a quarter of Timeout, the
@@ -132,7 +146,8 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 // ctx does not concern the client that it returns.
 func (d *Dialer) DialContext(ctx context.Context, opt rueidis.ClientOption) (*Client, error) {
 	told, err := newBroadcast(d.Broadcast)
-	if err := oneline.Join(checkSettings(&opt), err); err != nil {
+	maxStale, err2 := d.untracked()
+	if err := oneline.Join(checkSettings(&opt), err, err2); err != nil {
 		return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
 	}
 	timeout := d.Timeout
@@ -140,7 +155,7 @@ func (d *Dialer) DialContext(ctx context.Context, opt rueidis.ClientOption) (*Cl
 		timeout = DefaultTimeout
 	}
 	setDefaults(&opt, timeout)
-	c := &Client{deadlines: deadline.Pool{Timeout: timeout}, opt: opt, broadcast: told}
+	c := &Client{deadlines: deadline.Pool{Timeout: timeout}, opt: opt, broadcast: told, maxStale: maxStale}
 	c.pulse.client, c.pulse.most, c.pulse.key = c, d.MaxUnheard, anyPulse
 	c.pulse.hurried = make(chan struct{}, 1)
 	c.sizes.turn, c.sizes.limit = make(chan struct{}, 1), defaultSizeLimit
@@ -192,7 +207,20 @@ type links struct {
 }
 
 // open connects both.
-func (c *Client) open() (*links, error) {
+func (c *Client) open() (l *links, err error) {
+	if c.maxStale > 0 {
+		l, err = c.openUntracked()
+	} else {
+		l, err = c.openTracked()
+	}
+	if err == nil && c.isSentinel(l.w) {
+		l.close()
+		return nil, errSentinel
+	}
+	return l, err
+}
+
+func (c *Client) openTracked() (*links, error) {
 	opt := c.opt
 	opt.ClientTrackingOptions = c.broadcast.options()
 	opt.OnInvalidations = c.pushed
@@ -217,11 +245,6 @@ func (c *Client) open() (*links, error) {
 		}
 		t.Close()
 		return nil, err
-	}
-	if c.isSentinel(w) {
-		w.Close()
-		t.Close()
-		return nil, errSentinel
 	}
 	if mutant.OneLink.Load() {
 		w.Close()

@@ -24,6 +24,14 @@ var errTimeout = errors.New("no answer in time")
 // errNoTracking says why a server cannot be used.
 var errNoTracking = errors.New("client tracking over RESP3 does not work: the server must be Redis 6 or later, and a proxy in front of it must pass on HELLO 3, CLIENT TRACKING and pushes")
 
+// withoutTracking is the remedy for errNoTracking.
+const withoutTracking = "to do without, set Config.Tracking to strata.NoTracking (STRATA_TRACKING=off), or Dialer.NoTracking"
+
+// noTracking returns what to report where the server has said why.
+func noTracking(why string) error {
+	return fmt.Errorf("%w: %s; %s", errNoTracking, why, withoutTracking)
+}
+
 // op describes an operation on so many keys to the observer. key is empty if there is no
 // single one.
 func (s *Store[T]) op(name, key string, keys int) store.Op {
@@ -114,15 +122,15 @@ func (c *Client) causeOf(ctx context.Context, err error) error {
 	var unconnected *connectError
 	if errors.As(err, &unconnected) {
 		cause := c.causeOf(ctx, unconnected.err)
+		if c.maxStale == 0 && refusesHello(unconnected.err, cause) {
+			cause = noTracking("HELLO 3 is refused: " + cause.Error())
+		}
 		if isContext(cause) || errors.Is(cause, store.ErrClosed) {
 			return cause
 		}
 		return redisdial.Explain(&c.opt, unconnected.err, cause)
 	}
 	var reply *rueidis.RedisError
-	if errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "NOPROTO") {
-		return fmt.Errorf("%w: HELLO 3 is refused: %w", errNoTracking, err)
-	}
 	if errors.As(err, &reply) {
 		if isDenied(reply) {
 			c.rights.passed.Store(false)
@@ -150,13 +158,28 @@ func (c *Client) causeOf(ctx context.Context, err error) error {
 		if text == rueidis.ErrNoCache.Error() {
 			text = "HELLO 3 is refused"
 		}
-		return fmt.Errorf("%w: %s", errNoTracking, text)
+		return noTracking(text)
 	case isTimeout(err), errors.Is(err, context.Canceled):
 		// Not the caller's context, which the chain must not suggest.
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, errTimeout)
 	}
 	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 }
+
+// refusesHello reports whether err, of a connection, is the reply of a server or a proxy that
+// does not know HELLO, or not its version 3. cause is what it means.
+func refusesHello(err, cause error) bool {
+	var reply *rueidis.RedisError
+	if !errors.As(err, &reply) || errors.Is(cause, store.ErrAuth) || errors.Is(cause, store.ErrUnavailable) {
+		return false
+	}
+	return strings.HasPrefix(reply.Error(), "NOPROTO") || strings.Contains(strings.ToUpper(reply.Error()), "HELLO")
+}
+
+// An unsupportedError is the reply of a proxy that does not have a command: errors.ErrUnsupported.
+type unsupportedError struct{ error }
+
+func (e *unsupportedError) Unwrap() []error { return []error{errors.ErrUnsupported} }
 
 // A connectError says that err is why the connections could not be made: [Client.cause]
 // adds the address and the remedy.

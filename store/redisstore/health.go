@@ -45,6 +45,14 @@ type Health struct {
 	// arrive, because a proxy drops them for instance. Empty: they do arrive.
 	NoPushes string `json:"no_pushes,omitempty"`
 
+	// NoFailovers says why a failover or a restart that loses writes is not noticed: the
+	// reply of Redis, or of a proxy, to INFO, which the heartbeat sends. Empty: it is
+	// noticed, as far as is known.
+	NoFailovers string `json:"no_failovers,omitempty"`
+
+	// MaxStale is that of the client: see [Client.MaxStale]. Zero: with tracking.
+	MaxStale time.Duration `json:"max_stale_ns,omitempty"`
+
 	// Nodes are those of a cluster whose breaker is not closed.
 	Nodes []NodeHealth `json:"nodes,omitempty"`
 
@@ -73,7 +81,8 @@ func (c *Client) Health() Health {
 	if refused := c.rights.get(); refused != nil {
 		h.Refused = refused.Error()
 	}
-	h.Hears, h.Heard, h.NoPushes = c.pulse.health()
+	h.Hears, h.Heard, h.NoPushes, h.NoFailovers = c.pulse.health()
+	h.MaxStale = c.maxStale
 	for _, t := range c.tags.list() {
 		n, oldest := t.pending.counts()
 		h.PendingTagsFor = max(h.PendingTagsFor, oldest)
@@ -98,14 +107,17 @@ func (bs *breakers) health() (nodes []NodeHealth) {
 	return nodes
 }
 
-func (p *pulse) health() (hears bool, heard time.Time, noPushes string) {
+func (p *pulse) health() (hears bool, heard time.Time, noPushes, noFailovers string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ctx == nil || !p.answered {
-		return false, time.Time{}, ""
+		return false, time.Time{}, "", ""
 	}
 	if p.mute != nil {
 		noPushes = p.mute.Error()
 	}
-	return p.hears.Load(), p.last, noPushes
+	if p.noInfo != nil {
+		noFailovers = "INFO is refused: " + replyCause(p.noInfo.Error(), p.noInfo).Error()
+	}
+	return p.hears.Load(), p.last, noPushes, noFailovers
 }

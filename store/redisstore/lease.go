@@ -51,6 +51,9 @@ func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not u
 // leaseStamp returns a reading of the clock for what is loaded after the call, and when
 // the store was cleared last.
 func (s *Store[T]) leaseStamp(ctx context.Context, l *links) (stamp, cleared uint64, err error) {
+	if s.client.maxStale > 0 && !s.plain {
+		return s.stampAsking(ctx, l)
+	}
 	if stamp, err = s.stamp(ctx, l, nil, 0); err == nil {
 		cleared, err = s.clearedAt(ctx, l)
 	}

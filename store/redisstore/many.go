@@ -143,7 +143,7 @@ type fetched[T any] struct {
 // dropOld leaves out what is not current. Tags that it takes an exchange to know are
 // asked for together.
 func (s *Store[T]) dropOld(ctx context.Context, l *links, got []fetched[T]) {
-	if s.client.pulse.leaks.Load() && !s.plain {
+	if s.client.asks() && !s.plain {
 		s.dropAsked(ctx, l, got)
 		return
 	}

@@ -48,6 +48,7 @@ var (
 	_ store.Watcher         = (*Plain[int])(nil)
 	_ store.WatchChecker    = (*Plain[int])(nil)
 	_ store.Hearer          = (*Plain[int])(nil)
+	_ store.Revalidated     = (*Plain[int])(nil)
 	_ store.Rewinder        = (*Plain[int])(nil)
 	_ store.Expirer         = (*Plain[int])(nil)
 	_ store.PatternDeleter  = (*Plain[int])(nil)

@@ -56,6 +56,7 @@ type pulse struct {
 
 	answered bool           // a beat was, since the beating began
 	mute     error          // errNoPushes while pushes do not arrive
+	noInfo   error          // why failovers are not noticed; nil: they are
 	hurried  chan struct{}  // see hurry
 	work     sync.WaitGroup // goroutines of it
 }
@@ -278,8 +279,11 @@ func (p *pulse) tryOnce(beating, ctx context.Context) error {
 		return errMoved
 	}
 	p.agreed = moves
-	old := p.clock.Swap(&serverClock{sent: sent, ms: a.ms})
-	jumped = old != nil && max(a.ms-old.at(sent), old.at(sent)-a.ms) > p.most.Milliseconds()
+	p.noInfo = a.noInfo
+	if a.ms != 0 {
+		old := p.clock.Swap(&serverClock{sent: sent, ms: a.ms})
+		jumped = old != nil && max(a.ms-old.at(sent), old.at(sent)-a.ms) > p.most.Milliseconds()
+	}
 	if mutant.LatePulse.Load() {
 		sent = time.Now()
 	}

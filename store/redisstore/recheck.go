@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lokroom/strata/store"
+	"github.com/redis/rueidis"
 )
 
 // Recheck tells whether the entry under key is still e, as [store.Rechecker]
@@ -48,9 +49,46 @@ func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[
 	if err != nil {
 		return false, err
 	}
+	if s.client.asks() {
+		same, err = s.recheckAsking(ctx, l, full, e)
+	} else {
+		sent := store.Now()
+		r := l.t.DoMulti(ctx, recheckCommands(l, full)...)
+		if same, err = s.isStill(ctx, full, r, sent, e); same {
+			same, err = s.current(ctx, l, e.Tags, e.Stamp, e.ExpiresAt)
+		}
+	}
+	err = firstOf(err, s.client.pulse.unmoved(moves))
+	return same && err == nil, err
+}
+
+// recheckAsking asks for the last Clear and the tags in the same exchange.
+func (s *Store[T]) recheckAsking(ctx context.Context, l *links, full string, e *store.Entry[T]) (same bool, err error) {
+	if s.tags.pending.any(e.Tags) { // see asked
+		return false, nil
+	}
+	asks, names := s.asksAbout(tagNeedsOf(e.Tags, e.ExpiresAt))
 	sent := store.Now()
+	cmds, q := question(l, asks, recheckCommands(l, full))
+	r := l.t.DoMulti(ctx, cmds...)
+	if same, err = s.isStill(ctx, full, r, sent, e); err != nil || !same {
+		return false, err
+	}
+	values, err := s.tags.answers(ctx, l, asks, &q, r, s.client.maxStale > 0)
+	if err != nil || !readingsOf(values, names).current(e.Tags, e.Stamp) {
+		return false, err
+	}
+	s.tags.outlast(e.Tags, e.ExpiresAt)
+	return true, nil
+}
+
+func recheckCommands(l *links, full string) []rueidis.Completed {
 	b := l.t.B()
-	r := l.t.DoMulti(ctx, b.Pttl().Key(full).Build(), b.Getrange().Key(full).Start(0).End(headerSize-1).Build())
+	return []rueidis.Completed{b.Pttl().Key(full).Build(), b.Getrange().Key(full).Start(0).End(headerSize - 1).Build()}
+}
+
+// isStill renews the times of e if r, the replies to recheckCommands, are of its version.
+func (s *Store[T]) isStill(ctx context.Context, full string, r []rueidis.RedisResult, sent store.Time, e *store.Entry[T]) (same bool, err error) {
 	pttl, err := r[0].AsInt64()
 	if err != nil {
 		return false, err
@@ -73,6 +111,5 @@ func (s *Store[T]) recheckOnce(ctx context.Context, full string, e *store.Entry[
 		}
 	}
 	e.ExpiresAt, e.StaleAt = l1.times(sent)
-	same, err = s.current(ctx, l, e.Tags, e.Stamp, e.ExpiresAt)
-	return same && err == nil, firstOf(err, s.client.pulse.unmoved(moves))
+	return true, nil
 }

@@ -61,15 +61,17 @@ func newCommitter(c *Client, want int, timeout time.Duration) *committer {
 // write runs calls on W, in one exchange with each primary, and waits for replicas if
 // the Dialer says so.
 func (c *Client) write(ctx context.Context, l *links, calls []scriptCall) []outcome {
-	if c.commits != nil {
-		return c.commits.write(ctx, l, calls)
+	if c.commits == nil {
+		return c.writeOnly(ctx, l, calls)
 	}
-	return c.writeOnly(ctx, l, calls)
+	defer c.changedBy(calls)
+	return c.commits.write(ctx, l, calls)
 }
 
 // writeOnly is write that waits for no replica. A write that comes later and does
 // speaks for those before it.
 func (c *Client) writeOnly(ctx context.Context, l *links, calls []scriptCall) []outcome {
+	defer c.changedBy(calls)
 	outcomes := make([]outcome, len(calls))
 	for i, r := range runMany(ctx, l.w, calls) {
 		outcomes[i].reply = r
@@ -79,6 +81,7 @@ func (c *Client) writeOnly(ctx context.Context, l *links, calls []scriptCall) []
 
 // writeOne is write of one call.
 func (c *Client) writeOne(ctx context.Context, l *links, x scriptCall) (reply rueidis.RedisResult, short error) {
+	defer c.changed(x.key)
 	if c.commits == nil {
 		return x.run(ctx, l.w, x.key, x.args...), nil
 	}

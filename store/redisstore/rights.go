@@ -40,6 +40,11 @@ var needed = []redisrights.Right{
 	redisrights.Of("time"),
 }
 
+// scriptOnly are those of needed that a proxy may lack: scripts send them, or the heartbeat
+// and DeletePattern, which do without or fail alone.
+var scriptOnly = []string{"strlen", "exists", "setrange", "pexpire", "persist", "incrby", "zcard", "zincrby", "zremrangebyrank",
+	"zrevrange", "zunionstore", "scan", "time"}
+
 // neededInCluster are needed as well in a cluster. ASKING concerns the one command behind it.
 var neededInCluster = []redisrights.Right{
 	redisrights.Of("asking"),
@@ -124,6 +129,9 @@ func (c *Client) checkRights(ctx context.Context, l *links, known error) error {
 
 func (c *Client) askRights(ctx context.Context, l *links) error {
 	n := redisrights.Needs{Rights: slices.Clone(needed), Prefixes: c.rights.used()}
+	if c.maxStale > 0 {
+		n.MayLack = scriptOnly
+	}
 	if c.commits != nil {
 		n.Rights = append(n.Rights, neededToWait)
 	}

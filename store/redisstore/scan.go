@@ -31,7 +31,10 @@ func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int,
 	} else {
 		removed, err = s.scanPrimaries(ctx, full)
 	}
-	if err != nil {
+	switch {
+	case err != nil && removed == 0 && s.client.maxStale > 0 && lacks(err): // a proxy cannot pass on SCAN
+		err = s.fail(ctx, op, "", &unsupportedError{err})
+	case err != nil:
 		err = s.failWrite(ctx, op, "", err)
 	}
 	s.stats.deletes.Add(uint64(removed))

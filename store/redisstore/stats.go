@@ -71,7 +71,10 @@ func (s *Store[T]) serverStats(ctx context.Context) (*store.ServerStats, error) 
 	sum := &store.ServerStats{}
 	for _, node := range nodes {
 		info, err := node.Do(call, node.B().Info().Build()).ToString()
-		if err != nil {
+		switch {
+		case err != nil && s.client.maxStale > 0 && lacks(err): // a proxy need not have it
+			continue
+		case err != nil:
 			errs = append(errs, err)
 			continue
 		}

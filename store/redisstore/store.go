@@ -90,6 +90,7 @@ type Store[T any] struct {
 	prefix     string
 	tags       *Tags
 	cleared    *copied // when this store was cleared last
+	clearedKey string  // its key
 	codec      codec.Codec[T]
 	codecID    byte
 	maxKey     int
@@ -113,6 +114,7 @@ var (
 	_ store.Watcher         = (*Store[int])(nil)
 	_ store.WatchChecker    = (*Store[int])(nil)
 	_ store.Hearer          = (*Store[int])(nil)
+	_ store.Revalidated     = (*Store[int])(nil)
 	_ store.Rewinder        = (*Store[int])(nil)
 	_ store.Leaser[int]     = (*Store[int])(nil)
 	_ store.Refresher[int]  = (*Store[int])(nil)
@@ -148,8 +150,11 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 		s.tags = NewTags(c, "!"+s.prefix)
 	}
 	c.rights.use(s.prefix)
-	s.cleared = s.tags.clearedOf(s.prefix)
+	s.cleared, s.clearedKey = s.tags.clearedOf(s.prefix), s.tags.clearedKey(s.prefix)
 	s.blind = oneline.Join(c.broadcast.sees("store", s.prefix), c.broadcast.sees("tags", s.tags.prefix))
+	if o.ClientSide && c.maxStale > 0 {
+		s.blind = errClientSide
+	}
 	if o.ClientSide {
 		c.clientSide.Store(true)
 	}
@@ -240,12 +245,15 @@ func (s *Store[T]) get(ctx context.Context, full string, e *store.Entry[T]) (fou
 		if err != nil {
 			return false, err
 		}
-		if s.clientSide {
+		switch {
+		case s.clientSide:
 			found, err = s.getClientSide(call, l, full, e)
-		} else {
+		case s.client.maxStale > 0 && !s.plain:
+			found, err = s.getAsking(call, l, full, now, e)
+		default:
 			found, err = s.getRemote(call, l, full, now, e)
 		}
-		if found {
+		if found && (s.client.maxStale == 0 || s.plain) {
 			found, err = s.current(call, l, e.Tags, e.Stamp, e.ExpiresAt)
 		}
 		err = firstOf(err, s.client.pulse.unmoved(moves))

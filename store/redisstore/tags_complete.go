@@ -49,46 +49,63 @@ func (t *Tags) learn(ctx context.Context, l *links, asks []tagAsk) error {
 // all. It makes those that are missing, and keeps all if keep is set. How long a key lasts
 // it asks where that is not known.
 func (t *Tags) read(ctx context.Context, l *links, asks []tagAsk, keep bool) ([]uint64, error) {
-	marks, gets := make([]uint64, len(asks)), make([]int, len(asks))
-	var sent store.Time
+	var q asked
 	var replies []rueidis.RedisResult
 	for range maxTries {
-		cmds := make([]rueidis.Completed, 0, len(asks))
-		for i, ask := range asks {
-			marks[i] = ask.copy.mark()
-			if ask.asksLife() {
-				cmds = append(cmds, l.t.B().Pttl().Key(ask.key).Build())
-			}
-			gets[i] = len(cmds)
-			cmds = append(cmds, l.t.B().Get().Key(ask.key).Build())
-		}
-		sent = store.Now()
+		var cmds []rueidis.Completed
+		cmds, q = question(l, asks, nil)
 		if replies = l.t.DoMulti(ctx, cmds...); !isBroken(ctx, replies[0].Error()) {
 			break
 		}
 	}
+	return t.answers(ctx, l, asks, &q, replies, keep)
+}
+
+// asked is where the replies to asks are.
+type asked struct {
+	sent        store.Time
+	marks       []uint64
+	lives, gets []int // lives: -1 if it was not asked for
+}
+
+// question appends the commands of asks to cmds.
+func question(l *links, asks []tagAsk, cmds []rueidis.Completed) ([]rueidis.Completed, asked) {
+	q := asked{marks: make([]uint64, len(asks)), lives: make([]int, len(asks)), gets: make([]int, len(asks))}
+	for i, ask := range asks {
+		q.marks[i], q.lives[i] = ask.copy.mark(), -1
+		if ask.asksLife() {
+			q.lives[i] = len(cmds)
+			cmds = append(cmds, l.t.B().Pttl().Key(ask.key).Build())
+		}
+		q.gets[i] = len(cmds)
+		cmds = append(cmds, l.t.B().Get().Key(ask.key).Build())
+	}
+	q.sent = store.Now()
+	return cmds, q
+}
+
+// answers reads the replies to question.
+func (t *Tags) answers(ctx context.Context, l *links, asks []tagAsk, q *asked, replies []rueidis.RedisResult, keep bool) ([]uint64, error) {
 	values := make([]uint64, len(asks))
 	var missing []int
-	first := 0 // reply of an ask
 	for i, ask := range asks {
-		v, ok, err := readingOf(replies[gets[i]])
+		v, ok, err := readingOf(replies[q.gets[i]])
 		if err != nil {
 			return nil, err
 		}
-		if gets[i] > first {
-			left, err := replies[first].AsInt64()
+		if q.lives[i] >= 0 {
+			left, err := replies[q.lives[i]].AsInt64()
 			if err != nil {
 				return nil, err
 			}
 			if ok && left != -2 { // else it has come in between
-				ask.copy.lasts(marks[i], tagEnd(sent, left))
+				ask.copy.lasts(q.marks[i], tagEnd(q.sent, left))
 			}
 		}
-		first = gets[i] + 1
 		if values[i] = v; !ok {
 			missing = append(missing, i)
 		} else if keep {
-			ask.copy.keep(marks[i], v)
+			ask.copy.keep(q.marks[i], v)
 		}
 	}
 	return values, inParallel(missing, func(i int) (err error) {

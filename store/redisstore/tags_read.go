@@ -58,7 +58,7 @@ func (s *Store[T]) current(ctx context.Context, l *links, tags []string, stamp u
 }
 
 func (s *Store[T]) isCurrent(ctx context.Context, l *links, tags []string, stamp uint64, expires store.Time) (bool, error) {
-	if s.client.pulse.leaks.Load() {
+	if s.client.asks() {
 		return s.asked(ctx, l, tags, stamp, expires)
 	}
 	cleared, err := s.clearedAt(ctx, l)
@@ -84,7 +84,7 @@ func (s *Store[T]) clearedAt(ctx context.Context, l *links) (uint64, error) {
 	if v := s.cleared.value.Load(); v != 0 {
 		return v, nil
 	}
-	return s.tags.complete(ctx, l, s.cleared, s.tags.clearedKey(s.prefix), tagNeed{})
+	return s.tags.complete(ctx, l, s.cleared, s.clearedKey, tagNeed{})
 }
 
 // everyAt returns when every tag was invalidated at once.

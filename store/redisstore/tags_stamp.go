@@ -114,7 +114,7 @@ func (s *Store[T]) tagsOf(ctx context.Context, l *links, entries map[string]stor
 
 // stamp returns a reading of the clock, from memory where it has one.
 func (t *Tags) stamp(ctx context.Context, l *links) (uint64, error) {
-	if v := t.clock.value.Load(); v != 0 && !t.client.pulse.leaks.Load() {
+	if v := t.clock.value.Load(); v != 0 && !t.client.asks() {
 		return v, nil
 	}
 	return t.readClock(ctx, l)

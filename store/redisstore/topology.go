@@ -140,6 +140,7 @@ func (p *pulse) askNodes(ctx context.Context, l *links, nodes []node) (a vitals,
 	maps := make(map[string][]slotRange, len(nodes))
 	leaving := make(map[string]bool)
 	for i, n := range answers {
+		a.noInfo = firstOf(a.noInfo, n.noInfo)
 		a.ms, a.ids, a.leaks = max(a.ms, n.ms), append(a.ids, n.ids...), a.leaks || n.leaks
 		a.tests = append(a.tests, n.tests...)
 		a.epoch = max(a.epoch, n.epoch)

@@ -12,9 +12,10 @@ import (
 
 // Vitals are what a beat learned of the primaries.
 type vitals struct {
-	ms    int64    // the time of the primary whose clock is most ahead
-	ids   []string // of the data of each primary; empty if that is not told
-	leaks bool     // one may have dropped keys from its table without a word
+	ms     int64    // the time of the primary whose clock is most ahead
+	ids    []string // of the data of each primary; empty if that is not told
+	noInfo error    // not nil: one does not tell which data it has
+	leaks  bool     // one may have dropped keys from its table without a word
 
 	slots []slotRange // of a node of a cluster: the slot map as this node knows it; else nil
 	epoch int64       // of the cluster, as it knows it; 0 if that is not told
@@ -53,7 +54,8 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals,
 			return a, err
 		}
 	}
-	perKey := len(p.client.broadcast) == 0
+	untracked := p.client.maxStale > 0
+	perKey := len(p.client.broadcast) == 0 && !untracked
 	r := c.DoMulti(ctx, p.questions(c, n, perKey)...)
 	if n.addr != "" {
 		if a.slots, err = mapOf(p.client.canonical(n.addr), r[len(r)-1]); err != nil {
@@ -67,16 +69,26 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals,
 	if err != nil {
 		return a, err
 	}
+	a.ids = []string{id}
+	if a.noInfo = r[2].Error(); id != "" {
+		a.noInfo = nil
+	}
 	if err := r[0].Error(); redisdial.IsReadOnly(err) { // INFO may not be permitted
 		return a, errDemoted
 	} else if err != nil {
 		return a, err
 	}
 	t, err := r[1].AsIntSlice()
-	if err != nil || len(t) != 2 {
+	switch {
+	case untracked && lacks(err): // without TIME each read asks for the life of the key
+	case err != nil || len(t) != 2:
 		return a, oneline.Join(err, errBadReply)
+	default:
+		a.ms = t[0]*1000 + t[1]/1000
 	}
-	a.ms, a.ids = t[0]*1000+t[1]/1000, []string{id}
+	if untracked {
+		return a, nil
+	}
 	a.leaks = perKey && crowded(r[3], r[4])
 	if a.leaks || perKey && p.evicted(n.key, r[3]) {
 		p.client.watchers.tellAll()
