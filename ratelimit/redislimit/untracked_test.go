@@ -1,6 +1,8 @@
 package redislimit_test
 
 import (
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 func TestLimiter_untracked(t *testing.T) {
 	proxy := redistest.StartUntracked(t, server(t).Addr(), "SCAN")
 	for _, algorithm := range []ratelimit.Algorithm{ratelimit.GCRA, ratelimit.StrictWindow, ratelimit.SlidingCounter} {
-		o := &redislimit.Options{Prefix: t.Name() + ":" + algorithm.String() + ":", Timeout: patience}
+		o := &redislimit.Options{Prefix: fmt.Sprintf("%d-%d:", os.Getpid(), lastPrefix.Add(1)), Timeout: patience}
 		var limiters [2]*redislimit.Limiter
 		for i := range limiters {
 			l, err := redislimit.New(dial(t, proxy.Addr()), o, policy(algorithm, 4, time.Hour))
