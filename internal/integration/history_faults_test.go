@@ -45,6 +45,9 @@ const (
 
 var historyFaults = []historyFault{
 	{name: "nothing", sweeps: true, happened: thrifty},
+	{name: "no tracking", tracking: strata.NoTracking, sweeps: true, happened: untracked},
+	{name: "no tracking, values last", tracking: strata.NoTracking, lasting: true, ttl: time.Minute, happened: untracked},
+	{name: "no tracking, all connections are killed", tracking: strata.NoTracking, keys: 9, inject: killConnections("tN"), happened: untracked},
 	{name: "values are loaded anew", anew: true, sweeps: true, happened: refreshed},
 
 	{name: "all connections are killed", keys: 9, inject: killConnections("tN"), happened: lost},
@@ -144,6 +147,13 @@ func historyRows(t *testing.T) []historyFault {
 func thrifty(t *testing.T, f *fleet, r *history.Report, _ []history.Op) {
 	if r.Doubled > 0 {
 		t.Errorf("of %d loads %d were of what another process was loading", r.Loads, r.Doubled)
+	}
+}
+
+// untracked checks that copies in L1 were revalidated, and that nobody was notified.
+func untracked(t *testing.T, f *fleet, _ *history.Report, _ []history.Op) {
+	if c := f.sum(); c.Rechecked < 5 {
+		t.Errorf("%d copies were revalidated", c.Rechecked)
 	}
 }
 

@@ -31,7 +31,8 @@ type fleet struct {
 	cluster   *redistest.Cluster
 	address   *redistest.Address
 	sentinels *redistest.SentinelSet
-	proxy     *redistest.Proxy // of the victim's link; else nil; in a cluster it has source.roads
+	proxy     *redistest.Proxy    // of the victim's link; else nil; in a cluster it has source.roads
+	untracked *redistest.Rewriter // what all go through without tracking; else nil
 	source    *historySource
 	job       historyJob // of process 0; the others' differ by what tells them apart
 	rand      *rand.Rand // of the faults
@@ -65,6 +66,9 @@ func (f *fleet) url() string {
 		return "redis://" + f.address.Addr()
 	case f.sentinels != nil:
 		return "redis://" + f.sentinels.Addrs()[0] + "?master_set=" + redistest.MasterSet
+	}
+	if f.untracked != nil {
+		return "redis://" + f.untracked.Addr()
 	}
 	return f.server.URL()
 }

@@ -126,6 +126,9 @@ func (w *historyWorker) open() (err error) {
 		return err
 	}
 	config := &strata.Config{RedisURL: w.job.URL, RedisOptional: true, MaxUnheard: w.job.MaxUnheard, Tracking: w.job.Tracking}
+	if w.job.Tracking == strata.NoTracking {
+		config.MaxStale = w.job.MaxUnheard
+	}
 	if w.job.Roads {
 		if config, err = w.detour(); err != nil {
 			return err

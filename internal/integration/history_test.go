@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/internal/history"
 	"github.com/lokroom/strata/internal/redistest"
 )
@@ -75,6 +76,7 @@ func TestHistory_withoutFences(t *testing.T) {
 		"NoToken":         {"nothing", "G1"},
 		"NoGuard NoEpoch": {"nothing", "G2 G3"},
 		"NoPulse":         {"half-open link", "G3"},
+		"NoMaxStale":      {"no tracking, values last", "G3"},
 		"NoCompare":       {"values are loaded anew", "G1"},
 		"NoReplay":        {"Redis is killed and starts from an old file", "G1"},
 	} {
@@ -122,6 +124,9 @@ func (fault *historyFault) run(t *testing.T, servers *historyServers, d time.Dur
 	f.job.Source = f.source.listener.Addr().String()
 	if fault.proxied && fault.where == inServer {
 		f.proxy = redistest.StartProxy(t, f.server.Addr())
+	}
+	if fault.tracking == strata.NoTracking {
+		f.untracked = redistest.StartUntracked(t, f.server.Addr())
 	}
 	for i := range historySize {
 		f.start(fault.proxied && i == historySize-1)
