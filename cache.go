@@ -30,9 +30,10 @@ type Cache[K comparable, V any] struct {
 	space   string                      // what begins the keys in Redis, after the prefix of the backend
 	deps    string                      // what names the cache in tags of CaptureDeps, which all schemas share
 
-	encodes  bool // values are encoded: there is Redis, or DecodeEach
-	captures bool // Config.CaptureDeps
-	textual  bool // see isText
+	encodes  bool               // values are encoded: there is Redis, or DecodeEach
+	captures bool               // Config.CaptureDeps
+	clone    func(V) (V, error) // Options.Clone; may be nil
+	textual  bool               // see isText
 	tiers    *layered.Store[V]
 	raw      *layered.Store[V]          // the same for callers: see Tiers
 	window   *window[K, store.Entry[V]] // nil: single ids are loaded alone
@@ -72,7 +73,7 @@ func New[K comparable, V any](b *Backend, name string, load func(context.Context
 		return nil, fmt.Errorf("strata: cache %q: %w", name, err)
 	}
 	c.key, c.id, c.window = key, idFunc[K](), window
-	c.textual = isText[K]()
+	c.textual, c.clone = isText[K](), c.cloner()
 	c.space, c.deps, c.captures = space.Prefix(), deps.Prefix(), b.cfg.CaptureDeps
 	err = b.register(name, func() (tiers, error) {
 		if c.tiers, err = c.openTiers(); err == nil {
@@ -156,18 +157,31 @@ func (c *Cache[K, V]) Get(ctx context.Context, id K) (V, error) {
 		var zero V
 		return zero, c.failed("get", err)
 	}
-	if !hasToken(ctx) && c.reader(ctx) == nil {
-		l, ok := c.tiers.Look(ctx, key)
-		if e := l.Entry(); ok {
-			if c.tiers.Due(e) {
-				c.refreshSoon(ctx, key, id, e)
-			}
-			return c.out(e.Value, e.MissError())
-		}
-		f, err := c.findPast(ctx, key, l, id)
-		return c.out(f.Value, err)
+	if hasToken(ctx) || c.captures && c.reader(ctx) != nil {
+		return c.get(ctx, key, id)
 	}
+	l, ok := c.tiers.Look(ctx, key)
+	if !ok {
+		return c.getPast(ctx, key, l, id)
+	}
+	e := l.Entry()
+	if c.tiers.Due(e) {
+		c.refreshSoon(ctx, key, id, e)
+	}
+	if c.clone != nil {
+		return c.out(e.Value, e.MissError())
+	}
+	return e.Value, e.MissError()
+}
+
+// get and getPast are not part of Get so that a hit in L1 need not clear a Found.
+func (c *Cache[K, V]) get(ctx context.Context, key string, id K) (V, error) {
 	f, err := c.find(ctx, key, id)
+	return c.out(f.Value, err)
+}
+
+func (c *Cache[K, V]) getPast(ctx context.Context, key string, l layered.Look[V], id K) (V, error) {
+	f, err := c.findPast(ctx, key, l, id)
 	return c.out(f.Value, err)
 }
 

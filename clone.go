@@ -7,25 +7,32 @@ import (
 	"github.com/lokroom/strata/internal/flight"
 )
 
-// out returns v as a caller gets it, unless there is an error.
+// out returns v as a caller gets it, unless there is an error. Get calls it only if there
+// is something to do: each call copies v.
 func (c *Cache[K, V]) out(v V, err error) (V, error) {
-	if c.opts.Clone == nil || err != nil {
+	if c.clone == nil || err != nil {
 		return v, err
 	}
 	return c.clone(v)
 }
 
-func (c *Cache[K, V]) clone(v V) (V, error) {
-	own, err := c.callClone(v)
-	if err != nil {
-		err = c.failed("clone", err)
+// cloner returns Options.Clone, of which a panic is an error; nil if there is none.
+func (c *Cache[K, V]) cloner() func(V) (V, error) {
+	clone := c.opts.Clone
+	if clone == nil {
+		return nil
 	}
-	return own, err
-}
-
-func (c *Cache[K, V]) callClone(v V) (own V, err error) {
-	defer flight.Catch("Options.Clone", &err)
-	return c.opts.Clone(v), nil
+	call := func(v V) (own V, err error) {
+		defer flight.Catch("Options.Clone", &err)
+		return clone(v), nil
+	}
+	return func(v V) (V, error) {
+		own, err := call(v)
+		if err != nil {
+			err = c.failed("clone", err)
+		}
+		return own, err
+	}
 }
 
 // in returns v, which a caller has passed, as it may stay in memory. What goes to Redis

@@ -25,7 +25,7 @@ func (s *Store[T]) Look(ctx context.Context, key string) (l Look[T], ok bool) {
 		return l, false
 	}
 	l.entry = e
-	if !s.trusted(e) || (e.StaleAt != 0 && s.clock.Passed(e.StaleAt)) || len(e.Tags) > 0 && !s.current(e) || s.closed.Load() {
+	if !s.trust.serves(e.Epoch) && !s.trusted(e) || (e.StaleAt != 0 && s.clock.Passed(e.StaleAt)) || len(e.Tags) > 0 && !s.current(e) || s.closed.Load() {
 		s.count.l1Stale.Add(1)
 		return l, false
 	}

@@ -69,9 +69,13 @@ func (t *trust) serve() {
 	}
 }
 
+// serves reports whether copies of epoch are served because L2 is heard of, or has nothing
+// to tell. It is inlined where a hit would notice the call of trusted.
+func (t *trust) serves(epoch uint64) bool { return epoch == noEpoch || epoch == t.serving.Load() }
+
 // trusted reports whether L1 may serve its copy e.
 func (s *Store[T]) trusted(e *store.Entry[T]) bool {
-	return e.Epoch == noEpoch || e.Epoch == s.trust.serving.Load() || s.maxStale > 0 && s.confirmed(e) || s.mutated(e)
+	return s.trust.serves(e.Epoch) || s.maxStale > 0 && s.confirmed(e) || s.mutated(e)
 }
 
 // confirmed reports whether L2, which need not tell of changes, has confirmed e within
