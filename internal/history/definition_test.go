@@ -30,6 +30,7 @@ func TestCheck_definition(t *testing.T) {
 			rules.Failovers = []history.Window{
 				{From: from, To: from + ms(r.IntN(30)), Until: from + ms(50), Own: n%4 == 0},
 				{From: from + ms(60), To: from + ms(70), Until: from + ms(80)},
+				{To: from + ms(40), Since: from + ms(20), Until: from + ms(40), Own: true},
 			}
 		}
 		want := define(ops, &rules)
@@ -137,7 +138,7 @@ func slow(ops []history.Op, g history.Op, rules *history.Rules) string {
 
 func excused(w, g history.Op, rules *history.Rules, unheard time.Duration) bool {
 	for _, f := range rules.Failovers {
-		if (f.Own || w.Process != g.Process) && f.From <= w.Return && w.Return <= f.To && g.Call < f.Until+unheard {
+		if (f.Own || w.Process != g.Process) && f.From <= w.Return && w.Return <= f.To && g.Return >= f.Since && g.Call < f.Until+unheard {
 			return true
 		}
 	}

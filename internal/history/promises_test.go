@@ -116,8 +116,10 @@ func TestCheck_failovers(t *testing.T) {
 		{"and what it says of older ones", get(2, 100, 101, 0, history.L2), history.Window{From: 20, To: 59, Until: 200}, "G1", 0},
 		{"both lost", get(2, 100, 101, 0, history.L2), history.Window{From: 20, To: 60, Until: 200}, "", 1},
 		{"nothing missed", get(2, 100, 101, 2, history.L2), window, "", 0},
+		{"other data is there", get(2, 90, 100, 0, history.L2), history.Window{To: 80, Since: 100, Until: 200}, "", 1},
+		{"other data is not there yet", get(2, 90, 99, 0, history.L2), history.Window{To: 80, Since: 100, Until: 200}, "G1", 0},
 	} {
-		w := history.Window{From: c.window.From * time.Millisecond, To: c.window.To * time.Millisecond, Until: c.window.Until * time.Millisecond, Own: c.window.Own}
+		w := history.Window{From: c.window.From * time.Millisecond, To: c.window.To * time.Millisecond, Until: c.window.Until * time.Millisecond, Since: c.window.Since * time.Millisecond, Own: c.window.Own}
 		r := history.Check(append(v2[:4:4], c.get), history.Rules{MaxUnheard: maxUnheard, Failovers: []history.Window{w}})
 		if got := violated(r); got != c.want || r.Lost != c.lost {
 			t.Errorf("%s: violated %q, want %q; %d lost, want %d", c.name, got, c.want, r.Lost, c.lost)

@@ -28,6 +28,7 @@ type Window struct {
 	From  time.Duration // the first write that may be lost returns
 	To    time.Duration // the last one that may be lost has returned
 	Until time.Duration // all of them have been written again
+	Since time.Duration // no answer that returned before it misses one; 0 with most failovers
 	Own   bool          // they may be missed in the process that wrote them, too
 }
 
@@ -46,7 +47,7 @@ func (r *Rules) excuses(w *written, g *Op) bool {
 		if w.Process == g.Process && !f.Own {
 			continue
 		}
-		if f.From <= w.Return && w.Return <= f.To && g.Call < f.Until+r.unheard(g) {
+		if f.From <= w.Return && w.Return <= f.To && f.Since <= g.Return && g.Call < f.Until+r.unheard(g) {
 			return true
 		}
 	}

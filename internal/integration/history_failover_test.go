@@ -40,15 +40,9 @@ func (f *fleet) pair() (primary, replica *redistest.Server) {
 // what is written to the new one is missed there.
 func changePlaces(ctx context.Context, f *fleet) {
 	primary, replica := f.pair()
-	for _, node := range slices.Concat(f.cluster.Nodes, f.cluster.Replicas) {
-		if _, err := node.Do("CONFIG", "SET", "cluster-node-timeout", 1000); err != nil { // see Failover
-			f.t.Fatal(err)
-		}
-	}
+	f.electOften()
 	f.times(ctx, 200*time.Millisecond, 400*time.Millisecond, func() error {
-		// A node that was elected counts the votes once more if it asks for them
-		// again within twice this time.
-		if n := len(f.failovers); n > 1 && history.Now()-f.failovers[n-2].To < 4*time.Second {
+		if f.electedLately() {
 			return errNoFault
 		}
 		began := history.Now()
@@ -79,6 +73,47 @@ func takeOver(ctx context.Context, f *fleet) {
 		primary, replica = replica, primary
 		return errors.Join(replica.Restart(), primary.Reattach(), replica.Follows())
 	})
+}
+
+// forceOver makes the replica the primary, which has lost sight of the other a moment
+// before, while that one goes on answering (CLUSTER FAILOVER FORCE): what was written to
+// it meanwhile is lost.
+func forceOver(ctx context.Context, f *fleet) {
+	primary, replica := f.pair()
+	f.electOften()
+	f.times(ctx, 200*time.Millisecond, 400*time.Millisecond, func() error {
+		if f.electedLately() {
+			return errNoFault
+		}
+		began := history.Now()
+		if err := replica.Detach(primary); err != nil {
+			return err
+		}
+		f.pause(ctx, 50*time.Millisecond, 150*time.Millisecond)
+		if err := errors.Join(replica.ForceFailover(), primary.Demoted()); err != nil {
+			return err
+		}
+		f.lost(history.Window{From: began - replicaLag, Own: true})
+		primary, replica = replica, primary
+		return errors.Join(primary.Reattach(), replica.Follows())
+	})
+}
+
+// electOften has the nodes of the cluster vote again soon: see Failover.
+func (f *fleet) electOften() {
+	for _, node := range slices.Concat(f.cluster.Nodes, f.cluster.Replicas) {
+		if _, err := node.Do("CONFIG", "SET", "cluster-node-timeout", 1000); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// electedLately reports whether it is too early for the node that was a primary before the
+// last failover: one that was elected counts the votes once more if it asks for them again
+// within twice cluster-node-timeout.
+func (f *fleet) electedLately() bool {
+	n := len(f.failovers)
+	return n > 1 && history.Now()-f.failovers[n-2].To < 4*time.Second
 }
 
 // failOver has the sentinels make the replica the primary. For a second or so, until
@@ -171,6 +206,39 @@ func restartOld(ctx context.Context, f *fleet) {
 		f.lost(history.Window{From: began})
 		return nil
 	})
+}
+
+// swapBack swaps the database for another one, and back, before the processes notice or
+// after. What the other one has may be as old as the last time that it was there; what is
+// written to it is lost when it goes.
+func swapBack(ctx context.Context, f *fleet) {
+	f.times(ctx, 2*historyUnheard, 3*historyUnheard, func() error { // time in which nothing is excused
+		w := history.Window{Since: history.Now(), Own: true}
+		if _, err := f.server.Do("SWAPDB", 0, 1); err != nil {
+			return err
+		}
+		f.pause(ctx, 10*time.Millisecond, historyUnheard)
+		if _, err := f.server.Do("SWAPDB", 0, 1); err != nil {
+			return err
+		}
+		w.To = history.Now()
+		w.Until = w.To + historyUnheard // without a heartbeat nothing is read
+		f.failovers = append(f.failovers, w)
+		return nil
+	})
+}
+
+// swapped checks that values were written to both databases, and that writes were made
+// again.
+func swapped(t *testing.T, f *fleet, r *history.Report, ops []history.Op) {
+	replayed(t, f, r, ops)
+	info, err := f.server.Info("keyspace")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Lost == 0 || info["db0"] == "" || info["db1"] == "" {
+		t.Errorf("%d answers missed something, the databases have %v", r.Lost, info)
+	}
 }
 
 // replayed checks that the processes wrote again what they had written.

@@ -92,10 +92,15 @@ var historyFaults = []historyFault{
 	},
 
 	{name: "primary and replica change places", where: inCluster, orphans: true, forgets: true, inject: changePlaces, happened: redirected},
+	{name: "a replica takes over by force", where: inCluster, orphans: true, forgets: true, sweeps: true, inject: forceOver, happened: replayed},
 	{name: "a primary dies", where: inCluster, orphans: true, forgets: true, sweeps: true, inject: takeOver, happened: replayed},
 	{name: "sentinels fail over", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: failOver, happened: replayed},
 	{name: "a primary with sentinels dies", where: behindSentinels, orphans: true, forgets: true, sweeps: true, inject: killWatched, happened: replayed},
 	{name: "Redis is killed and starts from an old file", forgets: true, sweeps: true, inject: restartOld, happened: replayed},
+	{
+		name: "databases are swapped and swapped back", keys: 9, ttl: 10 * time.Second, lasting: true, least: 3, orphans: true, forgets: true, sweeps: true,
+		inject: swapBack, happened: swapped,
+	},
 }
 
 // topologyFaults change which server serves what. They need to know which nodes are

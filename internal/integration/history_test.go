@@ -79,6 +79,7 @@ func TestHistory_withoutFences(t *testing.T) {
 		"NoMaxStale":      {"no tracking, values last", "G3"},
 		"NoCompare":       {"values are loaded anew", "G1"},
 		"NoReplay":        {"Redis is killed and starts from an old file", "G1"},
+		"NoExchange":      {"databases are swapped and swapped back", "G1"},
 	} {
 		t.Run(fences, func(t *testing.T) {
 			faults := historyRows(t)

@@ -526,8 +526,9 @@ func unheardL1StopsServing(t *testing.T, build builder) {
 }
 
 // A copy that a sample proves to be stale is dropped, and if Redis does not push the change
-// at all, all copies are in doubt: so SWAPDB, of which Redis tells nobody, is noticed.
+// at all, all copies are in doubt: so SWAPDB is noticed where the heartbeat cannot ask for it.
 func TestSample_staleCopyIsDropped(t *testing.T) {
+	defer mutant.Without(&mutant.NoExchange)()
 	server := redistest.Start(t, nil)
 	o := &layered.Options[int]{SampleEvery: time.Millisecond, MaxUnheard: 100 * time.Millisecond}
 	h := build(t, server, o)

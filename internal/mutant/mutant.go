@@ -78,6 +78,9 @@ var (
 	// NoPushTest does not test that pushes arrive.
 	NoPushTest atomic.Bool
 
+	// NoExchange ignores that the databases of the server were swapped.
+	NoExchange atomic.Bool
+
 	// OldLease makes readers wait for a load that began before Clear or InvalidateTags.
 	OldLease atomic.Bool
 
@@ -96,7 +99,7 @@ var Switches = map[string]*atomic.Bool{
 	"OneLink": &OneLink, "NoPostStep": &NoPostStep, "NoPending": &NoPending,
 	"NoReplay": &NoReplay, "NoMoves": &NoMoves,
 	"NoTagCheck": &NoTagCheck, "LateStamp": &LateStamp, "OldTag": &OldTag,
-	"NoSlotMap": &NoSlotMap, "NoClusterEpoch": &NoClusterEpoch, "NoPushTest": &NoPushTest,
+	"NoSlotMap": &NoSlotMap, "NoClusterEpoch": &NoClusterEpoch, "NoPushTest": &NoPushTest, "NoExchange": &NoExchange,
 	"OldLease": &OldLease, "KeepSampled": &KeepSampled, "EmptyDenies": &EmptyDenies,
 }
 

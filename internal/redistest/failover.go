@@ -5,16 +5,22 @@ import "time"
 // Failover makes a replica the primary in an orderly way (CLUSTER FAILOVER), and
 // returns when it is. The other nodes agree to the next one of the same pair when
 // they know of this one, and twice cluster-node-timeout after it.
-func (s *Server) Failover() error {
+func (s *Server) Failover() error { return s.failover() }
+
+func (s *Server) failover(how ...any) error {
 	var asked time.Time
 	return waitFor("the failover", func() bool {
 		if time.Since(asked) > 300*time.Millisecond { // what is refused is refused silently
-			s.Do("CLUSTER", "FAILOVER")
+			s.Do(append([]any{"CLUSTER", "FAILOVER"}, how...)...)
 			asked = time.Now()
 		}
 		return s.IsPrimary()
 	})
 }
+
+// ForceFailover makes a replica the primary without the old one, which may be running
+// and have newer data (CLUSTER FAILOVER FORCE), and returns when it is. See Failover.
+func (s *Server) ForceFailover() error { return s.failover("FORCE") }
 
 // TakeOver makes a replica the primary, whatever has become of the old one.
 func (s *Server) TakeOver() error {

@@ -38,6 +38,8 @@ type pulse struct {
 	agreed uint64   // the moves at which T and W were seen to agree; of the attempt
 	ids    []string // of the data of the primaries, at the last beat; of the attempt
 
+	exchanges exchangeCount // at the last beat; of the attempt
+
 	topology topology // of a cluster
 	pushes   pushTests
 
@@ -295,7 +297,7 @@ func (p *pulse) tryOnce(beating, ctx context.Context) error {
 // learned passes on what an answered heartbeat has told, before it counts. It returns
 // errNoPushes if pushes do not arrive.
 func (p *pulse) learned(beating context.Context, a *vitals, moves uint64) error {
-	p.compare(a.ids)
+	p.compare(a)
 	mute := p.mute
 	if p.moves.Load() == moves {
 		mute = p.judge(beating, a.tests, moves)

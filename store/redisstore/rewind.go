@@ -19,6 +19,7 @@ import (
 // [store.Rewinder] describes it: when a primary says another master_replid than at
 // the last beat. It says a new one after every start and every promotion; also when
 // it gets its first replica, or has had none for an hour, and nothing is lost then.
+// So it does after SWAPDB and DEBUG, which may bring back older data.
 //
 // A primary of a cluster that is replaced while it still answers is noticed by the
 // next beat, a quarter of [Dialer.MaxUnheard] later at most. Where beats are not
@@ -46,13 +47,15 @@ var (
 	errMoved = errors.New("the connection was replaced meanwhile")
 )
 
-// compare is given the ids of the primaries. If one is new, its data may be older
-// than what was there before. Nothing is new at the first beat.
-func (p *pulse) compare(ids []string) {
+// compare is given the ids of the primaries, and how often their data was exchanged. If
+// an id is new, or the data was exchanged, it may be older than what was there before.
+// Nothing is new at the first beat.
+func (p *pulse) compare(a *vitals) {
 	old := p.ids
-	p.ids = ids
+	p.ids = a.ids
+	exchanged := p.exchanges.differ(a.exchanged)
 	isNew := func(id string) bool { return id != "" && !slices.Contains(old, id) }
-	if old == nil || !slices.ContainsFunc(ids, isNew) {
+	if old == nil || !exchanged && !slices.ContainsFunc(a.ids, isNew) {
 		return
 	}
 	p.mu.Lock()

@@ -17,6 +17,8 @@ type vitals struct {
 	noInfo error    // not nil: one does not tell which data it has
 	leaks  bool     // one may have dropped keys from its table without a word
 
+	exchanged int64 // how often the data was exchanged: see exchanges
+
 	slots []slotRange // of a node of a cluster: the slot map as this node knows it; else nil
 	epoch int64       // of the cluster, as it knows it; 0 if that is not told
 	tests []node      // whose pushes can be tested: see [pushTests]
@@ -86,6 +88,9 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals,
 	default:
 		a.ms = t[0]*1000 + t[1]/1000
 	}
+	if n.addr == "" {
+		a.exchanged = exchanges(r[len(r)-1])
+	}
 	if untracked {
 		return a, nil
 	}
@@ -99,9 +104,9 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals,
 }
 
 // questions returns the commands of a heartbeat of n: DEL, TIME, INFO, where keys are
-// tracked one by one the state of the table and a read of the test key, and in a cluster
-// the epoch and the slot map, which come last. INFO is asked for one section at a time, for
-// Redis 6.
+// tracked one by one the state of the table and a read of the test key. Last come in a
+// cluster the epoch and the slot map, elsewhere how often commands were called. INFO is
+// asked for one section at a time, for Redis 6.
 func (p *pulse) questions(c rueidis.Client, n node, perKey bool) []rueidis.Completed {
 	q := []rueidis.Completed{
 		c.B().Arbitrary("DEL").Keys(n.key).Build(),
@@ -113,9 +118,9 @@ func (p *pulse) questions(c rueidis.Client, n node, perKey bool) []rueidis.Compl
 			c.B().Arbitrary("GET").Keys(testKey(n)).Build())
 	}
 	if n.addr != "" {
-		q = append(q, c.B().ClusterInfo().Build(), c.B().ClusterSlots().Build())
+		return append(q, c.B().ClusterInfo().Build(), c.B().ClusterSlots().Build())
 	}
-	return q
+	return append(q, c.B().Arbitrary("INFO", "commandstats").Build())
 }
 
 const (
