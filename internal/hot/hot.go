@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// mostKeys is how many keys are counted at the same time: some 400 KiB.
+	// mostKeys is how many keys are counted at the same time: up to 400 KB, and their texts.
 	mostKeys = 4096
 
 	// notesToFade is how many notes there are between two halvings.
@@ -67,24 +67,39 @@ func (s *Sketch) prune() {
 	}
 	slices.Sort(reads)
 	middle, left := reads[len(reads)/2], len(reads)/2
-	for key, h := range s.heats {
+	s.keep(len(reads)-left, func(h heat) (heat, bool) {
 		if left > 0 && h.reads <= middle {
-			delete(s.heats, key)
 			left--
+			return h, false
 		}
-	}
+		return h, true
+	})
 }
 
 // fade halves all counts. What has faded to less than a read is forgotten. The lock is
 // held.
 func (s *Sketch) fade() {
 	s.notes = 0
+	s.keep(len(s.heats), func(h heat) (heat, bool) { return heat{h.reads / 2, h.saved / 2}, h.reads >= 2 })
+}
+
+// keep replaces each heat by what f returns for it, and forgets those that f does not
+// want: n at most are left. The map is filled again from empty: one whose keys are deleted and replaced one
+// by one grows, whatever its length. The lock is held.
+func (s *Sketch) keep(n int, f func(heat) (heat, bool)) {
+	type known struct {
+		key string
+		heat
+	}
+	kept := make([]known, 0, n)
 	for key, h := range s.heats {
-		if h.reads < 2 {
-			delete(s.heats, key)
-			continue
+		if h, ok := f(h); ok {
+			kept = append(kept, known{key, h})
 		}
-		s.heats[key] = heat{h.reads / 2, h.saved / 2}
+	}
+	clear(s.heats)
+	for _, k := range kept {
+		s.heats[k.key] = k.heat
 	}
 }
 

@@ -124,15 +124,19 @@ func TestSketch_noteAlloc(t *testing.T) {
 }
 
 func BenchmarkSketch_Note(b *testing.B) {
-	var s hot.Sketch
-	ks := make([]string, 1000)
-	for i := range ks {
-		ks[i] = fmt.Sprint("listing:", i)
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		s.Note(ks[i%len(ks)], 1)
-		i++
+	for name, keys := range map[string]int{"known": 1000, "new": 1_000_000} {
+		b.Run(name, func(b *testing.B) {
+			var s hot.Sketch
+			ks := make([]string, keys)
+			for i := range ks {
+				ks[i] = fmt.Sprint("listing:", i)
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				s.Note(ks[i%len(ks)], 1)
+				i++
+			}
+		})
 	}
 }
