@@ -18,7 +18,7 @@ export GOWORK := off
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help survey survey-table test test-race test-alloc model mutants check lint format-check vet staticcheck arch tidy-check \
-	format bench bench-ratios bench-results bench-hits bench-compile fuzz soak cover cover-html quickstart clean need-go need-redis need-cc
+	format bench bench-ratios bench-results bench-hits bench-compile fuzz soak cover cover-html quickstart clean servers need-go need-redis need-cc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ survey: need-go ## what the codecs do with types of other libraries; compares it
 
 survey-table: need-go ## write the table of docs/values.md
 	cd codec/survey && go test -count=1 . -args -write
+
+servers: need-go need-redis ## the packages that start a server, on Redis 7, Redis 8 and Valkey 9 (docs/servers.md): two hours; SERVERS=, PKGS=
+	SERVERS='$(SERVERS)' scripts/servers $(PKGS)
 
 soak: need-go need-redis ## what several processes see while things fail, SOAK=1m for each fault
 	STRATA_SOAK=$(SOAK) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestHistory$$|TestChaos$$' ./internal/integration

@@ -32,7 +32,7 @@ var remedies = []struct{ phrase, remedy string }{
 	{"certificate required", "set ClientOption.TLSConfig.Certificates to a client certificate that the server accepts"},
 	{"unknown authority", "add the authority to the certificates of the system, or set ClientOption.TLSConfig.RootCAs"},
 	{"x509:", "connect to a name that the certificate has, or set ClientOption.TLSConfig.ServerName"},
-	{"DB index is out of range", "use a lower database number, or raise \"databases\" in the configuration of the server"},
+	{"DB index is out of range", "use a lower database number, or raise \"databases\" (for a cluster of Valkey \"cluster-databases\") in the configuration of the server"},
 	{"SELECT is not allowed", "a cluster has database 0 only: remove the database number"},
 	{"cluster support disabled", "the server is not in a cluster: give one address only; several are for clusters and, with master_set, for sentinels"},
 	{"unknown command 'SENTINEL'", "the address is not one of a sentinel: remove master_set, or give the addresses of the sentinels"},

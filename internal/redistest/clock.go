@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 )
 
@@ -33,6 +34,8 @@ func (s *Server) clockEnv() ([]string, error) {
 
 // SetClock sets the clock of a server with [Options].OwnClock: that much ahead of the
 // clock of the machine, or behind it. The server goes on as with a clock that is set.
+// SetClock returns when the server has read it: Valkey 9.1 looks at its clock only
+// every few milliseconds, and counts on by itself meanwhile.
 func (s *Server) SetClock(ahead time.Duration) error {
 	if !s.ownClock {
 		return errors.New("redistest: the server has no clock of its own")
@@ -42,6 +45,37 @@ func (s *Server) SetClock(ahead time.Duration) error {
 		return err
 	}
 	defer f.Close()
-	_, err = f.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(ahead.Microseconds())), 0)
-	return err
+	if _, err = f.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(ahead.Microseconds())), 0); err != nil {
+		return err
+	}
+	var failed error
+	err = waitFor("the server to read its clock", func() bool {
+		from := time.Now()
+		var at time.Time
+		if at, failed = s.Time(); failed != nil {
+			return true
+		}
+		at = at.Add(-ahead)
+		return at.After(from.Add(-clockSlack)) && at.Before(time.Now().Add(clockSlack))
+	})
+	return errors.Join(failed, err)
+}
+
+// clockSlack is how far the clock of a server may be from what was set, for SetClock
+// to return.
+const clockSlack = 20 * time.Millisecond
+
+// Time returns what the server answers to TIME.
+func (s *Server) Time() (time.Time, error) {
+	reply, err := s.Do("TIME")
+	if err != nil {
+		return time.Time{}, err
+	}
+	part, _ := reply.([]any)
+	if len(part) != 2 {
+		return time.Time{}, fmt.Errorf("redistest: TIME answers %v", reply)
+	}
+	sec, err := strconv.ParseInt(fmt.Sprint(part[0]), 10, 64)
+	us, err2 := strconv.ParseInt(fmt.Sprint(part[1]), 10, 64)
+	return time.Unix(sec, us*1000), errors.Join(err, err2)
 }
