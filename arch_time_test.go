@@ -17,8 +17,9 @@ import (
 var wallTime = []string{"Unix", "UnixMilli", "UnixMicro", "UnixNano"}
 
 // mayReadWallTime are the places where process time begins: each reads the wall clock
-// once. Anything else uses store.Time, or a time.Time as time.Now returned it.
-var mayReadWallTime = []string{"store/time.go", "ratelimit/table.go"}
+// once; and where the clocks of two machines are compared, for a person to read. Anything
+// else uses store.Time, or a time.Time as time.Now returned it.
+var mayReadWallTime = []string{"store/time.go", "ratelimit/table.go", "store/redisstore/diagnose_clock.go"}
 
 // noSpans are the packages that only test, show or measure, and codec, which encodes
 // the times of users.

@@ -120,3 +120,23 @@ func ExampleNewPlain() {
 	fmt.Println(e.Value.Cents, err)
 	// Output: 1995 <nil>
 }
+
+func ExampleDiagnose() {
+	server, err := redistest.New(&redistest.Options{MaxMemory: "64mb"}) // yours is running already
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+
+	found, err := redisstore.Diagnose(context.Background(), rueidis.ClientOption{InitAddress: []string{server.Addr()}}, "strata:")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, f := range found {
+		fmt.Printf("%s (%s): %s\n", f.Check, f.Severity, f.Advice)
+	}
+	// Output:
+	// eviction (warning): Set maxmemory-policy to allkeys-lfu, or raise maxmemory.
+}
