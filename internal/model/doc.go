@@ -9,14 +9,17 @@
 // by small steps, and all orders of the steps are tried. What is not modelled,
 // and how to read what the package reports, is in docs/model.md.
 //
-// There are four models, for the four things that can be looked at alone:
+// There are six models, for the six things that can be looked at alone:
 //
 //   - core.go and the files core_*.go: leases, client tracking, the copies in
 //     the processes, lost connections, heartbeats, joined loads, refreshes;
 //   - write*.go: brackets around a transaction, holds, crashed writers, a
 //     database replica that lags;
 //   - tags*.go: tags known only after the load, the logical clock, eviction;
-//   - failover.go: a promoted replica that has lost the latest invalidations.
+//   - failover.go: a promoted replica that has lost the latest invalidations;
+//   - slots*.go: a slot that moves to another node of a cluster, whose push comes
+//     late or never;
+//   - untracked.go: copies that are revalidated, because Redis notifies nobody.
 //
 // A model is a state, which is a comparable struct without pointers; rules, which
 // say what is in the system, and which of its safeguards are left out; and a

@@ -31,7 +31,7 @@ func TestDocs(t *testing.T) {
 		return
 	}
 	if got != want {
-		t.Errorf("docs/model.md is not what the runs are: \"go test -run Docs -update ./internal/model\" writes it")
+		t.Errorf("docs/model.md is not what the runs are: \"go test ./internal/model -run Docs -update\" writes it")
 	}
 }
 
@@ -58,6 +58,7 @@ func tables() string {
 		{"Tags", "T"},
 		{"Failover", "D"},
 		{"Slots that move", "S"},
+		{"Without CLIENT TRACKING", "U"},
 	} {
 		fmt.Fprintf(&b, "\n| | %s | finds | states | depth |\n|---|---|---|--:|--:|\n", part.title)
 		for _, run := range model.Runs() {

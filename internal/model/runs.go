@@ -24,5 +24,6 @@ func (r Run) Explore() Result { return r.rules.explore() }
 
 // Runs returns all runs, in the order of docs/model.md.
 func Runs() []Run {
-	return slices.Concat(coreRuns, brokenCoreRuns, writeRuns, brokenWriteRuns, tagRuns, brokenTagRuns, failoverRuns, slotRuns, brokenSlotRuns)
+	return slices.Concat(coreRuns, brokenCoreRuns, writeRuns, brokenWriteRuns, tagRuns, brokenTagRuns, failoverRuns, slotRuns, brokenSlotRuns,
+		untrackedRuns, brokenUntrackedRuns)
 }
