@@ -52,6 +52,7 @@ func benchL2Hit[V any](b *testing.B, decoding string, of func(int) V, id func(V)
 // reads the server tracks; one that batches as well, as ours does; and PTTL beside
 // the GET, which a hit takes where nobody listens to the pulse that tells the time of
 // the server, as for impl=redisstore-alone. impl=layered listens for impl=redisstore.
+// impl=strata-notracking reads what impl=strata has written, with strata.NoTracking.
 func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender {
 	t.Helper()
 	at := prefix()
@@ -59,10 +60,13 @@ func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender 
 	full, head := fillRemote(t, remote, at, of)
 	alone := redisstore.New(dial(t), &redisstore.Options[V]{Prefix: at})
 	bare := openLayered(t, nil, remote)
-	cache := openCacheOn[string, V](t, &strata.Config{RedisURL: server(t).URL(), Memory: -1, Prefix: prefix()}, nil)
+	conf := strata.Config{RedisURL: server(t).URL(), Memory: -1, Prefix: prefix()}
+	cache := openCacheOn[string, V](t, &conf, nil)
 	for i, name := range names {
 		fill(t, cache.Set(ctx, name, of(i)))
 	}
+	conf.Tracking = strata.NoTracking
+	untracked := openCacheOn[string, V](t, &conf, nil)
 
 	m := codec.Msgpack[V]()
 	decode := func(i int, r rueidis.RedisResult) error {
@@ -103,6 +107,10 @@ func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender 
 		}},
 		{"strata", func(i int) error {
 			v, err := cache.Get(ctx, names[i])
+			return check(v, err, i, id)
+		}},
+		{"strata-notracking", func(i int) error {
+			v, err := untracked.Get(ctx, names[i])
 			return check(v, err, i, id)
 		}},
 	}

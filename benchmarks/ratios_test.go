@@ -24,6 +24,8 @@ const (
 	goalL1 = 1.5  // layered: at most so many times the time of the engine's Get
 	goalL2 = 0.87 // redisstore, layered: at least that share of GETs a second at 64 callers
 
+	goalUntracked = 0.8 // strata with NoTracking: at least that share of the hits a second of strata, at 64 callers
+
 	goalFences  = 10 * time.Nanosecond // what an L2 may add to a hit in L1
 	goalRefresh = 5 * time.Nanosecond  // what a moment to load anew may
 
@@ -178,6 +180,8 @@ func ratiosL2[V any](tab *table, decoding string, of func(int) V, id func(V) int
 			tab.compare(fmt.Sprintf("L2 hit, %d callers, %s", callers, decoding), g, impls[0], impl, by(callers))
 		}
 	}
+	last := len(impls) - 1
+	tab.compare("L2 hit without tracking, 64 callers, "+decoding, goal{least: goalUntracked}, impls[last-1], impls[last], by(64))
 }
 
 // ratiosBatch compares with the first of impls, 100 pipelined GETs. Those of a
