@@ -182,6 +182,11 @@ func (s *Store[T]) keepLeased(ctx context.Context, x *store.LeasedFill[T], f *Fo
 		if !lost || !s.keepDoubtful(x.Key, before, f.Entry) {
 			_ = s.dropL1(ctx, x.Key) // in memory
 		}
+	case unstorable(r.Err) && r.Entry.Version != 0: // L1 alone keeps it, and L2 tells of changes
+		s.failedFill(r.Err)
+		r.Entry.Value = f.Value
+		f.Entry, f.proven, f.unkept = r.Entry, len(f.Tags) == 0, false
+		s.filled(ctx, x.Key, m, f.Entry, r.Watched, nil)
 	case r.Err != nil:
 		if !errors.Is(r.Err, store.ErrUnavailable) { // nobody need wait
 			s.returnLease(ctx, x, f)

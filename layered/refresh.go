@@ -168,6 +168,10 @@ func (s *Store[T]) replace(c *call[T], b *base, e store.Entry[T], stands *old[T]
 	if mutant.NoCompare.Load() && errors.Is(err, store.ErrChanged) {
 		kept, watched, err = s.filler.Fill(c.Values(), key, e)
 	}
+	if unstorable(err) && kept.Version != 0 { // what stood is in memory alone, too
+		s.failedFill(err)
+		err = nil
+	}
 	if err != nil {
 		if errors.Is(err, store.ErrChanged) {
 			s.count.refused.Add(1)

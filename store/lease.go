@@ -27,7 +27,8 @@ type Leaser[T any] interface {
 	// no fresh entry and no lease. An entry of the version not counts as
 	// stale, whatever its age, and a lease that not names counts as ended:
 	// see Grant.Holder. So does a lease that was given before the store was
-	// cleared. Whatever the answer, a later change of the key
+	// cleared. Where the last value could not be stored, all who ask are granted the
+	// same lease: see FillLeased. Whatever the answer, a later change of the key
 	// is told to the watchers, the end of another's lease by Release or
 	// FillLeased included.
 	Lease(ctx context.Context, key string, d time.Duration, not uint64) (Grant, error)
@@ -36,6 +37,12 @@ type Leaser[T any] interface {
 	// none of the tags of e was invalidated since e.Stamp: else it returns
 	// ErrLeaseLost. Otherwise it is [Filler].Fill. An entry that is over
 	// removes what is under the key.
+	//
+	// With an error that is ErrUnstorable or ErrTooLarge the store may have noted that:
+	// kept then has a Version, and e may be kept where it can be. Later changes of the key
+	// are told to the watchers (watched as in Fill), and the lease is granted to all who
+	// ask until one of them happens, or e would have ended: they load for themselves,
+	// and do not disturb each other's copies. Without a Version the lease is not over.
 	FillLeased(ctx context.Context, key string, lease uint64, e Entry[T]) (kept Entry[T], watched bool, err error)
 
 	// Renew makes the lease last for d from now, or returns ErrLeaseLost.

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -44,7 +45,7 @@ func (s *Store[T]) Lease(ctx context.Context, key string, d time.Duration, not u
 	if err != nil && lost != "" {
 		s.releaseLate(lost, lease, d)
 	}
-	g.Told = len(s.client.broadcast) > 0
+	g.Told = g.Lease == lease && len(s.client.broadcast) > 0 // nothing is done with one that is everybody's
 	return g, err
 }
 
@@ -78,7 +79,7 @@ var errBadReply = errors.New("a script answered what it never does")
 
 // parseGrant reads the reply to a request for lease that had the stamp.
 func parseGrant(reply []rueidis.RedisMessage, lease, stamp uint64) (g store.Grant, err error) {
-	states := []store.LeaseState{store.Granted, store.Taken, store.BackedOff, store.Fresh}
+	states := []store.LeaseState{store.Granted, store.Taken, store.BackedOff, store.Fresh, store.Granted}
 	if len(reply) != 4 {
 		return g, errBadReply
 	}
@@ -86,11 +87,13 @@ func parseGrant(reply []rueidis.RedisMessage, lease, stamp uint64) (g store.Gran
 	left, err2 := reply[1].AsInt64()
 	id, err3 := reply[2].ToString()
 	why, err4 := reply[3].ToString()
-	if err := oneline.Join(err1, err2, err3, err4); err != nil || status < 1 || status > 4 {
+	if err := oneline.Join(err1, err2, err3, err4); err != nil || status < 1 || status > 5 || status == 5 && len(why) != 8 {
 		return g, errBadReply
 	}
 	g = store.Grant{State: states[status-1], Left: time.Duration(left) * time.Millisecond, Stamp: stamp}
 	switch {
+	case status == 5:
+		g.Lease = beUint64([]byte(why))
 	case g.State == store.Granted:
 		g.Lease = lease
 	case g.State == store.BackedOff:
@@ -114,16 +117,19 @@ func (s *Store[T]) FillLeased(ctx context.Context, key string, lease uint64, e s
 		if kept, watched, err = s.fillIf(call, l, full, "T", lease, &e); mayHaveRun(err) {
 			s.releaseLate(full, lease, 0) // if it has not been filled
 		}
-		if err != nil || kept.Expired(store.Now()) {
+		if noted := cannotStore(err) && kept.Version != 0; err != nil && !noted || kept.Expired(store.Now()) {
 			return err
 		}
-		ok, err := s.current(call, l, e.Tags, e.Stamp, e.ExpiresAt)
-		if err == nil && !ok {
+		ok, asked := s.current(call, l, e.Tags, e.Stamp, e.ExpiresAt)
+		if asked == nil && !ok {
 			err = store.ErrLeaseLost
 		}
-		return err
+		return cmp.Or(err, asked)
 	})
-	if err != nil {
+	switch {
+	case cannotStore(err):
+		return kept, watched, err
+	case err != nil:
 		return store.Entry[T]{}, false, err
 	}
 	s.stats.sets.Add(1)
@@ -135,7 +141,8 @@ func (s *Store[T]) fillIf(ctx context.Context, l *links, full, what string, want
 	sent := store.Now()
 	w, err := s.encode(ctx, full, e)
 	if err != nil {
-		return kept, false, err
+		kept, watched = s.noteUnstorable(ctx, l, full, want, e, err)
+		return kept, watched, err
 	}
 	c, tells := s.fillsOn(l)
 	x := fillCall(&w, what, want)

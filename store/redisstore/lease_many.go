@@ -48,7 +48,7 @@ func (s *Store[T]) LeaseMany(ctx context.Context, keys []string, d time.Duration
 	told := len(s.client.broadcast) > 0
 	errs := make(map[string]error)
 	for i := range grants {
-		if grants[i].Told = told; failed[i] != nil {
+		if grants[i].Told = told && grants[i].Lease == leases[i]; failed[i] != nil {
 			grants[i], errs[keys[i]] = store.Grant{}, failed[i]
 			if lost[i] != "" {
 				s.releaseLate(lost[i], leases[i], d)
@@ -83,9 +83,12 @@ func (s *Store[T]) FillManyLeased(ctx context.Context, fills []store.LeasedFill[
 		s.fillMany(call, l, fills, full, which, filled, errs)
 	})
 	for i, err := range errs {
-		if err != nil {
+		switch {
+		case cannotStore(err):
+			filled[i].Err = err
+		case err != nil:
 			filled[i] = store.Filled[T]{Err: err}
-		} else {
+		default:
 			s.stats.sets.Add(1)
 		}
 	}
@@ -98,14 +101,18 @@ func (s *Store[T]) fillMany(ctx context.Context, l *links, fills []store.LeasedF
 	c, tells := s.fillsOn(l)
 	writes, calls := make([]write, 0, len(which)), make([]scriptCall, 0, len(which))
 	made := make([]int, 0, len(which))
+	var noted []int
 	for _, i := range which {
 		w, err := s.encode(ctx, full[i], &fills[i].Entry)
-		if errs[i] = err; err == nil {
+		if errs[i] = err; cannotStore(err) {
+			noted = append(noted, i)
+		} else if err == nil {
 			made, writes = append(made, i), append(writes, w)
 			calls = append(calls, fillCall(&w, "T", fills[i].Lease))
 		}
 	}
-	var kept []int
+	s.noteManyUnstorable(ctx, l, fills, full, noted, filled)
+	kept := slices.DeleteFunc(noted, func(i int) bool { return filled[i].Entry.Version == 0 })
 	var told []string
 	for j, r := range runMany(ctx, c, calls) {
 		i, w := made[j], &writes[j]

@@ -97,7 +97,13 @@ func (s *Store[T]) isStill(ctx context.Context, full string, r []rueidis.RedisRe
 	if err != nil {
 		return false, s.foreign(ctx, full, err)
 	}
-	if pttl == -2 || len(head) < headerSize || kindOf(head) != kindValue || beUint64(head[offID:]) != e.Version {
+	if pttl == -2 || len(head) < headerSize || beUint64(head[offID:]) != e.Version {
+		return false, nil
+	}
+	if isUnstorable(head) { // e is in memory alone, with times of its own
+		return true, nil
+	}
+	if kindOf(head) != kindValue {
 		return false, nil
 	}
 	l1 := life{keepMs: beUint32(head[offKeep:]), endless: head[2]&flagEndless != 0}

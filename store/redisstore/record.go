@@ -16,7 +16,8 @@ import (
 
 // The record, in big endian:
 //
-//	 0  1  type: 'V' a value, 'N' none (a lease, a hold or a back-off)
+//	 0  1  type: 'V' a value, 'N' none (a lease, a hold or a back-off; or with
+//	       flagUnstorable a lease that is everybody's, whose id is its token)
 //	 1  1  format: 1
 //	 2  1  flags
 //	 3  1  codec
@@ -61,6 +62,7 @@ const (
 	flagProvisional = 8 // written under a hold, with which it ends at the latest
 	flagVersioned   = 16
 	flagEndless     = 32 // no hard expiry: that of the key is there for the soft one
+	flagUnstorable  = 64 // what was loaded could not be stored; no flag of a value
 	flagsKnown      = flagAbsent | flagTagged | flagProvisional | flagVersioned | flagEndless
 )
 

@@ -87,7 +87,10 @@ func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e st
 		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case cannotStore(err):
+		return kept, watched, err
+	case err != nil:
 		return store.Entry[T]{}, false, err
 	}
 	s.stats.sets.Add(1)

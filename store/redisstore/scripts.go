@@ -27,6 +27,8 @@ var (
 	renewLua string
 	//go:embed lua/release.lua
 	releaseLua string
+	//go:embed lua/unstorable.lua
+	unstorableLua string
 	//go:embed lua/expire.lua
 	expireLua string
 	//go:embed lua/set.lua
@@ -58,21 +60,22 @@ var (
 	//go:embed lua/plain/expire.lua
 	plainExpireLua string
 
-	leaseScript   = newScript(prelude + leaseLua)
-	fillScript    = newScript(prelude + fillLua)
-	confirmScript = newScript(prelude + confirmLua)
-	renewScript   = newScript(prelude + renewLua)
-	releaseScript = newScript(prelude + releaseLua)
-	expireScript  = newScript(prelude + expireLua)
-	setScript     = newScript(prelude + setLua)
-	deleteScript  = newScript(prelude + deleteLua)
-	staleScript   = newScript(prelude + staleLua)
-	beginScript   = newScript(prelude + beginLua)
-	doneScript    = newScript(prelude + doneLua)
-	tickScript    = newScript(tickLua)
-	tagmaxScript  = newScript(tagmaxLua)
-	taggetScript  = newScript(taggetLua)
-	tagdoneScript = newScript(tagdoneLua)
+	leaseScript      = newScript(prelude + leaseLua)
+	fillScript       = newScript(prelude + fillLua)
+	confirmScript    = newScript(prelude + confirmLua)
+	renewScript      = newScript(prelude + renewLua)
+	releaseScript    = newScript(prelude + releaseLua)
+	expireScript     = newScript(prelude + expireLua)
+	unstorableScript = newScript(prelude + unstorableLua)
+	setScript        = newScript(prelude + setLua)
+	deleteScript     = newScript(prelude + deleteLua)
+	staleScript      = newScript(prelude + staleLua)
+	beginScript      = newScript(prelude + beginLua)
+	doneScript       = newScript(prelude + doneLua)
+	tickScript       = newScript(tickLua)
+	tagmaxScript     = newScript(tagmaxLua)
+	taggetScript     = newScript(taggetLua)
+	tagdoneScript    = newScript(tagdoneLua)
 
 	endClaimScript   = newScript(endClaimLua)
 	replicatedScript = newScript(replicatedLua)

@@ -23,6 +23,7 @@ var scriptEdits = map[string][]edit{
 		{&leaseScript, "redis.call('GETRANGE',k,0,0)", ""},
 		{&renewScript, "redis.call('GETRANGE',k,0,0)", ""},
 		{&releaseScript, "redis.call('GETRANGE',k,0,0)", ""},
+		{&unstorableScript, "redis.call('GETRANGE',k,0,0)", ""},
 	},
 	"NoCap":       {{&fillScript, "if left>0 then blob", "if false then blob"}},
 	"LateFill":    {{&fillScript, "if left<0 then", "if false then"}, {&leaseScript, "elseif hu>0 then as=tok end", "end"}},

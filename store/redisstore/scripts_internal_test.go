@@ -10,7 +10,7 @@ import (
 )
 
 // scriptChecks are all of them.
-var scriptChecks = slices.Concat(leaseChecks, fillChecks, confirmChecks, writeChecks, expireChecks, tagChecks, claimChecks, trackedChecks, hostileChecks)
+var scriptChecks = slices.Concat(leaseChecks, unstorableChecks, fillChecks, confirmChecks, writeChecks, expireChecks, tagChecks, claimChecks, trackedChecks, hostileChecks)
 
 func TestScripts(t *testing.T) {
 	testScripts(t, redistest.Start(t, nil))

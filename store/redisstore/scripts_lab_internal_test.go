@@ -28,13 +28,13 @@ func theScripts() scriptSet {
 	return scriptSet{
 		"lease": leaseScript, "fill": fillScript, "confirm": confirmScript, "renew": renewScript, "release": releaseScript, "expire": expireScript,
 		"set": setScript, "delete": deleteScript, "stale": staleScript, "begin": beginScript, "done": doneScript,
-		"endclaim": endClaimScript, "replicated": replicatedScript,
+		"endclaim": endClaimScript, "replicated": replicatedScript, "unstorable": unstorableScript,
 		"tick": tickScript, "tagmax": tagmaxScript, "tagget": taggetScript, "tagdone": tagdoneScript,
 	}
 }
 
 // tracking are the scripts that run on T.
-var tracking = map[string]bool{"lease": true, "fill": true, "confirm": true, "renew": true, "release": true, "tagget": true, "tagdone": true}
+var tracking = map[string]bool{"lease": true, "fill": true, "confirm": true, "renew": true, "release": true, "unstorable": true, "tagget": true, "tagdone": true}
 
 // A lab runs scripts on a server of its own.
 type lab struct {

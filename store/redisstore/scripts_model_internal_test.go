@@ -170,6 +170,8 @@ func (w *world) leased(got []any, v view, token, not string, ms int64, n tally) 
 	case int64(1):
 		n["granted"]++
 		switch {
+		case w.before.unstorable() && w.before.left > v.now-w.before.now+mostApart:
+			return errors.New("it was everybody's")
 		case w.lease != "" && w.until > v.now:
 			return errors.New("a second lease was given")
 		case v.token() != token:
@@ -194,6 +196,12 @@ func (w *world) leased(got []any, v view, token, not string, ms int64, n tally) 
 		if w.stale || v.raw != "" && (!v.isValue() || v.id() == not) {
 			return errors.New("it is not")
 		}
+	case int64(5):
+		n["everybody's"]++
+		if v.raw != "" && (!v.unstorable() || v.token() != w.lease || got[3] != w.lease) {
+			return errors.New("it is not everybody's")
+		}
+		w.claim("T", w.lease, v)
 	default:
 		return errors.New("what is that")
 	}
@@ -242,6 +250,29 @@ func (w *world) stood(got []any, v view, token string) (bool, error) {
 		return yes, fmt.Errorf("the lease is of %q", w.lease)
 	}
 	return yes, nil
+}
+
+// unstorable judges the answer to unstorable.
+func (w *world) unstorable(got []any, v view, token string, n tally) error {
+	b := w.before
+	stood := w.lease == token && w.lease != "" && b.token() == token
+	switch got[0] {
+	case int64(1):
+		n["unstorable"]++
+		if !stood || b.unstorable() || b.holdLeft() != 0 {
+			return errors.New("it could not be given to everybody")
+		}
+		w.payload, w.stale, w.until = "", false, 0
+	case int64(2):
+		if !stood || !b.unstorable() {
+			return errors.New("it was not everybody's")
+		}
+	default:
+		if stood && b.holdLeft() == 0 && v.raw != "" {
+			return errors.New("it was refused for no reason")
+		}
+	}
+	return nil
 }
 
 // done judges the answer to done.

@@ -17,7 +17,7 @@ var brokenScripts = []brokenScript{
 	// What keeps an old value from overwriting a change.
 	{"fill-any-lease", "fill", "if not mine(h,ARGV[2]) then return {0} end", ""},
 	{"fill-any-id", "fill", "or string.sub(h,5,12)~=ARGV[2] then", "then"},
-	{"fill-no-value", "fill", "elseif not isvalue(h) or", "elseif"},
+	{"fill-no-value", "fill", "elseif not isvalue(h) and not everybodys(h) or", "elseif"},
 	{"fill-nobodys-lease", "prelude", "tok~=Z8 and tok~=F8 and", ""},
 	{"stale-keeps-id", "stale", "k,4,ARGV[1]", "k,4,string.sub(h,5,12)"},
 	{"stale-keeps-lease", "stale", "ARGV[1]..Z8..Z8", "ARGV[1]..string.sub(h,13,28)"},
@@ -28,7 +28,7 @@ var brokenScripts = []brokenScript{
 
 	// Values that are confirmed.
 	{"confirm-any-id", "confirm", "or string.sub(h,5,12)~=ARGV[1] then", "then"},
-	{"confirm-no-value", "confirm", "or not isvalue(h) or", "or"},
+	{"confirm-no-value", "confirm", "or not isvalue(h) and not everybodys(h) or", "or"},
 	{"confirm-keeps-id", "confirm", "k,4,ARGV[2]", "k,4,string.sub(h,5,12)"},
 	{"confirm-keeps-lease", "confirm", "ARGV[2]..Z8..Z8", "ARGV[2]..string.sub(h,13,28)"},
 	{"confirm-drops-hold", "confirm", "u64(h,29)~=0 or", ""},
@@ -65,6 +65,19 @@ var brokenScripts = []brokenScript{
 	{"renew-anybodys", "renew", "if not h or not mine(h,ARGV[1]) then", "if not h then"},
 	{"renew-not", "renew", "p64(t+lms))", "string.sub(h,21,28))"},
 	{"release-anybodys", "release", "if not h or not mine(h,ARGV[1]) then", "if not h then"},
+
+	// Values that cannot be stored.
+	{"unstorable-anybodys", "unstorable", "if not h or not mine(h,ARGV[1]) then", "if not h then"},
+	{"unstorable-again", "unstorable", "if everybodys(h) then return 2 end", ""},
+	{"unstorable-drops-hold", "unstorable", "if u64(h,29)~=0 then return 0 end", ""},
+	{"unstorable-without-stamp", "unstorable", "..ARGV[3]..", "..Z8.."},
+	{"unstorable-blind", "unstorable", "redis.call('GETRANGE',k,0,0)", ""},
+	{"unstorable-not-everybodys", "lease", "elseif everybodys(h) and not void then return {5,redis.call('PTTL',k),'',held} end", "end"},
+	{"unstorable-of-cleared", "lease", "everybodys(h) and not void", "everybodys(h)"},
+	{"unstorable-released", "release", "if everybodys(h) then return 1 end", ""},
+	{"unstorable-renewed", "renew", "if everybodys(h) then return 1 end", ""},
+	{"unstorable-not-replaced", "fill", "not isvalue(h) and not everybodys(h) or", "not isvalue(h) or"},
+	{"unstorable-not-confirmed", "confirm", "not isvalue(h) and not everybodys(h) or", "not isvalue(h) or"},
 
 	// Claims.
 	{"claim-anybodys", "endclaim", "if redis.pcall('GET',KEYS[1])~=ARGV[1] then", "if redis.call('EXISTS',KEYS[1])==0 then"},

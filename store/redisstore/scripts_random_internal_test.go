@@ -89,7 +89,7 @@ func TestScripts_random(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, what := range []string{
-		"filled T", "filled C", "confirmed", "whole", "refused T", "refused C", "capped", "granted", "taken", "fresh", "renewed", "released", "done set", "done shared", "done late", "made stale", "refused after the hold", "backed off", "older",
+		"filled T", "filled C", "confirmed", "whole", "refused T", "refused C", "capped", "granted", "taken", "fresh", "renewed", "released", "done set", "done shared", "done late", "made stale", "refused after the hold", "backed off", "older", "unstorable", "everybody's",
 	} {
 		if n[what] < steps/1000 {
 			t.Errorf("%s: only %d times", what, n[what])

@@ -65,7 +65,7 @@ func (r *chooser) step(w *world) step {
 	case w.sole != all8 && r.IntN(5) == 0:
 		return r.done(w)
 	}
-	switch r.IntN(20) {
+	switch r.IntN(21) {
 	case 0, 1, 2, 3, 4:
 		return r.lease(w)
 	case 5, 6, 7, 8, 9:
@@ -89,6 +89,8 @@ func (r *chooser) step(w *world) step {
 			return r.outside(w)
 		}
 		return r.stale(w)
+	case 18:
+		return r.unstorable(w)
 	default:
 		ms := one[int64](r, second, 5*second, 30*second)
 		if left := w.hold - w.before.now; left > 0 && r.IntN(2) == 0 {
@@ -145,7 +147,7 @@ func (r *chooser) renew(w *world) step {
 	c, ms := r.match(w), one[int64](r, 6*second, 20*second)
 	return step{"renew", []any{c.match, ms}, func(got []any, v view) error {
 		stood, err := w.stood(got, v, c.match)
-		if stood {
+		if stood && !w.before.unstorable() {
 			r.n["renewed"]++
 			w.until = w.before.now + ms
 		}
@@ -157,11 +159,18 @@ func (r *chooser) release(w *world) step {
 	c, ms := r.match(w), one[int64](r, 0, 3*second)
 	return step{"release", []any{c.match, ms, "e"}, func(got []any, v view) error {
 		stood, err := w.stood(got, v, c.match)
-		if stood {
+		if stood && !w.before.unstorable() {
 			r.n["released"]++
 			w.lease, c.spent = "", c.how == "T"
 		}
 		return err
+	}}
+}
+
+func (r *chooser) unstorable(w *world) step {
+	c, ms := r.match(w), one[int64](r, 4*second, hour)
+	return step{"unstorable", []any{c.match, ms, none}, func(got []any, v view) error {
+		return w.unstorable(got, v, c.match, r.n)
 	}}
 }
 

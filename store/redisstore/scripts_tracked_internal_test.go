@@ -19,6 +19,10 @@ func checkTracked(l *lab) {
 	}
 	marked := func() { l.run("tagget", "n", minute, hour).is("tagget", "Pn", 0) }
 	read := func() { l.run("tagmax", 5, minute).is("tagmax", 5) }
+	everybodys := func() {
+		leased()
+		l.run("unstorable", a8, hour, none).is("unstorable", 1)
+	}
 	nothing := func() {}
 
 	for _, c := range []struct {
@@ -47,6 +51,11 @@ func checkTracked(l *lab) {
 		{"of a lease with a back-off", leased, "release", []any{a8, minute, "e"}},
 		{"of a lease of a value", staleLeased, "release", []any{a8, minute, "e"}},
 		{"of a lease under a hold", held, "release", []any{a8, 0, ""}},
+		{"of a lease", leased, "unstorable", []any{a8, minute, none}},
+		{"of what is everybody's", everybodys, "lease", []any{b8, minute, none}},
+		{"of what is everybody's", everybodys, "renew", []any{a8, minute}},
+		{"of what is everybody's", everybodys, "release", []any{a8, minute, "e"}},
+		{"of what is everybody's", everybodys, "unstorable", []any{a8, minute, none}},
 		{"of nothing", nothing, "tagget", []any{"n", minute, hour}},
 		{"of a mark", marked, "tagget", []any{"n", minute, hour}},
 		{"of a reading", read, "tagget", []any{"n", 0, 0}},

@@ -116,6 +116,7 @@ func (v view) wrong() error {
 }
 
 func (v view) isValue() bool    { return v.raw != "" && v.raw[0] == 'V' }
+func (v view) unstorable() bool { return isUnstorable([]byte(v.raw)) }
 func (v view) flags() byte      { return v.header()[2] }
 func (v view) id() string       { return v.header()[4:12] }
 func (v view) token() string    { return v.header()[12:20] }

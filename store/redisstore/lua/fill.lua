@@ -5,7 +5,7 @@ local h=head()
 if not h then return {0} end
 if ARGV[1]=='T' then
   if not mine(h,ARGV[2]) then return {0} end
-elseif not isvalue(h) or string.sub(h,5,12)~=ARGV[2] then return {0} end
+elseif not isvalue(h) and not everybodys(h) or string.sub(h,5,12)~=ARGV[2] then return {0} end
 local blob,hard=ARGV[3],tonumber(ARGV[4])
 local hold,left,life,capped=string.sub(h,29,52),holds(h),hard,false
 if left<0 then -- the load began under a hold that has run out: the cap cannot be kept any more

@@ -1,5 +1,6 @@
 -- KEYS k  ARGV tok8 leaseMs not8 stamp8 cleared8      the right to load
 -- reply {status,left,id8|'',why}: 1 granted | 2 taken, why is the token and the stamp of that lease | 3 a load failed lately | 4 fresh
+-- 5 everybody's, why is its token
 -- not8 is the id of a value that counts as stale, or the token of a lease that counts as ended. Neither is 0.
 -- stamp8 is a reading of the clock of the tags. What was stamped before cleared8 was cleared; and before stamp8, a
 -- value that is no good. Neither they nor their leases count.
@@ -18,7 +19,7 @@ if h then
     local keep=struct.unpack('>I4',h,53)
     if not void and id~=no and (pttl>keep or pttl<0 and keep~=4294967295) then return {4,pttl,id,''} end
     void=void or id==no and of~=Z8 and cmp8(of,stamp)<0
-  end
+  elseif everybodys(h) and not void then return {5,redis.call('PTTL',k),'',held} end
   local lu=u64(h,21)
   local backoff=held==F8
   if not void and (pttl or held~=no) and lu>t and (backoff or lu-t<=10*lms) then -- nobody asks for ten times as long: the clock was set back

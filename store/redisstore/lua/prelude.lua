@@ -34,6 +34,8 @@ end
 local function isvalue(h) return string.byte(h,1)==86 end
 -- Whether the lease is that of tok. No lease and a back-off are nobody's.
 local function mine(h,tok) return tok~=Z8 and tok~=F8 and string.sub(h,13,20)==tok end
+-- Whether the lease is everybody's: see unstorable.lua.
+local function everybodys(h) return not isvalue(h) and flag(string.byte(h,3),64) and mine(h,string.sub(h,5,12)) end
 -- How long the hold lasts in ms; 0: there is none, -1: it ran out.
 local function holds(h)
   local hu=h and u64(h,29) or 0

@@ -2,6 +2,7 @@
 -- Without an err there is nothing to answer with but a value that is there.
 local h=head()
 if not h or not mine(h,ARGV[1]) then return 0 end
+if everybodys(h) then return 1 end
 local t,bo=now(),tonumber(ARGV[2])
 local mark=bo>0 and F8..p64(t+bo) or Z8..Z8
 if isvalue(h) then redis.call('SETRANGE',k,12,mark) redis.call('GETRANGE',k,0,0) return 1 end
