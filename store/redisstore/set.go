@@ -120,18 +120,6 @@ type life struct {
 	endless bool   // has an end only because something must bear keepMs
 }
 
-// command returns the command of c that makes the write.
-func (w *write) command(c rueidis.Client) rueidis.Completed {
-	if w.ms < 0 {
-		return c.B().Del().Key(w.key).Build()
-	}
-	set := c.B().Set().Key(w.key).Value(rueidis.BinaryString(*w.buf))
-	if w.ms == 0 {
-		return pinned(set.Build(), w.sent)
-	}
-	return pinned(set.PxMilliseconds(w.ms).Build(), w.sent)
-}
-
 // encode makes a write of e. The caller calls sent, or releases its buffer.
 func (s *Store[T]) encode(ctx context.Context, full string, e *store.Entry[T]) (w write, err error) {
 	w = write{key: full, buf: blobs.Get().(*[]byte), id: newID(), life: lifeOf(e.ExpiresAt, e.StaleAt, store.Now())}
@@ -232,71 +220,4 @@ func (l *life) times(now store.Time) (expires, stale store.Time) {
 		expires = 0
 	}
 	return expires, stale
-}
-
-// Fill keeps e under key as [store.Filler] describes it, with one exchange on T.
-// Redis does not push T its own write, and forgets that T had read the key; so
-// the id is read back in the same exchange, which makes Redis remember, and
-// shows whether it is still this record.
-//
-// Watchers of other stores of the same client are told.
-func (s *Store[T]) Fill(ctx context.Context, key string, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
-	full, err := s.redisKey(key)
-	if err != nil {
-		return kept, false, s.fail(ctx, "fill", key, err)
-	}
-	ctx, end := store.Observe(ctx, s.observer, s.op("fill", key, 1))
-	kept, watched, err = s.fill(ctx, full, e)
-	if err != nil {
-		kept, watched, err = store.Entry[T]{}, false, s.fail(ctx, "fill", key, err)
-	} else {
-		s.answered(key)
-		s.stats.sets.Add(1)
-	}
-	end(0, err)
-	return kept, watched, err
-}
-
-func (s *Store[T]) fill(ctx context.Context, full string, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
-	call, cancel := s.deadlines.Begin(ctx)
-	defer cancel()
-	l, err := s.client.reach(call, full)
-	if err == nil {
-		err = s.blind
-	}
-	if err != nil {
-		return kept, false, err
-	}
-	if e.Stamp == 0 {
-		if e.Stamp, err = s.stampOf(call, l, &e); err != nil {
-			return kept, false, err
-		}
-	}
-	sent := store.Now()
-	w, err := s.encode(call, full, &e)
-	if err != nil {
-		return kept, false, err
-	}
-	var set, id rueidis.RedisResult
-	peek := l.t.B().Getrange().Key(full).Start(offID).End(offID + 7).Build()
-	if w.ms < 0 || s.client.clientSide.Load() {
-		// What T answers from its own cache must be told of the write, too.
-		set, id = l.w.Do(call, w.command(l.w)), l.t.Do(call, peek)
-	} else {
-		r := l.t.DoMulti(call, w.command(l.t), peek)
-		set, id = r[0], r[1]
-		s.client.watchers.tell([]string{full}, s)
-	}
-	err = s.sent(call, &w, set)
-	if err != nil {
-		return kept, false, err
-	}
-	kept = e
-	if w.ms < 0 {
-		return kept, false, nil
-	}
-	kept.Version, kept.Size = w.id, w.size
-	kept.ExpiresAt, kept.StaleAt = w.times(sent)
-	back, err := id.AsBytes()
-	return kept, err == nil && len(back) == 8 && beUint64(back) == w.id, nil
 }
