@@ -69,6 +69,24 @@ func (ts *pushTests) begin(moves uint64) {
 	}
 }
 
+// add makes the test of n before its key is read: what is pushed from then on counts.
+func (ts *pushTests) add(n node) {
+	for key := testKey(n); ; {
+		old := ts.byKey.Load()
+		next := make(map[string]*pushTest)
+		if old != nil {
+			if (*old)[key] != nil {
+				return
+			}
+			maps.Copy(next, *old)
+		}
+		next[key] = &pushTest{node: n}
+		if ts.byKey.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
 // of returns the tests of nodes. Those of others are forgotten.
 func (ts *pushTests) of(nodes []node) map[string]*pushTest {
 	old := ts.byKey.Load()

@@ -58,6 +58,9 @@ func (p *pulse) askOne(ctx context.Context, c rueidis.Client, n node) (a vitals,
 	}
 	untracked := p.client.maxStale > 0
 	perKey := len(p.client.broadcast) == 0 && !untracked
+	if !untracked {
+		p.pushes.add(n)
+	}
 	r := c.DoMulti(ctx, p.questions(c, n, perKey)...)
 	if n.addr != "" {
 		if a.slots, err = mapOf(p.client.canonical(n.addr), r[len(r)-1]); err != nil {
