@@ -39,6 +39,7 @@ type tiers interface {
 	Close() error
 	Pending() (n int, oldest time.Duration)
 	PendingErr() error
+	Refused() (n uint64, last error)
 }
 
 // Open makes a Backend. A nil Config is the zero one: L1 alone.

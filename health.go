@@ -20,6 +20,11 @@ type Health struct {
 	// Caches are those of the backend, by name, that have changes pending.
 	Caches map[string]PendingHealth `json:"pending,omitempty"`
 
+	// Refused are those of the backend, by name, that had changes which Redis refuses for
+	// good: other processes may keep the old values. The caller of such a change got no
+	// error, or another one, because it was retried.
+	Refused map[string]RefusedHealth `json:"refused,omitempty"`
+
 	// Values are the caches of the backend, by name, that had values which their codec does
 	// not carry, or found some in Redis that it cannot read.
 	Values map[string]ValueHealth `json:"values,omitempty"`
@@ -37,6 +42,13 @@ type PendingHealth struct {
 	Err string `json:"error,omitempty"`
 }
 
+// RefusedHealth tells of the changes made through a cache that Redis refuses for good, and that
+// are not retried any more.
+type RefusedHealth struct {
+	Count uint64 `json:"count"`
+	Last  string `json:"last"` // why, for the last one
+}
+
 // Health returns the state of the backend. It does no I/O, so that it may be called as
 // often as one likes: [Backend.Ping] asks Redis.
 func (b *Backend) Health() Health {
@@ -52,6 +64,12 @@ func (b *Backend) Health() Health {
 				p.Err = err.Error()
 			}
 			h.Caches[name] = p
+		}
+		if n, last := c.Refused(); n > 0 {
+			if h.Refused == nil {
+				h.Refused = make(map[string]RefusedHealth)
+			}
+			h.Refused[name] = RefusedHealth{Count: n, Last: last.Error()}
 		}
 	}
 	b.mu.Unlock()

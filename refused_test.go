@@ -60,6 +60,9 @@ func TestRetry_refusedChangesAreLogged(t *testing.T) {
 		if n := c.Stats().PendingRefused; n != 2 {
 			t.Errorf("%s: %d refused changes, want 2", name, n)
 		}
+		if h := b.Health(); h.Refused[name].Count != 2 || !strings.Contains(h.Refused[name].Last, store.ErrTooLarge.Error()) || h.Err() != nil {
+			t.Errorf("Health: %+v, %v", h.Refused, h.Err())
+		}
 		lines := log.lines("cache=" + name)
 		if len(lines) != 1 || !strings.Contains(lines[0], store.ErrTooLarge.Error()) {
 			t.Errorf("%s: %d lines, want 1 with the cause", name, len(lines))

@@ -144,35 +144,38 @@ func madeGood(t *testing.T, b *strata.Backend, all map[string]*written, is error
 	}
 }
 
+// errorReplies are kinds of errors that servers give.
+var errorReplies = []string{
+	"NOPERM this user has no permissions to run the 'evalsha' command",
+	"NOAUTH Authentication required.",
+	"WRONGPASS invalid username-password pair or user is disabled.",
+	"OOM command not allowed when used memory > 'maxmemory'.",
+	"READONLY You can't write against a read only replica.",
+	"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+	"LOADING Redis is loading the dataset in memory",
+	"CLUSTERDOWN The cluster is down",
+	"MASTERDOWN Link with MASTER is down",
+	"TRYAGAIN Multiple keys request during rehashing of slot",
+	"MOVED 3999 127.0.0.1:1",
+	"ASK 3999 127.0.0.1:1",
+	"NOREPLICAS Not enough good replicas to write.",
+	"BUSY Redis is busy running a script.",
+	"NOSCRIPT No matching script. Please use EVAL.",
+	"WRONGTYPE Operation against a key holding the wrong kind of value",
+	"EXECABORT Transaction discarded because of previous errors.",
+	"ERR unknown command 'EVALSHA', with args beginning with: 'x'",
+	"ERR Script attempted to access a non local key in a cluster node",
+	"ERR max number of clients reached",
+	"ERR Protocol error: invalid multibulk length",
+	"ERR nothing that anybody has seen before",
+}
+
 // TestWrites_errorReplies answers every kind of write with every kind of error that
 // servers give. Each write is made good: this process forgets at once, and Redis is told
 // when it no longer refuses.
 func TestWrites_errorReplies(t *testing.T) {
 	server := redistest.Start(t, nil)
-	for _, reply := range []string{
-		"NOPERM this user has no permissions to run the 'evalsha' command",
-		"NOAUTH Authentication required.",
-		"WRONGPASS invalid username-password pair or user is disabled.",
-		"OOM command not allowed when used memory > 'maxmemory'.",
-		"READONLY You can't write against a read only replica.",
-		"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
-		"LOADING Redis is loading the dataset in memory",
-		"CLUSTERDOWN The cluster is down",
-		"MASTERDOWN Link with MASTER is down",
-		"TRYAGAIN Multiple keys request during rehashing of slot",
-		"MOVED 3999 127.0.0.1:1",
-		"ASK 3999 127.0.0.1:1",
-		"NOREPLICAS Not enough good replicas to write.",
-		"BUSY Redis is busy running a script.",
-		"NOSCRIPT No matching script. Please use EVAL.",
-		"WRONGTYPE Operation against a key holding the wrong kind of value",
-		"EXECABORT Transaction discarded because of previous errors.",
-		"ERR unknown command 'EVALSHA', with args beginning with: 'x'",
-		"ERR Script attempted to access a non local key in a cluster node",
-		"ERR max number of clients reached",
-		"ERR Protocol error: invalid multibulk length",
-		"ERR nothing that anybody has seen before",
-	} {
+	for _, reply := range errorReplies {
 		t.Run(strings.Fields(reply)[0]+" "+strings.Fields(reply)[1], func(t *testing.T) {
 			t.Parallel()
 			link := redistest.StartRewriter(t, server.Addr())
@@ -190,24 +193,27 @@ func writes(args []string) bool {
 	return name == "EVALSHA" || name == "EVAL" || name == "SCAN"
 }
 
+// networkFaults are what may happen to connections.
+var networkFaults = map[string]func(p *redistest.Proxy) (mend func()){
+	"refused": func(p *redistest.Proxy) func() {
+		p.Refuse(true)
+		p.Cut()
+		return func() { p.Refuse(false) }
+	},
+	"swallowed": func(p *redistest.Proxy) func() {
+		p.Hole(true)
+		return func() { p.Hole(false) }
+	},
+	"replies swallowed": func(p *redistest.Proxy) func() {
+		p.HoleReplies(true)
+		return func() { p.HoleReplies(false) }
+	},
+}
+
 // TestWrites_network is TestWrites_errorReplies for what connections do.
 func TestWrites_network(t *testing.T) {
 	server := redistest.Start(t, nil)
-	for name, fail := range map[string]func(p *redistest.Proxy) (mend func()){
-		"refused": func(p *redistest.Proxy) func() {
-			p.Refuse(true)
-			p.Cut()
-			return func() { p.Refuse(false) }
-		},
-		"swallowed": func(p *redistest.Proxy) func() {
-			p.Hole(true)
-			return func() { p.Hole(false) }
-		},
-		"replies swallowed": func(p *redistest.Proxy) func() {
-			p.HoleReplies(true)
-			return func() { p.HoleReplies(false) }
-		},
-	} {
+	for name, fail := range networkFaults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			link := redistest.StartProxy(t, server.Addr())

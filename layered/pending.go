@@ -56,7 +56,9 @@ type pending struct {
 	wake     chan struct{} // L2 is back
 	work     sync.WaitGroup
 
-	retried, refused atomic.Uint64
+	refused    uint64 // what L2 refuses for good
+	refusedErr error  // the last of it
+	retried    atomic.Uint64
 }
 
 // An untold change is known by the number of the call that failed last.

@@ -74,7 +74,7 @@ func (s *Store[T]) tried(err error, key string, first *error) bool {
 		}
 		return false
 	case store.Refused:
-		s.pending.refused.Add(1)
+		s.pending.refuse(err)
 		_, end := store.Observe(context.Background(), s.opts.Observer, store.Op{Store: "layered", Cache: s.opts.Name, Name: "retry", Key: key, Keys: 1})
 		end(0, err)
 		if s.opts.Refused != nil {
@@ -90,6 +90,23 @@ func (s *Store[T]) toldLate(ctx context.Context, ks []string, err error) {
 	if store.OutcomeOf(err) == store.Made {
 		_ = s.tellChanged(ctx, "delete", ks, nil)
 	}
+}
+
+// refuse notes that L2 refuses for good what was pending.
+func (p *pending) refuse(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused++
+	p.refusedErr = err
+}
+
+// Refused returns how many changes left the retry queue because L2 refuses them for good, and
+// why the last one did.
+func (s *Store[T]) Refused() (n uint64, last error) {
+	p := &s.pending
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused, p.refusedErr
 }
 
 // done takes out what is done with, and reports whether nothing is left. err says why

@@ -88,7 +88,8 @@ func (s *Store[T]) Counts() Counts {
 		NotModified:   s.count.notModified.Load(),
 	}
 	c.Pending, c.PendingFor = s.pending.counts()
-	c.PendingErr, c.PendingRefused = s.pending.why(), s.pending.refused.Load()
+	c.PendingErr = s.pending.why()
+	c.PendingRefused, _ = s.Refused()
 	c.Retried = s.pending.retried.Load()
 	c.Replayed = s.count.replayed.Load()
 	c.SampledStale = s.sampler.stale.Load()

@@ -60,6 +60,12 @@ type Health struct {
 	// the oldest for PendingTagsFor; -1: so many that every tag is to be.
 	PendingTags    int           `json:"pending_tags"`
 	PendingTagsFor time.Duration `json:"pending_tags_for_ns"`
+
+	// RefusedTags counts the tags that were to be invalidated by retry and that Redis refuses
+	// for good: other processes may keep values that carry them. RefusedTagsErr is why, for
+	// the last one.
+	RefusedTags    uint64 `json:"refused_tags,omitempty"`
+	RefusedTagsErr string `json:"refused_tags_error,omitempty"`
 }
 
 // NodeHealth is of a node of a cluster.
@@ -90,6 +96,10 @@ func (c *Client) Health() Health {
 			h.PendingTags = -1
 		} else {
 			h.PendingTags += n
+		}
+		if n, last := t.pending.refusedTags(); n > 0 {
+			h.RefusedTags += n
+			h.RefusedTagsErr = last.Error()
 		}
 	}
 	return h

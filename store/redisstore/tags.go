@@ -150,27 +150,21 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 		return nil
 	}
 	errs := make(map[string]error)
-	sent := make([]string, 0, len(tags))
-	for _, tag := range tags {
-		if len(tag) > maxTag {
-			errs[tag] = fmt.Errorf("%w: a tag of %d bytes, of at most %d", store.ErrTooLarge, len(tag), maxTag)
-		} else {
-			sent = append(sent, tag)
-		}
-	}
 	m, before := t.moment(), t.pending.last()
 	var made, open []string
-	for i, err := range t.raiseTags(ctx, sent) {
+	for i, err := range t.raiseTags(ctx, tags) {
+		tag := tags[i]
 		if err != nil {
-			errs[sent[i]] = t.tagOutcome(ctx, err)
+			errs[tag] = t.tagOutcome(ctx, err)
 		}
-		if store.OutcomeOf(errs[sent[i]]) == store.Open {
-			open = append(open, sent[i])
-		} else {
-			made = append(made, sent[i])
+		switch store.OutcomeOf(errs[tag]) {
+		case store.Open:
+			open = append(open, tag)
+		case store.Made:
+			made = append(made, tag)
 		}
 	}
-	for _, tag := range sent {
+	for _, tag := range tags {
 		t.copies.drop(tag) // before it counts as not pending
 	}
 	t.made(m, before, made)
@@ -187,19 +181,24 @@ func (t *Tags) Invalidate(ctx context.Context, tags ...string) error {
 
 // raiseTags returns what went wrong with each tag.
 func (t *Tags) raiseTags(ctx context.Context, tags []string) []error {
-	if len(tags) == 0 {
-		return nil
-	}
-	if ctx.Err() != nil {
-		errs := make([]error, len(tags))
-		fillErrors(errs, context.Cause(ctx))
-		return errs
-	}
-	keys := make([]string, len(tags))
+	errs := make([]error, len(tags))
+	keys, at := make([]string, 0, len(tags)), make([]int, 0, len(tags))
 	for i, tag := range tags {
-		keys[i] = t.tagKey(tag)
+		switch {
+		case len(tag) > maxTag:
+			errs[i] = fmt.Errorf("%w: a tag of %d bytes, of at most %d", store.ErrTooLarge, len(tag), maxTag)
+		case ctx.Err() != nil:
+			errs[i] = context.Cause(ctx)
+		default:
+			keys, at = append(keys, t.tagKey(tag)), append(at, i)
+		}
 	}
-	return t.raise(ctx, leastTagLife, keys...)
+	if len(keys) > 0 {
+		for j, err := range t.raise(ctx, leastTagLife, keys...) {
+			errs[at[j]] = err
+		}
+	}
+	return errs
 }
 
 // made notes that tags were invalidated. What was pending of them at the call before is
@@ -234,7 +233,8 @@ func tagErrors(errs map[string]error, tags int) error {
 }
 
 // InvalidateSoon is Invalidate that does not wait: it is done as soon as it can be, and
-// until then this client finds none of the entries.
+// until then this client finds none of the entries. What Redis refuses for good is counted in
+// [Health].
 func (t *Tags) InvalidateSoon(tags ...string) {
 	if len(tags) > 0 {
 		t.pend(tags, false)

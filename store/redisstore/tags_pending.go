@@ -28,11 +28,15 @@ const (
 type pendingTags struct {
 	some atomic.Bool // the usual answer is no, and costs a load
 
-	mu     sync.Mutex
-	tags   map[string]pendingTag
-	every  pendingTag // zero: not all of them
-	calls  uint64
-	wake   chan struct{}      // Redis is back
+	mu    sync.Mutex
+	tags  map[string]pendingTag
+	every pendingTag // zero: not all of them
+	calls uint64
+	wake  chan struct{} // Redis is back
+
+	refused    uint64 // those that Redis refuses for good
+	refusedErr error  // the last of them
+
 	cancel context.CancelFunc // of the retrying; nil: it does not run
 	closed bool
 	work   sync.WaitGroup
@@ -136,7 +140,8 @@ func (t *Tags) retry(ctx context.Context) {
 }
 
 // tryPending invalidates what is pending, and reports whether nothing is left. What Redis
-// does not take stays, and nothing else does. err is the first of those.
+// does not take stays, and nothing else does: what Redis refuses for good is counted. err is
+// the first of those that stay.
 func (t *Tags) tryPending(ctx context.Context) (done bool, err error) {
 	p := &t.pending
 	p.mu.Lock()
@@ -144,10 +149,15 @@ func (t *Tags) tryPending(ctx context.Context) (done bool, err error) {
 	p.mu.Unlock()
 	m := t.moment()
 	if every.call > 0 { // which covers the others
-		if err = t.raise(ctx, 0, t.everyKey())[0]; store.OutcomeOf(t.tagOutcome(ctx, err)) == store.Open {
-			return false, err
-		}
+		err = t.raise(ctx, 0, t.everyKey())[0]
 		known := slices.Collect(maps.Keys(tags))
+		switch cause := t.tagOutcome(ctx, err); store.OutcomeOf(cause) {
+		case store.Open:
+			return false, err
+		case store.Refused:
+			t.refuse("", cause)
+			return t.done(tags, every), nil
+		}
 		if !t.invalidatedAt(m, known, true) {
 			t.pend(known, true) // see made
 		}
@@ -156,10 +166,13 @@ func (t *Tags) tryPending(ctx context.Context) (done bool, err error) {
 	known := slices.Collect(maps.Keys(tags))
 	var made []string
 	for i, e := range t.raiseTags(ctx, known) {
-		if store.OutcomeOf(t.tagOutcome(ctx, e)) == store.Open {
+		switch cause := t.tagOutcome(ctx, e); store.OutcomeOf(cause) {
+		case store.Open:
 			delete(tags, known[i])
 			err = firstOf(err, e)
-		} else {
+		case store.Refused:
+			t.refuse(known[i], cause)
+		default:
 			made = append(made, known[i])
 		}
 	}
