@@ -100,6 +100,9 @@ func (c *Config) normalize() error {
 	if c.Engine != Otter && c.Engine != Ristretto {
 		errs = append(errs, fmt.Errorf("Config has an unknown %v", c.Engine))
 	}
+	if err := checkPrefix(c.Prefix); err != nil {
+		errs = append(errs, fmt.Errorf("Config has the Prefix %q: %w", c.Prefix, err))
+	}
 	if c.Prefix == "" {
 		c.Prefix = defaultPrefix
 	}

@@ -53,7 +53,9 @@ type Config struct {
 	RedisOptional bool
 
 	// Prefix begins every key in Redis, so that several programs can share
-	// one. Empty: "strata:".
+	// one. It must not contain "!", with which the keys of tags begin after the prefix, and
+	// should end with ":". No Prefix should begin with that of another program. Braces make
+	// it a hash tag: "{app}:" keeps everything on one node of a cluster. Empty: "strata:".
 	Prefix string
 
 	// Tracking says how L1 learns of the changes that other processes make. For a custom
@@ -139,10 +141,13 @@ func FromEnv() (*Config, error) {
 		RedisURL: os.Getenv("REDIS_URL"),
 		Prefix:   os.Getenv("STRATA_PREFIX"),
 	}
+	var errs []error
+	if err := checkPrefix(c.Prefix); err != nil {
+		errs = append(errs, fmt.Errorf("STRATA_PREFIX=%q: %w", c.Prefix, err))
+	}
 	if c.RedisURL != "" { // a password alone is somebody else's
 		c.RedisPassword = os.Getenv("REDIS_PASSWORD")
 	}
-	var errs []error
 	read := func(name string, parse func(string) error) {
 		if v := os.Getenv(name); v != "" {
 			if err := parse(v); err != nil {
@@ -194,6 +199,15 @@ func FromEnv() (*Config, error) {
 		return nil, fmt.Errorf("strata: %w", oneline.Join(errs...))
 	}
 	return c, nil
+}
+
+// checkPrefix returns what is wrong with a prefix: the keys of the tags of another program
+// could begin with it.
+func checkPrefix(prefix string) error {
+	if strings.Contains(prefix, "!") {
+		return errors.New(`want one without "!", with which the keys of tags begin after the prefix`)
+	}
+	return nil
 }
 
 func parseEngine(v string) (Engine, error) {

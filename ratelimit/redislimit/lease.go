@@ -40,6 +40,7 @@ func (l *Limiter) Acquire(ctx context.Context, key string) (*Lease, ratelimit.Re
 	if !slices.ContainsFunc(l.policies, func(p ratelimit.Policy) bool { return p.Algorithm == ratelimit.Concurrency }) {
 		return nil, ratelimit.Result{}, failed(op, key, errNoSlots)
 	}
+	key = bounded(key)
 	id := string(binary.LittleEndian.AppendUint64(nil, rand.Uint64()|1)) // not noID
 	var a answer
 	asked := false

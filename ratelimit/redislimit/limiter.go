@@ -125,6 +125,7 @@ func (l *Limiter) Reset(ctx context.Context, key string) error {
 	if l.isZero() {
 		return failed("reset", key, errZero)
 	}
+	key = bounded(key)
 	err := l.exchange(ctx, "reset", key, func(ctx context.Context) error {
 		return l.client.Do(ctx, l.client.B().Del().Key(l.redisKey(key)).Build()).Error()
 	})
@@ -145,6 +146,7 @@ func (l *Limiter) decide(ctx context.Context, op, key string, n int, mode meter.
 	if l.isZero() {
 		return 0, ratelimit.Result{}, failed(op, key, errZero)
 	}
+	key = bounded(key)
 	cost := min(int64(n), meter.MaxLimit+1)
 	asks := cost // what is denied, where nothing is taken
 	if mode == meter.Some {

@@ -31,12 +31,17 @@ const (
 	DefaultTimeout   = 100 * time.Millisecond
 	DefaultPause     = time.Second
 	DefaultMaxDenied = 1 << 16
+
+	// MaxKey is the length in bytes up to which keys are used as they are. Of a longer one
+	// the SHA-256 is used instead, so that callers who choose their keys, such as the header
+	// of a request, take no more memory for them.
+	MaxKey = 1024
 )
 
 // Options configure a [Limiter]. The zero value, and nil, are the defaults.
 type Options struct {
-	// Prefix begins the keys in Redis. It must not contain braces. Empty:
-	// DefaultPrefix.
+	// Prefix begins the keys in Redis. It must not contain braces, nor "!": the keys of
+	// tags of caches in the same Redis contain one. Empty: DefaultPrefix.
 	Prefix string
 
 	// OnFailure is what decides when Redis cannot be asked. Zero: FailLocal.
@@ -75,6 +80,9 @@ func (o *Options) withDefaults() (Options, error) {
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if strings.ContainsAny(out.Prefix, "{}") {
 		wrong("Prefix %q: want one without braces", out.Prefix)
+	}
+	if strings.Contains(out.Prefix, "!") {
+		wrong("Prefix %q: want one without \"!\", which is in the keys of tags of caches", out.Prefix)
 	}
 	if out.OnFailure > FailClosed {
 		wrong("OnFailure %d: there is no such Failure", out.OnFailure)

@@ -2,8 +2,10 @@ package redislimit
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"math"
 	"strings"
@@ -97,6 +99,15 @@ func suffix(ps []ratelimit.Policy) string {
 		b.WriteString(p.Name + "=" + p.Algorithm.String())
 	}
 	return b.String()
+}
+
+// bounded returns key, or what stands for one that is longer than MaxKey.
+func bounded(key string) string {
+	if len(key) <= MaxKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // redisKey returns the key in Redis. The braces are those of a hash tag, which ends at

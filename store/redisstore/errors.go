@@ -199,7 +199,7 @@ func isTimeout(err error) bool {
 
 // isOurs reports whether err says already what it means.
 func isOurs(err error) bool {
-	for _, known := range []error{store.ErrUnavailable, store.ErrReplicas, store.ErrTooLarge, store.ErrWrongType, ErrAuth, store.ErrUnstorable, errNegativeTTL, errMost, errNoHold, errBlind, errSentinel, errors.ErrUnsupported} {
+	for _, known := range []error{store.ErrUnavailable, store.ErrReplicas, store.ErrTooLarge, store.ErrWrongType, ErrAuth, store.ErrUnstorable, store.ErrInvalidKey, errNegativeTTL, errMost, errNoHold, errBlind, errSentinel, errors.ErrUnsupported} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -69,6 +69,8 @@ func NewPlain[T any](c *Client, o *PlainOptions[T]) *Plain[T] {
 	}
 	c.rights.use(s.prefix)
 	s.tags = NewTags(c, "!"+s.prefix) // it has none, but the heartbeat needs a key
+	s.badPrefix = s.checkPrefix()
+	s.blind = oneline.Join(s.badPrefix, s.blind)
 	s.bound(o.Timeout, 0)
 	s.normalize()
 	return &Plain[T]{s}

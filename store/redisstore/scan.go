@@ -26,7 +26,9 @@ func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int,
 	ctx, end := store.Observe(ctx, s.observer, s.op(op, "", 0))
 	var removed int
 	full, err := keys.Quote(s.prefix)+pattern, error(nil)
-	if len(full) > mostKeySize {
+	if s.badPrefix != nil {
+		err = s.badPrefix
+	} else if len(full) > mostKeySize {
 		err = fmt.Errorf("%w: a pattern of %d bytes, of at most %d", store.ErrTooLarge, len(full), mostKeySize)
 	} else {
 		removed, err = s.scanPrimaries(ctx, full)

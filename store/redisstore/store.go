@@ -35,7 +35,8 @@ type Options[T any] struct {
 
 	// Prefix begins the Redis key of every entry. Two stores whose types
 	// differ need different prefixes, neither of which begins the other:
-	// "a:" would see, and Clear, what "a:b:" keeps.
+	// "a:" would see, and Clear, what "a:b:" keeps. A Prefix that begins with "!", or with
+	// that of the Tags, is ErrInvalidKey for every call: such keys are those of tags.
 	Prefix string
 
 	// Tags are the invalidation tags, which several stores may share, so that
@@ -102,6 +103,7 @@ type Store[T any] struct {
 	reads      *deadline.Pool
 	impatient  bool  // some operations end before it is a failure of Redis that they do
 	blind      error // not nil: changes are not told
+	badPrefix  error // see checkPrefix
 	stats      counters
 }
 
@@ -151,7 +153,8 @@ func New[T any](c *Client, o *Options[T]) *Store[T] {
 	}
 	c.rights.use(s.prefix)
 	s.cleared, s.clearedKey = s.tags.clearedOf(s.prefix), s.tags.clearedKey(s.prefix)
-	s.blind = oneline.Join(c.broadcast.sees("store", s.prefix), c.broadcast.sees("tags", s.tags.prefix))
+	s.badPrefix = s.checkPrefix()
+	s.blind = oneline.Join(s.badPrefix, c.broadcast.sees("store", s.prefix), c.broadcast.sees("tags", s.tags.prefix))
 	if o.ClientSide && c.maxStale > 0 {
 		s.blind = errClientSide
 	}
@@ -200,6 +203,9 @@ func (s *Store[T]) redisKey(key string) (string, error) {
 }
 
 func (s *Store[T]) checkKey(key string) error {
+	if s.badPrefix != nil {
+		return s.badPrefix
+	}
 	if n := len(s.prefix) + len(key); n > s.maxKey {
 		return fmt.Errorf("%w: a key of %d bytes, of at most %d", store.ErrTooLarge, n, s.maxKey)
 	}
