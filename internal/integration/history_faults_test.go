@@ -24,6 +24,7 @@ type historyFault struct {
 	lasting  bool                          // copies in L1 are to last, see historyJob
 	staleFor time.Duration                 // 0: a second
 	proxied  bool                          // the victim's link; in a cluster that to each node
+	lasts    time.Duration                 // at least; 0: two seconds
 	anew     bool                          // values are loaded anew while they stand
 	orphans  bool                          // leases are left behind: who waits for one turns to other keys soon
 	forgets  bool                          // Redis may lose holds, so that nothing may rest on them
@@ -79,7 +80,7 @@ var historyFaults = []historyFault{
 	},
 	{name: "memory is full", inject: shrinkMemory, happened: full},
 	{
-		name: "tracking table overflows", redis: redistest.Options{Config: []string{"tracking-table-max-keys 100"}}, keys: 60,
+		name: "tracking table overflows", redis: redistest.Options{Config: []string{"tracking-table-max-keys 100"}}, keys: 60, lasts: 4 * time.Second,
 		inject: watchTable,
 	},
 

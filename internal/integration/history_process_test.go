@@ -102,6 +102,7 @@ func (w *historyWorker) run() (err error) {
 	}
 	w.rest()
 	counts := w.cache.Stats()
+	counts.PendingErr = nil // JSON has no errors
 	return errors.Join(err, w.backend.Close(), w.source.Close(), w.log.Close(), json.NewEncoder(os.Stdout).Encode(counts))
 }
 

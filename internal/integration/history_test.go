@@ -133,10 +133,7 @@ func (fault *historyFault) run(t *testing.T, servers *historyServers, d time.Dur
 		f.start(fault.proxied && i == historySize-1)
 	}
 	sweep := fault.sweeps || d > 0
-	if d == 0 {
-		d = 2 * time.Second
-	}
-	return f, f.work(d, fault, sweep)
+	return f, f.work(max(d, fault.lasts, 2*time.Second), fault, sweep)
 }
 
 // lag is how far behind the source is that rows of histLagging are read from.

@@ -84,7 +84,7 @@ func TestRights_conformance(t *testing.T) {
 	for name, p := range map[string]*place{
 		"server":    {option: func(testing.TB) rueidis.ClientOption { return as("strata", s) }, space: "strata:"},
 		"broadcast": {option: func(testing.TB) rueidis.ClientOption { return as("strata", s) }, space: "strata:", broadcast: true},
-		"cluster":   {option: func(testing.TB) rueidis.ClientOption { return as("strata", cl.Nodes[0]) }, space: "strata:"},
+		"cluster":   {option: func(testing.TB) rueidis.ClientOption { return as("strata", cl.Nodes[0]) }, space: "strata:", cluster: true},
 	} {
 		t.Run(name, func(t *testing.T) { storetest.Run(t, p.harness()) })
 	}
@@ -92,6 +92,33 @@ func TestRights_conformance(t *testing.T) {
 		if all := s.Refusals(t); len(all) > 0 {
 			t.Errorf("%s has refused %q", s.Addr(), all)
 		}
+	}
+}
+
+// With NoTracking a user needs no right to CLIENT TRACKING.
+func TestRights_untracked(t *testing.T) {
+	rights := redistest.DocumentedRights(t, configuration, "untracked")
+	if slices.ContainsFunc(rights, func(r string) bool { return stdstrings.HasPrefix(r, "+client") }) {
+		t.Errorf("the line grants %q", rights)
+	}
+	s, cl := redistest.Start(t, nil), redistest.StartCluster(t, 2)
+	servers := append([]*redistest.Server{s}, cl.Nodes...)
+	for _, s := range servers {
+		s.Grant(t, "untracked", append(rights, "~!strata:*")...)
+	}
+	for name, p := range map[string]*place{
+		"server":  {option: func(testing.TB) rueidis.ClientOption { return as("untracked", s) }, space: "strata:", untracked: true},
+		"cluster": {option: func(testing.TB) rueidis.ClientOption { return as("untracked", cl.Nodes[0]) }, space: "strata:", untracked: true, cluster: true},
+	} {
+		t.Run(name, func(t *testing.T) { storetest.Run(t, p.harness()) })
+	}
+	for _, s := range servers {
+		if all := s.Refusals(t); len(all) > 0 {
+			t.Errorf("%s has refused %q", s.Addr(), all)
+		}
+	}
+	if _, err := redisstore.Dial(as("untracked", s)); !errors.Is(err, store.ErrAuth) || !stdstrings.Contains(err.Error(), "+client|tracking") {
+		t.Errorf("with tracking: %v", err)
 	}
 }
 
