@@ -17,7 +17,7 @@ export GOWORK := off
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help survey survey-table test test-race test-alloc model mutants check lint format-check vet staticcheck arch tidy-check \
+.PHONY: help survey survey-table survey-times test test-race test-alloc model mutants check lint format-check vet staticcheck arch tidy-check \
 	format bench bench-ratios bench-results bench-hits bench-compile fuzz soak cover cover-html quickstart clean servers need-go need-redis need-cc
 
 help: ## list the targets
@@ -44,8 +44,11 @@ test-alloc: need-go need-redis
 survey: need-go ## what the codecs do with types of other libraries; compares it with docs/values.md
 	cd codec/survey && go test .
 
-survey-table: need-go ## write the table of docs/values.md
+survey-table: need-go ## write the tables of docs/values.md but for the times
 	cd codec/survey && go test -count=1 . -args -write
+
+survey-times: need-go ## measure other codecs in turns with the default, and write the times into docs/values.md
+	cd codec/survey && go test -count=1 -run TestTimes . -args -times
 
 servers: need-go need-redis ## the packages that start a server, on Redis 7, Redis 8 and Valkey 9 (docs/servers.md): two hours; SERVERS=, PKGS=
 	SERVERS='$(SERVERS)' scripts/servers $(PKGS)

@@ -17,16 +17,13 @@ import (
 
 var write = flag.Bool("write", false, "write the table into docs/values.md instead of comparing it")
 
-const (
-	page  = "../../docs/values.md"
-	begin = "<!-- survey begin -->\n"
-	end   = "<!-- survey end -->\n"
-)
+const page = "../../docs/values.md"
 
 // A row is a type of the table, with what the codecs did with its values.
 type row struct {
 	name          string
 	msgpack, json outcome
+	tallies       []tally // of these and of each alternative
 }
 
 // An outcome is what a codec did with the values of a type.
@@ -40,7 +37,7 @@ type outcome struct {
 // of measures values of T. same says whether two of them are equal, where reflect.DeepEqual
 // is stricter than the type.
 func of[T any](name string, same func(a, b T) bool, values ...T) row {
-	return row{name, measure(codec.Msgpack[T](), same, values), measure(codec.JSON[T](), same, values)}
+	return row{name, measure(codec.Msgpack[T](), same, values), measure(codec.JSON[T](), same, values), tallies(same, values)}
 }
 
 // plain is of for a type whose equal values are reflect.DeepEqual.
@@ -125,8 +122,8 @@ func table(rows []row) string {
 	return b.String()
 }
 
-// versions returns the versions of the libraries that the types are from, as go.mod has them.
-func versions(t *testing.T) string {
+// versions returns the versions of libraries, as go.mod has them.
+func versions(t *testing.T, libraries []string) string {
 	mod, err := os.ReadFile("go.mod")
 	if err != nil {
 		t.Fatal(err)
@@ -156,25 +153,33 @@ func TestSurvey_noValueChangesSilently(t *testing.T) {
 	}
 }
 
-// The table of docs/values.md is what is measured.
-func TestSurvey_tableOfThePage(t *testing.T) {
-	text, err := os.ReadFile(page)
+// The tables of docs/values.md are what is measured.
+func TestSurvey_tablesOfThePage(t *testing.T) {
+	all := rows()
+	onPage(t, "survey", versions(t, libraries)+"\n"+table(all), *write)
+	onPage(t, "alternatives", versions(t, alternativeLibraries)+"\n"+comparison(all), *write)
+}
+
+// onPage compares text with the part of the page that has the name, or writes it there.
+func onPage(t *testing.T, name, text string, write bool) {
+	t.Helper()
+	b, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := strings.Cut(string(text), begin)
+	begin, end := "<!-- "+name+" begin -->\n", "<!-- "+name+" end -->\n"
+	before, rest, ok := strings.Cut(string(b), begin)
 	old, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("%s has no place for the table", page)
+		t.Fatalf("%s has no place for %s", page, name)
 	}
-	measured := versions(t) + "\n" + table(rows())
-	if *write {
-		if err := os.WriteFile(page, []byte(before+begin+measured+end+after), 0o644); err != nil {
+	if write {
+		if err := os.WriteFile(page, []byte(before+begin+text+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	was, is := strings.Split(old, "\n"), strings.Split(measured, "\n")
+	was, is := strings.Split(old, "\n"), strings.Split(text, "\n")
 	for i := range max(len(was), len(is)) {
 		var a, b string
 		if i < len(was) {
@@ -184,7 +189,7 @@ func TestSurvey_tableOfThePage(t *testing.T) {
 			b = is[i]
 		}
 		if a != b {
-			t.Fatalf("%s: line %d of the table differs from what is measured (\"make survey-table\" writes it):\npage: %s\nmeasured: %s", page, i+1, a, b)
+			t.Fatalf("%s: line %d of the table %s differs from what is measured (\"make survey-table\" writes it):\npage: %s\nmeasured: %s", page, i+1, name, a, b)
 		}
 	}
 }

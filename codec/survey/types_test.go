@@ -21,7 +21,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// libraries are the modules whose versions the page shows.
+// libraries are the modules of the types. The page shows their versions.
 var libraries = []string{
 	"github.com/google/uuid", "github.com/jackc/pgx/v5", "github.com/shopspring/decimal",
 	"github.com/vmihailenco/msgpack/v5", "google.golang.org/protobuf", "gorm.io/gorm",
