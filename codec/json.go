@@ -9,8 +9,8 @@ import (
 )
 
 // JSON returns a codec that writes JSON with encoding/json, for caches that
-// other programs read too. Its rules apply: strings are made valid UTF-8, and interface values come back as
-// float64, map[string]any and so on. Times are written and come back in UTC. Unlike [json.Marshal] it does not escape
+// other programs read too. Its rules apply: interface values come back as float64,
+// map[string]any and so on. Text that is not UTF-8 is an error of Append. Times are written and come back in UTC. Unlike [json.Marshal] it does not escape
 // the characters that are special in HTML.
 func JSON[T any]() *JSONCodec[T] {
 	c := &JSONCodec[T]{shape: sync.OnceValue(func() shape { return jsonShape(reflect.TypeFor[T]()) })}
@@ -40,8 +40,8 @@ var (
 	_ Canonicalizer[int] = (*JSONCodec[int])(nil)
 )
 
-// Append fails for values that JSON cannot express: channels, functions, NaN,
-// infinities and cycles, and for those whose methods panic.
+// Append fails for values that JSON cannot express: channels, functions, NaN, infinities,
+// cycles and strings that are not UTF-8, and for those whose methods panic.
 func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	inUTC(&v, utcWalk{compact: true})
 	w := c.pool.Get().(*jsonWriter)
@@ -53,7 +53,11 @@ func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	out := w.sink.b
 	w.sink.b = nil
 	c.pool.Put(w)
-	return out[:len(out)-1], nil // without the newline of the Encoder
+	out = out[:len(out)-1] // without the newline of the Encoder
+	if why := c.textLost(out[len(dst):], &v); why != "" {
+		return dst, unencodable[T]("json", why, reason(why))
+	}
+	return out, nil
 }
 
 // encode writes what v points to. By way of a pointer, so that methods of pointers are found.
