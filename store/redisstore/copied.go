@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"hash/maphash"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -103,6 +104,10 @@ const (
 	// mostTags is how many tags of a shard are remembered; with more, some are
 	// forgotten, and read from Redis again.
 	mostTags = 2000
+
+	// mostAdded is how many tags are added to a map before it is made again: one whose
+	// keys come and go grows although their number does not.
+	mostAdded = 4 * mostTags
 )
 
 // copies are the local copies of readings of tags.
@@ -112,9 +117,10 @@ type copies struct {
 }
 
 type copyShard struct {
-	mu   sync.RWMutex
-	tags map[string]*copied
-	_    [32]byte
+	mu    sync.RWMutex
+	tags  map[string]*copied
+	added int // to this map
+	_     [24]byte
 }
 
 func (cs *copies) shard(tag string) *copyShard {
@@ -162,6 +168,11 @@ func (cs *copies) of(tag string) *copied {
 		}
 		c.drop() // who is reading it must not keep it where no push finds it
 		delete(sh.tags, other)
+	}
+	if sh.added++; sh.added > mostAdded {
+		tags := make(map[string]*copied, mostTags)
+		maps.Copy(tags, sh.tags)
+		sh.tags, sh.added = tags, 0
 	}
 	c = &copied{}
 	sh.tags[tag] = c
