@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdstrings "strings"
 	"testing"
 
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
+	"github.com/redis/rueidis"
 )
 
 // Where the server drops keys from its table without a word, what was invalidated
@@ -81,4 +83,43 @@ func TestTags_tableOverflows(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A tag that Redis has not received yet hides what carries it, also where the table of the
+// server overflows, so that reads ask for the tags: Redis could only answer what it knows.
+func TestTags_pendingWhileTheTableOverflows(t *testing.T) {
+	srv := redistest.Start(t, &redistest.Options{Config: []string{"tracking-table-max-keys 100"}})
+	link := redistest.StartRewriter(t, srv.Addr())
+	c := dialWith(t, &redisstore.Dialer{Timeout: patience, BreakAfter: -1}, rueidis.ClientOption{InitAddress: []string{link.Addr()}})
+	s := strings(c, "p:")
+	listen(t, s)
+	if err := s.Set(ctx, "k", store.Entry[string]{Value: "v", Tags: []string{"t"}}); err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.Get(ctx, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := func(when string) {
+		t.Helper()
+		if _, err := s.Get(ctx, "k"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: Get: %v", when, err)
+		}
+		if _, err := s.Recheck(ctx, "k", e); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: Recheck: %v", when, err)
+		}
+		if m, err := s.GetMany(ctx, []string{"k"}); len(m) != 0 || err != nil {
+			t.Errorf("%s: GetMany: %v, %v", when, m, err)
+		}
+	}
+	link.Answer(func(args []string) bool {
+		return stdstrings.HasPrefix(stdstrings.ToUpper(args[0]), "EVAL") && len(args) > 3 && args[3] == "!p:t:t"
+	}, "LOADING Redis is loading the dataset in memory")
+	if err := s.InvalidateTags(ctx, "t"); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	hidden("while it is pending")
+	link.Answer(nil, "")
+	redistest.WaitFor(t, "the tag to be invalidated", func() bool { return c.Health().PendingTags == 0 })
+	hidden("afterwards")
 }
