@@ -379,6 +379,7 @@ func TestRefreshAhead_batch(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		s.Separate(ctx, "1", "2")
 		time.Sleep(49 * time.Second) // and one for the load
 		mustGet(t, s, "3", value(3)) // is not due
 		for range 3 {
