@@ -126,6 +126,14 @@ var atomicFaults = []historyFault{
 		name: "slots migrate (atomic)", where: inNewCluster, keys: 9, ttl: 10 * time.Second, lasting: true, least: 20, sweeps: true,
 		inject: moveSlots(migrateAtomically), happened: unnoticed,
 	},
+	{
+		name: "slots of 1,000 keys migrate (atomic)", where: inNewCluster, keys: 9, ttl: 10 * time.Second, lasting: true, least: 8, sweeps: true,
+		inject: fullSlots(1_000), happened: unnoticed,
+	},
+	{
+		name: "slots of 300,000 keys migrate (atomic)", where: inNewCluster, keys: 9, ttl: 10 * time.Second, lasting: true, least: 4, sweeps: true, lasts: 10 * time.Second,
+		inject: fullSlots(300_000), happened: unnoticed,
+	},
 }
 
 // historyRows returns all faults that the server is able to have. Those of the topology
