@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -125,6 +126,9 @@ const (
 //
 //	REDIS_URL              RedisURL
 //	REDIS_PASSWORD         RedisPassword, if REDIS_URL is set
+//	STRATA_REDIS_CA_FILE   ca_file of RedisURL: see redisstore.Dialer.DialURL
+//	STRATA_REDIS_CERT_FILE cert_file of RedisURL
+//	STRATA_REDIS_KEY_FILE  key_file of RedisURL
 //	STRATA_REDIS_OPTIONAL  RedisOptional: "true" or "false"
 //	STRATA_PREFIX          Prefix
 //	STRATA_TRACKING        Tracking: "per-key", "broadcast" or "off" (NoTracking)
@@ -155,6 +159,22 @@ func FromEnv() (*Config, error) {
 			}
 		}
 	}
+	inURL := func(parameter string) func(string) error {
+		return func(v string) error {
+			if c.RedisURL == "" {
+				return errors.New("REDIS_URL is not set")
+			}
+			sep := "?"
+			if strings.Contains(c.RedisURL, "?") {
+				sep = "&"
+			}
+			c.RedisURL += sep + parameter + "=" + url.QueryEscape(v)
+			return nil
+		}
+	}
+	read("STRATA_REDIS_CA_FILE", inURL("ca_file"))
+	read("STRATA_REDIS_CERT_FILE", inURL("cert_file"))
+	read("STRATA_REDIS_KEY_FILE", inURL("key_file"))
 	read("STRATA_REDIS_OPTIONAL", func(v string) (err error) {
 		if c.RedisOptional, err = strconv.ParseBool(v); err != nil {
 			err = errors.New(`want "true" or "false"`)

@@ -30,6 +30,25 @@ func TestFromEnv(t *testing.T) {
 	}
 }
 
+func TestFromEnv_tlsFiles(t *testing.T) {
+	t.Setenv("STRATA_REDIS_CA_FILE", "/etc/redis ca.pem")
+	t.Setenv("STRATA_REDIS_CERT_FILE", "cert.pem")
+	t.Setenv("STRATA_REDIS_KEY_FILE", "key.pem")
+	for in, want := range map[string]string{
+		"rediss://localhost":      "rediss://localhost?ca_file=%2Fetc%2Fredis+ca.pem&cert_file=cert.pem&key_file=key.pem",
+		"rediss://localhost?db=1": "rediss://localhost?db=1&ca_file=%2Fetc%2Fredis+ca.pem&cert_file=cert.pem&key_file=key.pem",
+	} {
+		t.Setenv("REDIS_URL", in)
+		if c, err := strata.FromEnv(); err != nil || c.RedisURL != want {
+			t.Errorf("REDIS_URL=%s: %+v, %v", in, c, err)
+		}
+	}
+	t.Setenv("REDIS_URL", "")
+	if _, err := strata.FromEnv(); err == nil || !strings.Contains(err.Error(), "STRATA_REDIS_CA_FILE") {
+		t.Errorf("without REDIS_URL: %v", err)
+	}
+}
+
 func TestFromEnv_passwordAlone(t *testing.T) {
 	t.Setenv("REDIS_URL", "")
 	t.Setenv("REDIS_PASSWORD", "of another program")

@@ -18,10 +18,15 @@ import (
 // certFiles are paths of PEM files.
 type certFiles struct{ ca, cert, key string }
 
-// makeCertificates writes a self-signed certificate for 127.0.0.1 into dir and
-// returns a client configuration that trusts nothing else.
+// makeCertificates writes a self-signed certificate for 127.0.0.1 and localhost into dir,
+// unless there is one, and returns a client configuration that trusts nothing else. Servers
+// that share a directory share the certificate. Clients may use it as theirs, too.
 func makeCertificates(dir string) (certFiles, *tls.Config, error) {
 	f := certFiles{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")}
+	if _, err := os.Stat(f.key); err == nil {
+		conf, err := clientConfig(f)
+		return f, conf, err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return f, nil, err
@@ -34,7 +39,7 @@ func makeCertificates(dir string) (certFiles, *tls.Config, error) {
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
 		DNSNames:              []string{"localhost"},
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 	}
@@ -46,14 +51,27 @@ func makeCertificates(dir string) (certFiles, *tls.Config, error) {
 	if err != nil {
 		return f, nil, err
 	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	if err := os.WriteFile(f.cert, certPEM, 0o600); err != nil {
+	if err := os.WriteFile(f.cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
 		return f, nil, err
 	}
 	if err := os.WriteFile(f.key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
 		return f, nil, err
 	}
+	conf, err := clientConfig(f)
+	return f, conf, err
+}
+
+// clientConfig returns a client configuration that trusts the certificate, and presents it.
+func clientConfig(f certFiles) (*tls.Config, error) {
+	certs, err := os.ReadFile(f.ca)
+	if err != nil {
+		return nil, err
+	}
+	own, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if err != nil {
+		return nil, err
+	}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(certPEM)
-	return f, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}, nil
+	roots.AppendCertsFromPEM(certs)
+	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{own}, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}, nil
 }

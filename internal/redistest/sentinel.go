@@ -70,6 +70,28 @@ func (s *SentinelSet) build() (err error) {
 	})
 }
 
+// StartSentinelTLS starts one sentinel that watches a primary, both over TLS with one
+// certificate, which end with the test. It is for connecting, not for failovers.
+func StartSentinelTLS(t testing.TB) (primary, sentinel *Server) {
+	t.Helper()
+	dir := t.TempDir()
+	primary = Start(t, &Options{TLS: true, Dir: dir})
+	sentinel, err := start(&Options{TLS: true, Dir: dir, Config: []string{
+		fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1", MasterSet, primary.Port()),
+	}}, []string{"--sentinel"})
+	if err == nil {
+		t.Cleanup(func() { finish(t, sentinel) })
+		err = waitFor("the sentinel to know the primary", func() bool {
+			m, err := masterState(sentinel)
+			return err == nil && m["flags"] == "master"
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return primary, sentinel
+}
+
 // masterState returns what a sentinel knows of the primary.
 func masterState(sentinel *Server) (map[string]string, error) {
 	reply, err := sentinel.Do("SENTINEL", "MASTER", MasterSet)

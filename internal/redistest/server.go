@@ -26,6 +26,7 @@ type Server struct {
 	port     int
 	password string
 	tls      *tls.Config // of clients; nil without TLS
+	ca, key  string      // files of the certificate and its key
 	ownClock bool
 
 	mu   sync.Mutex
@@ -78,32 +79,35 @@ func (s *Server) prepare(o *Options) (err error) {
 	if s.port, err = freePort(); err != nil {
 		return err
 	}
-	lines := []string{"bind 127.0.0.1", "daemonize no", `save ""`, "appendonly no", "repl-diskless-sync-delay 0", "dir " + s.dir}
-	if o.TLS {
-		files, conf, err := makeCertificates(s.dir)
-		if err != nil {
-			return err
+	lines, err := s.listening(o)
+	if err != nil {
+		return err
+	}
+	if len(s.args) == 0 { // a sentinel knows few settings
+		lines = append(lines, "daemonize no", `save ""`, "appendonly no", "repl-diskless-sync-delay 0")
+		for setting, v := range map[string]string{"requirepass": o.Password, "masterauth": o.Password, "maxmemory": o.MaxMemory, "maxmemory-policy": o.MaxMemoryPolicy} {
+			if v != "" {
+				lines = append(lines, setting+" "+v)
+			}
 		}
-		s.tls = conf
-		lines = append(lines, "port 0", fmt.Sprintf("tls-port %d", s.port), "tls-auth-clients no",
-			"tls-cert-file "+files.cert, "tls-key-file "+files.key, "tls-ca-cert-file "+files.ca)
-	} else {
-		lines = append(lines, fmt.Sprintf("port %d", s.port))
-	}
-	if o.Password != "" {
-		lines = append(lines, "requirepass "+o.Password, "masterauth "+o.Password)
-	}
-	if o.MaxMemory != "" {
-		lines = append(lines, "maxmemory "+o.MaxMemory)
-	}
-	if o.MaxMemoryPolicy != "" {
-		lines = append(lines, "maxmemory-policy "+o.MaxMemoryPolicy)
-	}
-	if len(s.args) > 0 { // a sentinel knows few settings
-		lines = []string{"bind 127.0.0.1", "dir " + s.dir, fmt.Sprintf("port %d", s.port)}
 	}
 	lines = append(lines, o.Config...)
 	return os.WriteFile(s.file("conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
+}
+
+// listening returns the settings that say where the server listens, and how.
+func (s *Server) listening(o *Options) ([]string, error) {
+	lines := []string{"bind 127.0.0.1", "dir " + s.dir}
+	if !o.TLS {
+		return append(lines, fmt.Sprintf("port %d", s.port)), nil
+	}
+	files, conf, err := makeCertificates(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	s.tls, s.ca, s.key = conf, files.ca, files.key
+	return append(lines, "port 0", fmt.Sprintf("tls-port %d", s.port), "tls-auth-clients no", "tls-replication yes",
+		"tls-cert-file "+files.cert, "tls-key-file "+files.key, "tls-ca-cert-file "+files.ca), nil
 }
 
 // file returns the path of a file of this server; Dir may be shared.
@@ -128,6 +132,10 @@ func (s *Server) URL() string {
 	}
 	return u.String()
 }
+
+// CertFiles returns the PEM files of the certificate, which is its own authority, and of
+// its key; empty without TLS.
+func (s *Server) CertFiles() (cert, key string) { return s.ca, s.key }
 
 // TLSConfig returns a client configuration that trusts the server, or nil if it
 // does not speak TLS.

@@ -111,7 +111,11 @@ func DialURL(url string) (*Client, error) { return (&Dialer{}).DialURL(url) }
 //	redis://sentinel1:26379?addr=sentinel2:26379&master_set=m   behind sentinels
 //	unix:///run/redis.sock?db=1
 //
-// rueidis.ParseURL describes the parameters. Errors do not contain the URL.
+// Over TLS, ca_file=PATH names the PEM file of the authorities to trust instead of those of
+// the system, cert_file=PATH and key_file=PATH those of the client's certificate, which are
+// read for each connection, and server_name=NAME the name in the certificates of servers, if
+// it is not the host of the URL, or behind sentinels that of each server. rueidis.ParseURL
+// describes the other parameters. Unknown ones are refused. Errors do not contain the URL.
 func (d *Dialer) DialURL(url string) (*Client, error) {
 	return d.DialURLContext(context.Background(), url)
 }
