@@ -50,16 +50,13 @@ func (o *WarmOptions) normalize() error {
 	return oneline.Join(errs...)
 }
 
-// mostWarmErrors bounds how many different errors Warm remembers.
-const mostWarmErrors = 10
-
 // Warm sees to it that the values of ids are in L1 and in Redis, as GetMany would: it
 // loads what no tier has fresh, joins loads that are under way, and lets others join
 // its own. slices.Values makes a sequence of a list; one that reads ids from somewhere
 // else may take its time. Ids are read by the goroutine that called.
 //
 // It returns for how many ids there is an answer now. An id that fails does not keep
-// the others from being loaded; the error joins the first few different ones. When ctx
+// the others from being loaded; the error has the first few causes, each once. When ctx
 // ends, so does Warm, with an error that is that of ctx.
 func (c *Cache[K, V]) Warm(ctx context.Context, ids iter.Seq[K], o *WarmOptions) (n int, err error) {
 	w := &warming[K, V]{cache: c, ctx: ctx}
@@ -71,11 +68,11 @@ func (c *Cache[K, V]) Warm(ctx context.Context, ids iter.Seq[K], o *WarmOptions)
 	}
 	w.slots = make(chan struct{}, w.opts.Concurrency)
 	w.run(ids)
-	if ctx.Err() != nil {
-		w.errs = append(w.errs, context.Cause(ctx))
+	if err = w.errs.join(); ctx.Err() != nil {
+		err = oneline.Join(err, context.Cause(ctx))
 	}
-	if len(w.errs) > 0 {
-		err = c.failed("warm", oneline.Join(w.errs...))
+	if err != nil {
+		err = c.failed("warm", err)
 	}
 	return w.progress.Done, err
 }
@@ -89,7 +86,7 @@ type warming[K comparable, V any] struct {
 
 	mu       sync.Mutex
 	progress WarmProgress
-	errs     []error
+	errs     warmErrors
 }
 
 // run reads ids and has them warmed, batch by batch.
@@ -136,13 +133,13 @@ func (w *warming[K, V]) warm(batch []K) {
 		return
 	}
 	c := w.cache
-	var bad []error
+	var failures []failedID
 	ks, ids := make([]string, 0, len(batch)), make([]K, 0, len(batch))
 	seen := make(map[string]bool, len(batch))
 	for _, id := range batch {
 		key, err := c.key(id)
 		if err != nil {
-			bad = append(bad, err)
+			failures = append(failures, failedID{"", err})
 			continue
 		}
 		if !seen[key] {
@@ -150,36 +147,58 @@ func (w *warming[K, V]) warm(batch []K) {
 			ks, ids = append(ks, key), append(ids, id)
 		}
 	}
+	failed := len(failures)
 	left, errs := w.fill(ks, ids)
-	failed := len(bad)
+	for i, err := range errs {
+		if err != nil {
+			failures = append(failures, failedID{idText(ids[i]), err})
+		}
+	}
 	if c.loads() {
 		failed += left
 	}
-	w.report(len(ks)-left, failed, append(bad, errs...))
+	w.report(len(ks)-left, failed, failures)
 }
 
-// fill fills the tiers, and returns for how many of ks it could not. Where ids are
+// A failedID is the error of an id; empty: of which the error names the id.
+type failedID struct {
+	id  string
+	err error
+}
+
+// fill fills the tiers, and returns for how many of ks it could not, and why. Where ids are
 // loaded one by one, a batch is only for looking what is there: who wants an id
 // that is being loaded does not have to wait for the others.
 func (w *warming[K, V]) fill(ks []string, ids []K) (left int, errs []error) {
 	c, load := w.cache, w.cache.manyLoader(ks, ids)
+	errs = make([]error, len(ks))
 	if c.loadsMany() || load == nil {
 		missing, err := c.tiers.Warm(w.ctx, ks, load)
-		return len(missing), []error{err}
+		of := store.ByKey[string](err)
+		for i, key := range ks {
+			errs[i] = of(key)
+		}
+		return len(missing), errs
 	}
 	missing, _ := c.tiers.Warm(w.ctx, ks, nil) // what Redis does not tell is loaded
-	errs = make([]error, len(missing))
+	isMissing := make(map[string]bool, len(missing))
+	for _, key := range missing {
+		isMissing[key] = true
+	}
 	var done atomic.Int64
 	var wg sync.WaitGroup
-	for i, key := range missing {
+	for i, key := range ks {
+		if !isMissing[key] {
+			continue
+		}
 		w.slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-w.slots }()
 			if w.ctx.Err() != nil {
 				return
 			}
-			var left []string
-			if left, errs[i] = c.tiers.Warm(w.ctx, []string{key}, load); len(left) == 0 {
+			left, err := c.tiers.Warm(w.ctx, []string{key}, load)
+			if errs[i] = store.ByKey[string](err)(key); len(left) == 0 {
 				done.Add(1)
 			}
 		})
@@ -189,30 +208,19 @@ func (w *warming[K, V]) fill(ks []string, ids []K) (left int, errs []error) {
 }
 
 // report adds to the progress and tells it.
-func (w *warming[K, V]) report(done, failed int, errs []error) {
+func (w *warming[K, V]) report(done, failed int, failures []failedID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.progress.Done += done
 	w.progress.Failed += failed
-	for _, err := range errs {
-		w.note(err)
+	for _, f := range failures {
+		if w.ctx.Err() == nil || !errors.Is(f.err, context.Cause(w.ctx)) {
+			w.errs.add(f.id, f.err)
+		}
 	}
 	if w.opts.Progress != nil {
 		w.opts.Progress(w.progress)
 	}
-}
-
-// note remembers err if it is a new one and there is room.
-func (w *warming[K, V]) note(err error) {
-	if err == nil || w.ctx.Err() != nil && errors.Is(err, context.Cause(w.ctx)) || len(w.errs) >= mostWarmErrors {
-		return
-	}
-	for _, have := range w.errs {
-		if have.Error() == err.Error() {
-			return
-		}
-	}
-	w.errs = append(w.errs, err)
 }
 
 // A HotID is an id and about how often it was read of late.

@@ -165,6 +165,51 @@ func TestWarm_failures(t *testing.T) {
 	}
 }
 
+// The error of Warm has each cause once, with a few of the ids and the number of the others,
+// whatever the batches.
+func TestWarm_oneCauseOnce(t *testing.T) {
+	down := errors.New("the source is down")
+	load := func(context.Context, int) (int, error) { return 0, down }
+	for name, loadMany := range map[string]func(context.Context, []int) (map[int]int, error){
+		"one by one": nil,
+		"of all":     func(context.Context, []int) (map[int]int, error) { return nil, down },
+		"of each id": func(_ context.Context, ids []int) (map[int]int, error) { return nil, eachFailed(ids, down) },
+		"of each, odd": func(_ context.Context, ids []int) (map[int]int, error) {
+			return nil, eachFailed(ids, fmt.Errorf("really: %w", down))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := strata.New(backend(t, nil), "numbers", load, &strata.Options[int, int]{LoadMany: loadMany})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := c.Warm(t.Context(), func(yield func(int) bool) {
+				for id := range 100 {
+					if !yield(id) {
+						return
+					}
+				}
+			}, &strata.WarmOptions{BatchSize: 10})
+			if n != 0 || !errors.Is(err, down) {
+				t.Fatalf("warmed %d, %v", n, err)
+			}
+			text := err.Error()
+			if strings.Count(text, down.Error()) != 1 || !strings.Contains(text, " and 97 more: ") || strings.Count(text, `cache "numbers"`) != 1 || strings.Contains(text, "\n") || len(text) > 300 {
+				t.Error(text)
+			}
+		})
+	}
+}
+
+// eachFailed says that each of ids has failed with err.
+func eachFailed(ids []int, err error) error {
+	errs := make(map[int]error)
+	for _, id := range ids {
+		errs[id] = err
+	}
+	return store.NewManyError(errs)
+}
+
 // Loads are under way Concurrency at a time, are joined by readers, and end with the
 // context.
 func TestWarm_concurrency(t *testing.T) {
