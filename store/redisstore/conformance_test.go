@@ -55,10 +55,8 @@ func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 	}
 	o := opened{s, c, prefix}
 	switch {
-	case p.clientSide:
+	case p.clientSide, p.broadcast:
 		return noFiller{o, nil}
-	case p.broadcast:
-		return noReplacer{o, nil}
 	case p.untracked:
 		return noWatcher{o, nil}
 	}
@@ -68,8 +66,9 @@ func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 func (o opened) resource() *redisstore.Client { return o.client }
 func (o opened) redisPrefix() string          { return o.prefix }
 
-// noFiller hides Fill and Replace, whose point is lost with ClientSide, as its comment
-// says: the ambiguous names take the methods away.
+// noFiller hides Fill and Replace, which are never watched with ClientSide, as its comment
+// says, or with broadcasts, which notify of every script, as with FillLeased: the ambiguous
+// names take the methods away.
 type noFiller struct {
 	opened
 	noFill
@@ -79,14 +78,6 @@ type noFill interface {
 	Fill()
 	Replace()
 }
-
-// noReplacer hides Replace, which is never watched with broadcasts, as FillLeased.
-type noReplacer struct {
-	opened
-	noReplace
-}
-
-type noReplace interface{ Replace() }
 
 // noWatcher hides Watch: nobody is notified of the changes of other processes.
 type noWatcher struct {
