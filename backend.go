@@ -79,8 +79,8 @@ func (c *Config) normalize() error {
 	if c.Redis != nil && c.Tracking != PerKey {
 		errs = append(errs, errors.New("Config has both Redis and Tracking: set it in the redisstore.Dialer of the client"))
 	}
-	if c.MaxStale != 0 && c.Tracking != NoTracking {
-		errs = append(errs, fmt.Errorf("Config has MaxStale but Tracking is %v: MaxStale requires NoTracking (STRATA_TRACKING=off)", c.Tracking))
+	if c.MaxStale != 0 && !c.Tracking.untracked() {
+		errs = append(errs, fmt.Errorf("Config has MaxStale but Tracking is %v: MaxStale requires NoTracking (STRATA_TRACKING=off) or PubSub", c.Tracking))
 	}
 	if c.MaxStale < 0 {
 		errs = append(errs, fmt.Errorf("Config has a negative MaxStale of %v", c.MaxStale))
@@ -152,9 +152,12 @@ func (b *Backend) dialRedis(ctx context.Context) error {
 		return err
 	}
 	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional, MaxUnheard: max(b.cfg.MaxUnheard, 0), WaitReplicas: b.cfg.WaitReplicas,
-		BreakAfter: b.cfg.BreakAfter, Logger: b.cfg.Logger, NoTracking: b.cfg.Tracking == NoTracking, MaxStale: b.cfg.MaxStale}
-	if b.cfg.Tracking == Broadcast {
+		BreakAfter: b.cfg.BreakAfter, Logger: b.cfg.Logger, NoTracking: b.cfg.Tracking.untracked(), MaxStale: b.cfg.MaxStale}
+	switch b.cfg.Tracking {
+	case Broadcast:
 		dialer.Broadcast = []string{b.cfg.Prefix}
+	case PubSub:
+		dialer.PubSub = b.cfg.Prefix + changesChannel
 	}
 	b.redis, err = dialer.DialURLContext(ctx, address)
 	return err

@@ -64,7 +64,7 @@ type Config struct {
 	Tracking Tracking
 
 	// MaxStale bounds how long L1 serves what another process has changed with Tracking
-	// NoTracking: how old what it has read from Redis may be. All processes should have it
+	// NoTracking or PubSub: how old what it has read from Redis may be. All processes should have it
 	// alike. With other modes it must be zero. 0: 1 second.
 	MaxStale time.Duration
 
@@ -131,7 +131,7 @@ const (
 //	STRATA_REDIS_KEY_FILE  key_file of RedisURL
 //	STRATA_REDIS_OPTIONAL  RedisOptional: "true" or "false"
 //	STRATA_PREFIX          Prefix
-//	STRATA_TRACKING        Tracking: "per-key", "broadcast" or "off" (NoTracking)
+//	STRATA_TRACKING        Tracking: "per-key", "broadcast", "off" (NoTracking) or "pubsub"
 //	STRATA_MAX_STALE       MaxStale: a duration as in "1s"
 //	STRATA_MEMORY          Memory: bytes, or with a unit as in "64MiB", "1GB"; "off" for no L1
 //	STRATA_ENGINE          Engine: "otter" or "ristretto"

@@ -298,8 +298,12 @@ func TestPromise_tooLarge(t *testing.T) {
 			t.Errorf("%.10s: Set: %v, want ErrTooLarge", id, err)
 		}
 	}
-	if keys, err := server.Do("KEYS", "strata:page*"); fmt.Sprint(keys) != "[]" || err != nil {
-		t.Errorf("Redis has %v, error %v; want none of them", keys, err)
+	keys, err := server.Do("KEYS", "strata:page*")
+	if err != nil || len(keys.([]any)) != 1 {
+		t.Fatalf("Redis has %v, error %v; want a note of the large value, and nothing of the long key", keys, err)
+	}
+	if n, err := server.Do("STRLEN", keys.([]any)[0].(string)); err != nil || n.(int64) > 100 {
+		t.Errorf("the note of a value that is not stored has %v bytes, error %v", n, err)
 	}
 }
 

@@ -25,9 +25,21 @@ const (
 	// Token always ask. Processes that wait for another one to load a value ask again and
 	// again, after 5 ms at first and 0.2 s at most.
 	NoTracking
+
+	// PubSub is NoTracking for a service that has PUBLISH and SUBSCRIBE: processes publish
+	// the keys that they change, and drop their copies of those that others publish. L1 then
+	// serves an old value for a few milliseconds, or for Config.MaxStale when a message is
+	// lost. All processes must have it alike.
+	PubSub
 )
 
-var trackings = []string{PerKey: "per-key", Broadcast: "broadcast", NoTracking: "off"}
+var trackings = []string{PerKey: "per-key", Broadcast: "broadcast", NoTracking: "off", PubSub: "pubsub"}
+
+// untracked reports whether Redis pushes no invalidations with t.
+func (t Tracking) untracked() bool { return t == NoTracking || t == PubSub }
+
+// changesChannel is the channel of PubSub, behind Config.Prefix.
+const changesChannel = "!changes"
 
 // String returns the value of STRATA_TRACKING that sets t.
 func (t Tracking) String() string {

@@ -75,6 +75,63 @@ func behindProxy(t *testing.T) string {
 	return "redis://" + redistest.StartUntracked(t, redistest.Start(t, nil).Addr()).Addr()
 }
 
+// With PubSub a change by another process reaches the copies long before MaxStale is over:
+// those of the id, of a tag and of a cleared cache.
+func TestOpen_pubSub(t *testing.T) {
+	t.Setenv("REDIS_URL", behindProxy(t))
+	t.Setenv("STRATA_TRACKING", "pubsub")
+	t.Setenv("STRATA_MAX_STALE", "1h")
+	var value atomic.Int64
+	load := func(context.Context, int) (int64, error) { return value.Load(), nil }
+	opts := &strata.Options[int, int64]{TTL: time.Hour, Tags: func(int, int64) []string { return []string{"t"} }}
+	open := func() (*strata.Backend, *strata.Cache[int, int64]) {
+		config, err := strata.FromEnv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := strata.Open(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { b.Close() })
+		c, err := strata.New(b, "numbers", load, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b, c
+	}
+	_, here := open()
+	b, there := open()
+	change := map[string]func() error{
+		"Delete":         func() error { return there.Delete(t.Context(), 1) },
+		"InvalidateTags": func() error { return b.InvalidateTags(t.Context(), "t") },
+		"Clear":          func() error { return there.Clear(t.Context()) },
+	}
+	for name, change := range change {
+		get := func() int64 {
+			v, err := here.Get(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		redistest.WaitFor(t, "a change to be heard: "+name, func() bool {
+			get()
+			value.Add(1) // again and again: the process need not have subscribed yet
+			if err := change(); err != nil {
+				t.Fatal(err)
+			}
+			for range 100 {
+				if get() == value.Load() {
+					return true
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			return false
+		})
+	}
+}
+
 // source is what the caches of a test load from.
 type source struct{ value, loads atomic.Int64 }
 

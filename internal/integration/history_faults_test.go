@@ -49,6 +49,8 @@ var historyFaults = []historyFault{
 	{name: "no tracking", tracking: strata.NoTracking, sweeps: true, happened: untracked},
 	{name: "no tracking, values last", tracking: strata.NoTracking, lasting: true, ttl: time.Minute, happened: untracked},
 	{name: "no tracking, all connections are killed", tracking: strata.NoTracking, keys: 9, inject: killConnections("tN"), happened: untracked},
+	{name: "no tracking, messages of changes", tracking: strata.PubSub, sweeps: true, happened: untracked},
+	{name: "no tracking, messages of changes are lost", tracking: strata.PubSub, keys: 9, inject: killConnections("NP"), happened: untracked},
 	{name: "values are loaded anew", anew: true, sweeps: true, happened: refreshed},
 
 	{name: "all connections are killed", keys: 9, inject: killConnections("tN"), happened: lost},
@@ -170,6 +172,9 @@ func untracked(t *testing.T, f *fleet, _ *history.Report, _ []history.Op) {
 		t.Errorf("%d copies were revalidated", c.Rechecked)
 	}
 }
+
+// isUntracked reports whether Redis pushes no invalidations.
+func isUntracked(tr strata.Tracking) bool { return tr == strata.NoTracking || tr == strata.PubSub }
 
 // refreshed checks that values were loaded anew, that some had changed meanwhile, and that
 // some had not changed since the last load.

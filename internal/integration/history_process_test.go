@@ -127,7 +127,7 @@ func (w *historyWorker) open() (err error) {
 		return err
 	}
 	config := &strata.Config{RedisURL: w.job.URL, RedisOptional: true, MaxUnheard: w.job.MaxUnheard, Tracking: w.job.Tracking}
-	if w.job.Tracking == strata.NoTracking {
+	if isUntracked(w.job.Tracking) {
 		config.MaxStale = w.job.MaxUnheard
 	}
 	if w.job.Roads {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/internal/history"
 	"github.com/lokroom/strata/internal/redistest"
 )
@@ -126,7 +125,7 @@ func (fault *historyFault) run(t *testing.T, servers *historyServers, d time.Dur
 	if fault.proxied && fault.where == inServer {
 		f.proxy = redistest.StartProxy(t, f.server.Addr())
 	}
-	if fault.tracking == strata.NoTracking {
+	if isUntracked(fault.tracking) {
 		f.untracked = redistest.StartUntracked(t, f.server.Addr())
 	}
 	for i := range historySize {

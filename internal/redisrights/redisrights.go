@@ -35,6 +35,7 @@ type Needs struct {
 	Rights   []Right
 	Prefixes []string // of keys that are read and written; empty: not known
 	MayLack  []string // names of Rights whose commands the server, or a proxy, need not have
+	Channel  string   // that the Right "publish" is for
 }
 
 // Check asks the server of c, which is not in a cluster, with one exchange. It returns an
@@ -86,6 +87,8 @@ func (n *Needs) check(ctx context.Context, c rueidis.Client, addr string) (moved
 		switch ofKeys := i >= len(n.Rights); {
 		case denied && ofKeys && command == "":
 			grant = "~" + pattern.Replace(n.Prefixes[i-len(n.Rights)]) + "*"
+		case denied && !ofKeys && command == "" && n.Rights[i].Name == "publish":
+			grant = "&" + pattern.Replace(n.Channel)
 		case denied && !ofKeys && command != "":
 			grant = "+" + n.Rights[i].Name
 		case strings.HasPrefix(reply.Error(), "unknown command") && !ofKeys && !slices.Contains(n.MayLack, n.Rights[i].Name):

@@ -25,6 +25,7 @@ type Client struct {
 	opt       rueidis.ClientOption
 	broadcast broadcast
 	maxStale  time.Duration // 0: Redis notifies of changes
+	announcer *announcer    // nil without PubSub
 	deadlines deadline.Pool
 	watchers  watchers
 	conns     redisdial.Conns // of T and W
@@ -84,6 +85,7 @@ func (c *Client) Close() {
 	if l != nil {
 		l.close()
 	}
+	c.announcer.stop()
 	c.commits.stop()
 	c.deadlines.Stop()
 }

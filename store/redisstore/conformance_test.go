@@ -120,11 +120,8 @@ func (p *place) harness() storetest.Harness {
 	if !p.untracked {
 		h.Want = append(h.Want, storetest.Watcher, storetest.Stamper)
 	}
-	if !p.clientSide && !p.untracked {
-		h.Want = append(h.Want, storetest.Filler)
-	}
-	if !p.clientSide && !p.broadcast && !p.untracked {
-		h.Want = append(h.Want, storetest.Refresher)
+	if !p.clientSide && !p.untracked && !p.broadcast {
+		h.Want = append(h.Want, storetest.Filler, storetest.Refresher)
 	}
 	return h
 }

@@ -66,6 +66,14 @@ type Dialer struct {
 	// NoTracking.
 	MaxStale time.Duration
 
+	// PubSub is a channel on which clients with NoTracking publish the keys that they change,
+	// for a service that has no CLIENT TRACKING but has PUBLISH and SUBSCRIBE. A copy is then
+	// dropped as soon as the message of its change arrives. Messages may be late or lost:
+	// MaxStale bounds what is served then, as without PubSub. All processes must have the
+	// same channel. Each change costs a message, which changes at the same time share, to
+	// every process. Empty: none. It requires NoTracking.
+	PubSub string
+
 	// WaitReplicas is how many replicas must have confirmed what a store changes
 	// before the call returns: Set, Delete, InvalidateTags and all others but what
 	// readers do (Fill, FillLeased). If fewer have within a quarter of Timeout, the
@@ -169,6 +177,7 @@ func (d *Dialer) DialContext(ctx context.Context, opt rueidis.ClientOption) (*Cl
 	}
 	c.commits = newCommitter(c, d.WaitReplicas, timeout)
 	c.life, c.abort = context.WithCancel(context.Background())
+	c.announcer = newAnnouncer(c, d.PubSub)
 	if _, err := c.connect(ctx); err != nil {
 		err = c.cause(ctx, err)
 		if ctx.Err() != nil {

@@ -135,6 +135,9 @@ func (c *Client) askRights(ctx context.Context, l *links) error {
 	if c.commits != nil {
 		n.Rights = append(n.Rights, neededToWait)
 	}
+	if a := c.announcer; a != nil { // an empty message is none
+		n.Rights, n.Channel = append(n.Rights, redisrights.Of("publish", a.channel, "")), a.channel
+	}
 	if l.w.Mode() != rueidis.ClientModeCluster {
 		return n.Check(ctx, l.w, c.address())
 	}

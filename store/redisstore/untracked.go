@@ -25,6 +25,8 @@ func (d *Dialer) untracked() (maxStale time.Duration, err error) {
 	switch {
 	case !d.NoTracking && d.MaxStale != 0:
 		return 0, errors.New("Dialer.MaxStale requires NoTracking")
+	case !d.NoTracking && d.PubSub != "":
+		return 0, errors.New("Dialer.PubSub requires NoTracking")
 	case !d.NoTracking:
 		return 0, nil
 	case len(d.Broadcast) > 0:
@@ -56,11 +58,12 @@ func (c *Client) MaxStale() time.Duration { return c.maxStale }
 // does not notify the client of every change of them.
 func (c *Client) asks() bool { return c.maxStale > 0 || c.pulse.leaks.Load() }
 
-// changed notifies the watchers in this process of a change that this client has made:
-// Redis does not, without tracking.
+// changed notifies the watchers in this process of a change that this client has made, and
+// with [Dialer.PubSub] those of others: Redis does not, without tracking.
 func (c *Client) changed(keys ...string) {
 	if c.maxStale > 0 && len(keys) > 0 {
 		c.watchers.tell(keys, nil)
+		c.announcer.announce(keys)
 	}
 }
 

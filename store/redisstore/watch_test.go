@@ -50,6 +50,17 @@ func (l *listener) told(key string) bool {
 	return slices.Contains(l.keys, key)
 }
 
+func (l *listener) count(key string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range l.keys {
+		if k == key {
+			n++
+		}
+	}
+	return n
+}
+
 func (l *listener) waitAll(t *testing.T) {
 	t.Helper()
 	redistest.WaitFor(t, "All", func() bool { return l.alls() > 0 })
