@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -62,6 +63,9 @@ func TestRetry_refusedChangesAreLogged(t *testing.T) {
 		}
 		if h := b.Health(); h.Refused[name].Count != 2 || !strings.Contains(h.Refused[name].Last, store.ErrTooLarge.Error()) || h.Err() != nil {
 			t.Errorf("Health: %+v, %v", h.Refused, h.Err())
+		}
+		if _, err := c.Tiers().Refused(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("cache %q", name)) {
+			t.Errorf("Refused: %v; want the name of the cache", err)
 		}
 		lines := log.lines("cache=" + name)
 		if len(lines) != 1 || !strings.Contains(lines[0], store.ErrTooLarge.Error()) {

@@ -224,6 +224,7 @@ func TestCacheName_tablesAreComplete(t *testing.T) {
 		have = append(have, call.name)
 	}
 	have = append(have, "Close", "Store Close", "Store PendingErr") // TestCacheName_pending
+	have = append(have, "Store Refused")                            // tests of the root
 	for prefix, of := range map[string]reflect.Type{
 		"": reflect.TypeFor[*namedCache](), "Write ": reflect.TypeFor[*strata.Write[hardID, int]](), "Store ": reflect.TypeFor[*layered.Store[int]](),
 	} {

@@ -102,6 +102,8 @@ func TestLabels(t *testing.T) {
 			collectLabels(seen, rules.initial(), rules.successors)
 		case *slotRules:
 			collectLabels(seen, rules.initial(), rules.successors)
+		case *untrackedRules:
+			collectLabels(seen, untrackedState{losses: rules.losses}, rules.successors)
 		default:
 			t.Fatalf("%s: rules of type %T", run.Name, rules)
 		}
