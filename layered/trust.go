@@ -69,8 +69,8 @@ func (t *trust) serve() {
 	}
 }
 
-// serves reports whether copies of epoch are served because L2 is heard of, or has nothing
-// to tell. It is inlined where a hit would notice the call of trusted.
+// serves reports whether copies of epoch are served because L2 is connected, or does not push
+// invalidations of them. It is inlined where a hit would notice the call of trusted.
 func (t *trust) serves(epoch uint64) bool { return epoch == noEpoch || epoch == t.serving.Load() }
 
 // trusted reports whether L1 may serve its copy e.

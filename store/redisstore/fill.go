@@ -75,7 +75,7 @@ func (s *Store[T]) writeBack(ctx context.Context, l *links, w *write) (set, id r
 	x := w.call("")
 	peek := func() rueidis.Completed { return l.t.B().Getrange().Key(w.key).Start(offID).End(offID + 7).Build() }
 	if w.ms < 0 || s.client.clientSide.Load() {
-		// What T answers from its own cache must be told of the write, too.
+		// The write must invalidate what T answers from its own cache, too.
 		return x.run(ctx, l.w, x.key, x.args...), l.t.Do(ctx, peek())
 	}
 	r := l.t.DoMulti(ctx, x.command(l.t, x.key, x.args), peek())

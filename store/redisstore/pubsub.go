@@ -13,7 +13,7 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// An announcer publishes the keys that this client changes, and hears of those that others
+// An announcer publishes the keys that this client changes, and receives those that others
 // change: see [Dialer.PubSub]. Messages may come late or never. MaxStale bounds what that
 // costs, so nothing here waits for a message or repeats one.
 type announcer struct {
@@ -31,21 +31,22 @@ type announcer struct {
 const (
 	announcerID = 8 // bytes
 
-	// mostAnnounced bounds the keys that wait to be published, and a message.
-	mostAnnounced = 10_000
-	keysAnnounced = 500
+	mostAnnounced = 10_000 // keys that wait to be published
+	keysAnnounced = 500    // keys in a message
 
-	// resubscribeAfter is how long a client waits until it subscribes again.
-	resubscribeAfter = 100 * time.Millisecond
+	// A client waits this long until it subscribes again: twice as long after each attempt
+	// that ended sooner than the wait before it.
+	leastResubscribe = 100 * time.Millisecond
+	mostResubscribe  = 3 * time.Second
 )
 
-// newAnnouncer returns one that hears. Nil without a channel.
+// newAnnouncer returns one that is subscribed to channel. Nil without a channel.
 func newAnnouncer(c *Client, channel string) *announcer {
 	if channel == "" {
 		return nil
 	}
 	a := &announcer{client: c, channel: channel, id: rand.Text()[:announcerID]}
-	a.work.Go(a.hear)
+	a.work.Go(a.listen)
 	return a
 }
 
@@ -96,14 +97,20 @@ func (a *announcer) publish() {
 	}
 }
 
-// hear listens until the client is closed.
-func (a *announcer) hear() {
-	life := a.client.life
+// listen subscribes, again and again, until the client is closed.
+func (a *announcer) listen() {
+	life, wait := a.client.life, leastResubscribe
 	for life.Err() == nil {
+		began := time.Now()
 		a.note(a.subscribe(life))
+		if time.Since(began) > wait {
+			wait = leastResubscribe
+		} else {
+			wait = min(2*wait, mostResubscribe)
+		}
 		select {
 		case <-life.Done():
-		case <-time.After(resubscribeAfter):
+		case <-time.After(wait):
 		}
 	}
 }
@@ -129,11 +136,11 @@ func (a *announcer) subscribe(life context.Context) error {
 		return err
 	}
 	defer c.Close()
-	return c.Receive(life, c.B().Subscribe().Channel(a.channel).Build(), a.heard)
+	return c.Receive(life, c.B().Subscribe().Channel(a.channel).Build(), a.received)
 }
 
-// heard has the copies of the keys of a message dropped.
-func (a *announcer) heard(m rueidis.PubSubMessage) {
+// received has the copies of the keys of a message dropped.
+func (a *announcer) received(m rueidis.PubSubMessage) {
 	if id, keys, ok := decodeKeys(m.Message); ok && id != a.id {
 		a.client.watchers.tell(keys, nil)
 	}

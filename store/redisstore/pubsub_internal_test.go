@@ -19,3 +19,14 @@ func TestDecodeKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestAnnouncer_bound: while nothing can be published, so many keys wait at most.
+func TestAnnouncer_bound(t *testing.T) {
+	a := &announcer{busy: true}
+	for range 3 {
+		a.announce(make([]string, mostAnnounced*2/3))
+	}
+	if n := len(a.waiting); n != mostAnnounced {
+		t.Errorf("%d keys wait, want %d", n, mostAnnounced)
+	}
+}
