@@ -7,9 +7,9 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// byText returns got and err, what a loader of many has returned for ids, with answers
-// under those ids that the loader has answered under another id of the same key.
-func byText[K comparable, V, L any](c *Cache[K, V], ids []K, got map[K]L, err error) (map[K]L, error) {
+// byText returns the result of a batch loader for ids. An answer under another id with the
+// same key is copied to the id that was asked for.
+func byText[K comparable, L any](c *untyped[K], ids []K, got map[K]L, err error) (map[K]L, error) {
 	if !c.textual {
 		return got, err
 	}
@@ -24,11 +24,11 @@ func byText[K comparable, V, L any](c *Cache[K, V], ids []K, got map[K]L, err er
 			missing = append(missing, id)
 		}
 	}
-	if len(missing) == 0 || len(got)+len(errs) == len(ids)-len(missing) { // no answer is left for them
+	if len(missing) == 0 || len(got)+len(errs) == len(ids)-len(missing) { // no answers are left for them
 		return got, err
 	}
 	answers, failures := keysIn(c, got), keysIn(c, errs)
-	got, errs = maps.Clone(got), maps.Clone(errs) // they are the loader's
+	got, errs = maps.Clone(got), maps.Clone(errs) // the maps belong to the loader
 	for _, id := range missing {
 		key, kerr := c.key(id)
 		if kerr != nil {
@@ -47,7 +47,7 @@ func byText[K comparable, V, L any](c *Cache[K, V], ids []K, got map[K]L, err er
 }
 
 // keysIn returns the ids of m by their keys.
-func keysIn[K comparable, V, L any](c *Cache[K, V], m map[K]L) map[string]K {
+func keysIn[K comparable, L any](c *untyped[K], m map[K]L) map[string]K {
 	byKey := make(map[string]K, len(m))
 	for id := range m {
 		if key, err := c.key(id); err == nil {
@@ -57,10 +57,10 @@ func keysIn[K comparable, V, L any](c *Cache[K, V], m map[K]L) map[string]K {
 	return byKey
 }
 
-// givenAll makes entries, by key, of values that a caller passes to op. Ids of which no
-// entry can be made, or of which several have one key, are in errs.
-func (c *Cache[K, V]) givenAll(op string, values map[K]V) (entries map[string]store.Entry[V], byKey map[string]K, errs map[K]error) {
-	entries = make(map[string]store.Entry[V], len(values))
+// givenAll returns an entry, by key, for each value passed to op. errs has the ids that
+// have no entry, or that share their key with another id.
+func (c *untyped[K]) givenAll(op string, values map[K]any) (entries map[string]store.Entry[any], byKey map[string]K, errs map[K]error) {
+	entries = make(map[string]store.Entry[any], len(values))
 	byKey, errs = make(map[string]K, len(values)), make(map[K]error)
 	for id, v := range values {
 		key, err := c.key(id)

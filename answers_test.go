@@ -20,8 +20,8 @@ var (
 	errDay = errors.New("that day is not there yet")
 )
 
-// dayOptions answer under ids that == tells apart from those that were asked for, as a
-// database driver does that returns times in a zone of its own. One day fails.
+// dayOptions return answers under ids that are not equal by == to the requested ones, like
+// a database driver that returns times in another zone. One day fails.
 func dayOptions(entries bool) *strata.Options[instant, string] {
 	late := noon.AddDate(0, 0, 2)
 	answer := func(ids []instant, set func(id instant, v string)) error {
@@ -51,12 +51,12 @@ func dayOptions(entries bool) *strata.Options[instant, string] {
 	}}
 }
 
-// An instant is a time whose text is that of UTC, so that equal instants are one key.
+// An instant is a time with the text of its UTC form, so that equal instants have one key.
 type instant struct{ time.Time }
 
 func (i instant) MarshalText() ([]byte, error) { return i.UTC().MarshalText() }
 
-// What a loader of many returns is found by the key of an id, not by ==.
+// The result of a batch loader is matched by the key of an id, not by ==.
 func TestIDs_answersUnderAnEqualText(t *testing.T) {
 	late, never := noon.AddDate(0, 0, 2), noon.AddDate(10, 0, 0)
 	for name, o := range map[string]*strata.Options[instant, string]{"LoadMany": dayOptions(false), "LoadEntries": dayOptions(true)} {
@@ -93,7 +93,7 @@ func TestIDs_answersUnderAnEqualText(t *testing.T) {
 	}
 }
 
-// Ids that are pointers are found by what they point at.
+// Ids that are pointers are matched by their targets.
 func TestIDs_pointers(t *testing.T) {
 	c, err := strata.New(backend(t, nil), "n", nil, &strata.Options[*big.Int, string]{
 		LoadMany: func(_ context.Context, ids []*big.Int) (map[*big.Int]string, error) {
@@ -114,7 +114,7 @@ func TestIDs_pointers(t *testing.T) {
 	}
 }
 
-// Of two values for one key none is right.
+// Two values for one key are an error.
 func TestIDs_twoValuesOfOneKey(t *testing.T) {
 	c, err := strata.New(backend(t, nil), "day", nil, &strata.Options[instant, string]{})
 	if err != nil {
@@ -146,7 +146,7 @@ func (g grid) MarshalText() ([]byte, error)    { return fmt.Append(nil, g.cells)
 
 type texter interface{ MarshalText() ([]byte, error) }
 
-// New refuses ids that a map may not find again.
+// New returns an error for ids that a map lookup may not find.
 func TestIDs_refused(t *testing.T) {
 	b := backend(t, nil)
 	refused := func(what string, err error, why string) {
@@ -166,4 +166,41 @@ func TestIDs_refused(t *testing.T) {
 	if _, err := strata.New[time.Time, int](b, "e", nil, nil); err != nil {
 		t.Errorf("a time: %v", err)
 	}
+}
+
+// An index compares attributes by their keys. A value whose attribute is not known, because
+// the function of NewIndex panics, is an error.
+func TestIndex_attributesOfOneKey(t *testing.T) {
+	with(t, func(t *testing.T, cfg *strata.Config) {
+		type shift struct{ Begins time.Time }
+		b := backend(t, cfg)
+		shifts, err := strata.New(b, "shifts", func(_ context.Context, id int64) (shift, error) {
+			return shift{time.Unix(id, 0).In(tokyo)}, nil
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		finds := 0
+		byBegin, err := strata.NewIndex(shifts, "shifts by begin", func(_ context.Context, i instant) (int64, error) {
+			finds++
+			return i.Unix(), nil
+		}, func(s shift) instant {
+			if s.Begins.Unix() == 7 {
+				panic("seven")
+			}
+			return instant{s.Begins}
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, zone := range []*time.Location{time.UTC, tokyo} {
+			v, err := byBegin.Get(t.Context(), instant{noon.In(zone)})
+			if err != nil || !v.Begins.Equal(noon) || finds != 1 {
+				t.Errorf("Get by a time in %v: %v, %v, %d finds", zone, v, err, finds)
+			}
+		}
+		if _, err := byBegin.Get(t.Context(), instant{time.Unix(7, 0)}); err == nil || errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), "seven") {
+			t.Errorf("Get of a value whose attribute panics: %v", err)
+		}
+	})
 }

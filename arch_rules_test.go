@@ -9,9 +9,9 @@ import (
 
 const module = "github.com/lokroom/strata"
 
-// A pkg is what the import rules look at.
+// A pkg is a package as seen by the import rules.
 type pkg struct {
-	path    string   // below the module's; "." for the root
+	path    string   // below the path of the module; "." for the root
 	imports []string // by its code
 	test    []string // by its tests
 	deps    []string // everything linked with its code
@@ -20,7 +20,7 @@ type pkg struct {
 // A library is a module that may be imported.
 type library struct {
 	module string
-	name   string // what the name of a package that links it must contain
+	name   string // must be part of the name of a package that links it
 	tests  bool   // only tests import it
 }
 
@@ -71,9 +71,9 @@ func brokenByImport(p pkg, imp string) string {
 	return ""
 }
 
-// brokenByTest returns the rule that the tests of p break by importing imp, or
-// "". The go command records in the go.sum of whoever imports p what the tests
-// of p need: so they need nothing that p does not.
+// brokenByTest returns the rule that the tests of p break by importing imp, or "". The go
+// command records the dependencies of the tests of p in the go.sum of modules that import
+// p. Therefore tests have no additional dependencies.
 func brokenByTest(p pkg, imp string) string {
 	own, isOwn := ownPath(imp)
 	switch {
@@ -113,9 +113,9 @@ func brokenByLibrary(p pkg, imp string, inTest bool) string {
 	return ""
 }
 
-// brokenByLink returns the rule that p breaks by having dep linked with it,
-// through whichever import it comes in, or "". What codec links comes with
-// codec, which is small, and what the root links with the root.
+// brokenByLink returns the rule that p breaks by linking dep, directly or not, or "".
+// Libraries linked by codec may be linked by all importers of codec, which is small, and
+// those linked by the root by importers of the root.
 func brokenByLink(p pkg, dep string) string {
 	lib := libraryOf(dep)
 	switch {
@@ -130,14 +130,17 @@ func brokenByLink(p pkg, dep string) string {
 	return ""
 }
 
-// mayLink reports whether the package at p may link what is called name.
+// mayLink reports whether the package at p may link the library name: the name of p, or of
+// the package to which p is internal, contains it.
 func mayLink(p, name string) bool {
 	floor, _ := place(p)
-	return floor == len(floors)-1 || p == "." && slices.Contains(rootLinks, name) || strings.Contains(path.Base(p), name)
+	named, _, _ := strings.Cut(p, "/internal/")
+	return floor == len(floors)-1 || p == "." && slices.Contains(rootLinks, name) ||
+		strings.Contains(path.Base(p), name) || strings.Contains(path.Base(named), name)
 }
 
-// place returns the floor that p is on, and the entry of the table that puts it
-// there; -1 and "" if none does.
+// place returns the floor of p, and the entry of the table that defines it; -1 and "" if
+// none does.
 func place(p string) (floor int, room string) {
 	for floor, rooms := range floors {
 		for _, room := range rooms {
@@ -149,8 +152,8 @@ func place(p string) (floor int, room string) {
 	return -1, ""
 }
 
-// libraryOf returns the library that imp is a package of, or nil. A module may
-// be inside another one's path: the longer path wins.
+// libraryOf returns the library that imp belongs to, or nil. A module path may contain
+// another one: the longer path wins.
 func libraryOf(imp string) *library {
 	var found *library
 	for i, lib := range libraries {
@@ -161,7 +164,7 @@ func libraryOf(imp string) *library {
 	return found
 }
 
-// under reports whether p is one of dirs or inside one.
+// under reports whether p is one of dirs or below one.
 func under(p string, dirs []string) bool {
 	return slices.ContainsFunc(dirs, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
 }
@@ -181,7 +184,7 @@ func isStd(imp string) bool {
 	return !strings.Contains(first, ".")
 }
 
-// show returns the path of a package as people write it.
+// show returns the path of a package for messages.
 func show(p string) string {
 	if p == "." || p == module {
 		return "the root"

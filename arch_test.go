@@ -1,7 +1,7 @@
 package strata_test
 
-// The import rules of the module. CONTRIBUTING.md says why they are as they
-// are; the tables here say what they are, arch_rules_test.go applies them.
+// The import rules of the module. CONTRIBUTING.md explains them, the tables here define
+// them, and arch_rules_test.go applies them.
 
 import (
 	"bytes"
@@ -21,36 +21,43 @@ import (
 // imports packages of the floors below its own, never of its own or above.
 // "x/..." is x and everything under it; the packages in it may import each other.
 var floors = [][]string{
-	{"store", "internal/meter", "internal/oneline", "internal/redistest", "internal/model", "internal/history"},
-	{"keys", "codec", "ratelimit", "internal/flight", "internal/clock", "internal/size", "internal/view", "internal/hot", "internal/mutant", "internal/deadline", "internal/breaker", "internal/redisdial", "internal/rediserr"},
-	{"internal/redisrights"},
+	{"store", "internal/meter", "internal/oneline", "internal/redistest", "internal/model", "internal/history", "internal/dbtest", "internal/deadline"},
+	{"keys", "codec", "ratelimit", "internal/flight", "internal/clock", "internal/size", "internal/view", "internal/hot", "internal/mutant", "internal/bypass", "internal/breaker", "internal/enginetest", "internal/redisdial", "internal/rediserr", "layered/internal/lazy"},
+	{"internal/redisrights", "internal/retry", "layered/internal/fence", "layered/internal/cooldown", "layered/internal/limit"},
+	{"store/redisstore/internal/record", "store/redisstore/internal/notify"},
+	{"store/redisstore/internal/link"},
+	{"store/redisstore/internal/script"},
+	{"store/redisstore/internal/heartbeat"},
+	{"store/redisstore/internal/tagclock"},
 	{"store/memstore", "store/ristrettostore", "store/otterstore", "store/redisstore", "store/encodedstore", "store/storetest"},
-	{"layered", "invalidate", "ratelimit/redislimit"},
-	{".", "httpcache", "otelcache"},
-	{"httpcache/admin"},
+	{"layered", "invalidate", "ratelimit/redislimit", "internal/memfleet"},
+	{"invalidate/outbox", "invalidate/replica"},
+	{"."},
+	{"httpcache", "otelcache"},
+	{"admin", "stratatest"},
 	{"cmd/...", "examples/...", "benchmarks/...", "internal/integration/..."},
 }
 
 var (
-	// forTests are imported by tests, and by what exists to test or measure.
-	forTests = []string{"internal/redistest", "internal/model", "internal/history"}
+	// forTests are imported by tests, and by packages that test or measure.
+	forTests = []string{"internal/redistest", "internal/dbtest", "internal/model", "internal/history", "internal/enginetest"}
 
-	// testKit may be imported by the tests of every package, whatever its
-	// floor: nothing in it brings in a library.
+	// testKit may be imported by the tests of every package on any floor: it has no
+	// dependencies.
 	testKit = append([]string{"store/storetest", "store/memstore"}, forTests...)
 
-	// mayTest exist to test or measure: outside of test files too they may
-	// import package testing, and what is in forTests.
-	mayTest = []string{"store/storetest", "internal/redistest", "internal/integration", "benchmarks"}
+	// mayTest are packages that test or measure. They may import package testing, and
+	// forTests, outside of test files.
+	mayTest = []string{"store/storetest", "internal/enginetest", "internal/redistest", "internal/dbtest", "internal/integration", "benchmarks", "stratatest"}
 
-	// rootLinks names what the root, which puts the parts together, may link
-	// besides what its own name would allow. The top floor may link anything.
+	// rootLinks are the libraries that the root may link, which its name does not contain.
+	// The top floor may link anything.
 	rootLinks = []string{"redis", "ristretto", "otter"}
 )
 
-// libraries lists the modules that may be imported. A package that links one
-// has that library's name in the last element of its path, so that the names
-// tell what is linked with what. No name: any package above the ground floor.
+// libraries are the modules that may be imported. A package that links one must have name
+// in the last element of its path, or be internal to such a package, so that package names
+// show the linked libraries. No name: any package above the ground floor.
 var libraries = []library{
 	{module: "github.com/redis/rueidis", name: "redis"},
 	{module: "github.com/dgraph-io/ristretto/v2", name: "ristretto"},
@@ -63,6 +70,7 @@ var libraries = []library{
 	{module: "go.opentelemetry.io/otel/trace", name: "otel"},
 	{module: "go.opentelemetry.io/otel/sdk", name: "otel", tests: true},
 	{module: "go.opentelemetry.io/otel/sdk/metric", name: "otel", tests: true},
+	{module: "github.com/urfave/cli/v3", name: "stratactl"},
 	{module: "go.uber.org/goleak", tests: true},
 	{module: "github.com/anishathalye/porcupine", tests: true},
 }
@@ -75,8 +83,8 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
-// TestArchitecture_violations shows the rules at work on imports made up for
-// the purpose: a checker that finds nothing looks like one that works.
+// TestArchitecture_violations applies the rules to invented imports: a checker that finds
+// nothing looks like one that works.
 func TestArchitecture_violations(t *testing.T) {
 	const rueidis, msgpack, goleak = "github.com/redis/rueidis", "github.com/vmihailenco/msgpack/v5", "go.uber.org/goleak"
 	own := func(p string) string { return module + "/" + p }
@@ -98,9 +106,13 @@ func TestArchitecture_violations(t *testing.T) {
 		{"contract with a package", pkg{path: "store", imports: []string{own("keys")}}, `store imports keys: a package imports only`},
 		{"library with its name", pkg{path: "ratelimit/redislimit", imports: []string{rueidis, rueidis + "/internal/cmds"}}, ""},
 		{"library without its name", pkg{path: "layered", imports: []string{rueidis}}, `a package that links github.com/redis/rueidis has "redis" in its name`},
+		{"library in an internal package", pkg{path: "store/redisstore/internal/record", imports: []string{rueidis}}, ""},
+		{"library in an internal package of another", pkg{path: "store/redisstore/internal/record", imports: []string{"github.com/maypok86/otter/v2"}}, `has "otter" in its name`},
+		{"internal packages, sideways", pkg{path: "store/redisstore/internal/record", imports: []string{own("store/redisstore/internal/notify")}}, `a package imports only`},
+		{"internal packages, up", pkg{path: "store/redisstore/internal/record", imports: []string{own("store/redisstore")}}, `a package imports only`},
 		{"library by way of another", pkg{path: "layered", imports: []string{own("store/redisstore")}, deps: []string{own("store/redisstore"), rueidis, rueidis + "/internal/cmds"}}, `layered links github.com/redis/rueidis: a package that links`},
 		{"what codec links", pkg{path: "store/redisstore", imports: []string{own("codec"), rueidis}, deps: []string{own("codec"), rueidis, msgpack}}, ""},
-		{"what the root links", pkg{path: "httpcache/admin", imports: []string{module}, deps: []string{module, rueidis, msgpack, "net/http"}}, ""},
+		{"what the root links", pkg{path: "admin", imports: []string{module}, deps: []string{module, rueidis, msgpack, "net/http"}}, ""},
 		{"msgpack outside of codec", pkg{path: "store/redisstore", imports: []string{msgpack}}, `has "codec" in its name`},
 		{"metrics of OTel", pkg{path: "otelcache", imports: []string{"go.opentelemetry.io/otel/metric/noop"}}, ""},
 		{"SDK of OTel", pkg{path: "otelcache", imports: []string{"go.opentelemetry.io/otel/sdk/trace"}}, `only tests import go.opentelemetry.io/otel/sdk`},
@@ -145,7 +157,7 @@ func TestArchitecture_dependencies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented := make(map[string]string) // module -> who links it
+	documented := make(map[string]string) // module -> packages that link it
 	for row := range strings.Lines(string(page)) {
 		if cells := strings.Split(row, "|"); strings.HasPrefix(row, "| `") {
 			documented[strings.Trim(cells[1], " `")] = strings.ReplaceAll(strings.TrimSpace(cells[2]), "`", "")
@@ -164,8 +176,8 @@ func TestArchitecture_dependencies(t *testing.T) {
 	}
 }
 
-// linkedBy returns for each library the packages below the top floor that
-// import it, sorted and joined by commas, or "tests" if only tests do.
+// linkedBy returns for each library the packages that users build and that import it, sorted
+// and joined by commas, or "tests" if only tests do. Examples and benchmarks do not count.
 func linkedBy(ps []pkg) map[string]string {
 	importers := make(map[string]map[string]bool)
 	for _, p := range ps {
@@ -177,7 +189,7 @@ func linkedBy(ps []pkg) map[string]string {
 			if importers[lib.module] == nil {
 				importers[lib.module] = make(map[string]bool)
 			}
-			if floor, _ := place(p.path); i < len(p.imports) && floor < len(floors)-1 {
+			if floor, _ := place(p.path); i < len(p.imports) && (floor < len(floors)-1 || under(p.path, []string{"cmd"})) {
 				importers[lib.module][show(p.path)] = true
 			}
 		}

@@ -12,20 +12,20 @@ import (
 	"testing"
 )
 
-// wallTime are the methods and functions of package time that take the wall clock's
-// word: spans are told by the monotonic clock, which is not set back or forward.
+// wallTime are the methods and functions of package time that read the wall clock.
+// Durations are measured by the monotonic clock, which is never set.
 var wallTime = []string{"Unix", "UnixMilli", "UnixMicro", "UnixNano"}
 
-// mayReadWallTime are the places where process time begins: each reads the wall clock
-// once; and where the clocks of two machines are compared, for a person to read. Anything
-// else uses store.Time, or a time.Time as time.Now returned it.
+// mayReadWallTime are the places that start process time, each with one read of the wall
+// clock, and those that compare the clocks of two machines for display. Other code uses
+// store.Time, or a time.Time from time.Now.
 var mayReadWallTime = []string{"store/time.go", "ratelimit/table.go", "store/redisstore/diagnose_clock.go"}
 
-// noSpans are the packages that only test, show or measure, and codec, which encodes
-// the times of users.
+// noSpans are packages that only test, show or measure, and codec, which encodes the times
+// of users.
 var noSpans = []string{"codec", "examples", "benchmarks", "internal/redistest", "internal/history", "internal/model", "internal/integration"}
 
-// TestArchitecture_wallTime: no span in a process is told by the wall clock.
+// TestArchitecture_wallTime: no duration in a process is measured by the wall clock.
 func TestArchitecture_wallTime(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/lokroom/strata/internal/memfleet"
 	"github.com/lokroom/strata/internal/oneline"
+	"github.com/lokroom/strata/internal/redisdial"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/otterstore"
@@ -17,40 +18,55 @@ import (
 	"github.com/lokroom/strata/store/ristrettostore"
 )
 
-// A Backend is what the caches of a process share: one budget of memory and one
-// client of Redis. Its methods may be called concurrently.
+// A Backend is what the caches of a process share: a memory budget and a Redis client. Its
+// methods are safe for concurrent use.
 type Backend struct {
 	cfg       Config
 	otter     *otterstore.Budget     // at most one of the two engines
 	ristretto *ristrettostore.Budget //
-	redis     *redisstore.Client     // nil: no L2
-	redisTags *redisstore.Tags       // of its caches
-	tags      layered.Tags           // of what L1 keeps without Redis
+	l2        l2
+	tags      layered.Tags // of values that L1 keeps without Redis
 	tokens    tokens
 	values    valueFaults
+	off       switches
+	observers store.Observers // Config.Observer, Hooks, and those of Observe
 
 	mu     sync.Mutex
 	caches map[string]tiers // by name
 	closed bool
 }
 
-// tiers are those of a cache of any type.
+// tiers is the part of a cache that does not depend on its types.
 type tiers interface {
 	Close() error
-	Pending() (n int, oldest time.Duration)
-	PendingErr() error
+	RetryQueue() (n int, oldest time.Duration)
+	RetryQueueErr() error
 	Refused() (n uint64, last error)
 }
 
-// Open makes a Backend. A nil Config is the zero one: L1 alone.
+// counted are the tiers of a cache, with their counters and what invalidates values.
+type counted interface {
+	tiers
+	Counts() layered.Counts
+
+	Delete(ctx context.Context, texts ...string) error
+	DeleteHolding(ctx context.Context, h store.Hold, texts ...string) error
+	DeletePattern(ctx context.Context, pattern string) (int, error)
+	Clear(ctx context.Context) error
+
+	Inspect(ctx context.Context, text string) (l1, l2 *store.Entry[any], err error)
+	Hottest(n int) ([]store.Hot, error)
+}
+
+// Open returns a Backend. A nil Config is the zero Config: L1 alone.
 //
-// It reports every mistake in the Config at once. If Redis cannot be reached, it
-// returns an error that is store.ErrUnavailable, unless Config.RedisOptional is
-// set. If Redis refuses the credentials, or the user lacks rights that the caches need, it
-// returns an error that is store.ErrAuth and names what is missing, also for a Config.Redis
-// that is connected. ctx bounds how long it waits for Redis to answer.
+// Open reports all mistakes in the Config at once. If Redis is unreachable, the error wraps
+// store.ErrUnavailable, unless Config.RedisOptional is set. If Redis rejects the
+// credentials or the user lacks rights that the caches need, the error wraps store.ErrAuth
+// and names the missing rights. It checks the rights of a connected Config.Redis too. ctx
+// bounds how long Open waits for Redis.
 func Open(ctx context.Context, c *Config) (*Backend, error) {
-	b := &Backend{caches: make(map[string]tiers)}
+	b := &Backend{caches: make(map[string]tiers), l2: l2{fleet: memfleet.From(ctx)}}
 	b.tokens.init()
 	if c != nil {
 		b.cfg = *c
@@ -58,6 +74,10 @@ func Open(ctx context.Context, c *Config) (*Backend, error) {
 	if err := b.cfg.normalize(); err != nil {
 		return nil, fmt.Errorf("strata: %w", err)
 	}
+	if o := b.cfg.Hooks.observer(b.cfg.Observer); o != nil {
+		b.observers.Add(o)
+	}
+	b.cfg.Observer = &b.observers
 	if err := b.openMemory(); err != nil {
 		return nil, fmt.Errorf("strata: %w", err)
 	}
@@ -71,40 +91,57 @@ func Open(ctx context.Context, c *Config) (*Backend, error) {
 func (c *Config) normalize() error {
 	var errs []error
 	if c.Redis != nil && c.RedisURL != "" {
-		errs = append(errs, errors.New("Config has both Redis and RedisURL"))
+		errs = append(errs, errors.New("Config.Redis and Config.RedisURL are mutually exclusive"))
+	}
+	if c.RedisURL != "" {
+		if err := redisstore.CheckURL(redisdial.WithPassword(c.RedisURL, c.RedisPassword)); err != nil {
+			errs = append(errs, fmt.Errorf("Config.RedisURL: %w", err))
+		}
 	}
 	if int(c.Tracking) >= len(trackings) {
-		errs = append(errs, fmt.Errorf("Config has an unknown %v", c.Tracking))
+		errs = append(errs, fmt.Errorf("Config.Tracking is unknown: %v", c.Tracking))
 	}
 	if c.Redis != nil && c.Tracking != PerKey {
-		errs = append(errs, errors.New("Config has both Redis and Tracking: set it in the redisstore.Dialer of the client"))
+		errs = append(errs, errors.New("Config.Tracking requires RedisURL; with Config.Redis, set redisstore.Dialer.Broadcast, NoTracking or PubSub instead"))
 	}
 	if c.MaxStale != 0 && !c.Tracking.untracked() {
-		errs = append(errs, fmt.Errorf("Config has MaxStale but Tracking is %v: MaxStale requires NoTracking (STRATA_TRACKING=off) or PubSub", c.Tracking))
+		errs = append(errs, fmt.Errorf("Config.MaxStale requires Tracking NoTracking (STRATA_TRACKING=off) or PubSub, not %v", c.Tracking))
 	}
 	if c.MaxStale < 0 {
-		errs = append(errs, fmt.Errorf("Config has a negative MaxStale of %v", c.MaxStale))
+		errs = append(errs, fmt.Errorf("Config.MaxStale %v is negative", c.MaxStale))
 	}
 	if c.BreakAfter != 0 && c.RedisURL == "" {
-		errs = append(errs, errors.New("Config has BreakAfter but no RedisURL: of a client of one's own its Dialer has to say it"))
+		errs = append(errs, errors.New("Config.BreakAfter requires RedisURL; with Config.Redis, set redisstore.Dialer.BreakAfter instead"))
 	}
 	if c.Redis == nil && c.RedisURL == "" && c.RedisPassword != "" {
-		errs = append(errs, errors.New("Config has a RedisPassword but no RedisURL"))
+		errs = append(errs, errors.New("Config.RedisPassword requires RedisURL"))
 	}
 	if c.WaitReplicas < 0 {
-		errs = append(errs, fmt.Errorf("Config waits for %d replicas", c.WaitReplicas))
+		errs = append(errs, fmt.Errorf("Config.WaitReplicas %d is negative", c.WaitReplicas))
 	}
 	if c.WaitReplicas > 0 && c.RedisURL == "" {
-		errs = append(errs, errors.New("Config has WaitReplicas but no RedisURL: of a client of one's own its Dialer has to say it"))
+		errs = append(errs, errors.New("Config.WaitReplicas requires RedisURL; with Config.Redis, set redisstore.Dialer.WaitReplicas instead"))
+	}
+	if c.ReadReplicas && c.RedisURL == "" {
+		errs = append(errs, errors.New("Config.ReadReplicas requires RedisURL; with Config.Redis, set redisstore.Dialer.ReadReplicas instead"))
+	}
+	if c.ReadReplicas && c.Tracking.untracked() {
+		errs = append(errs, fmt.Errorf("Config.ReadReplicas requires Tracking PerKey or Broadcast, not %v", c.Tracking))
 	}
 	if c.Engine != Otter && c.Engine != Ristretto {
-		errs = append(errs, fmt.Errorf("Config has an unknown %v", c.Engine))
+		errs = append(errs, fmt.Errorf("Config.Engine is unknown: %v", c.Engine))
 	}
 	if err := checkPrefix(c.Prefix); err != nil {
-		errs = append(errs, fmt.Errorf("Config has the Prefix %q: %w", c.Prefix, err))
+		errs = append(errs, fmt.Errorf("Config.Prefix %q: %w", c.Prefix, err))
 	}
 	if c.Prefix == "" {
 		c.Prefix = defaultPrefix
+	}
+	if c.Memory > 0 && c.Memory < minMemory {
+		errs = append(errs, fmt.Errorf("Config.Memory %d is in bytes and at least %d; a negative one turns L1 off", c.Memory, minMemory))
+	}
+	if slices.Contains(c.NotFound, nil) {
+		errs = append(errs, errors.New("Config.NotFound contains nil"))
 	}
 	if c.Memory == 0 {
 		c.Memory = defaultMemory
@@ -125,110 +162,112 @@ func (b *Backend) openMemory() (err error) {
 	return err
 }
 
+// SetMemory changes the budget of L1 to so many bytes, at least 1 MiB: see Config.Memory. What
+// does not fit any more is evicted, with Ristretto as other values arrive. It is an error if
+// L1 is off.
+func (b *Backend) SetMemory(bytes int64) error {
+	if bytes < minMemory {
+		return fmt.Errorf("strata: %w: a memory of %d bytes: want at least %d", store.ErrRefused, bytes, minMemory)
+	}
+	switch {
+	case b.otter != nil:
+		return b.otter.Resize(bytes)
+	case b.ristretto != nil:
+		return b.ristretto.Resize(bytes)
+	}
+	return fmt.Errorf("strata: %w: L1 is off: Config.Memory is negative", store.ErrRefused)
+}
+
 func (b *Backend) openRedis(ctx context.Context) (err error) {
 	if b.cfg.RedisURL == "" {
-		b.redis = b.cfg.Redis
+		b.l2.redis = b.cfg.Redis
 	} else if err := b.dialRedis(ctx); err != nil {
 		return err
 	}
-	if b.redis == nil {
+	if b.l2.redis == nil {
 		return nil
 	}
-	b.redisTags = redisstore.NewTags(b.redis, b.cfg.Prefix+"!") // Ping asks for the rights to its keys
+	b.l2.tags = redisstore.NewTags(b.l2.redis, b.cfg.Prefix+"!") // Ping checks the rights to its keys
 	optional := b.cfg.RedisOptional || b.cfg.Redis != nil
-	if optional && !b.redis.Health().Connected {
+	if optional && !b.l2.redis.Health().Dialed {
 		return nil
 	}
-	err = b.redis.Ping(ctx)
+	err = b.l2.redis.Ping(ctx)
 	if optional && !errors.Is(err, store.ErrAuth) && !errors.Is(err, errors.ErrUnsupported) {
 		return nil // it can be used later
 	}
 	return err
 }
 
-func (b *Backend) dialRedis(ctx context.Context) error {
-	address, err := withPassword(b.cfg.RedisURL, b.cfg.RedisPassword)
-	if err != nil {
-		return err
+func (b *Backend) dialRedis(ctx context.Context) (err error) {
+	address := redisdial.WithPassword(b.cfg.RedisURL, b.cfg.RedisPassword)
+	dialer := redisstore.Dialer{
+		Lazy: b.cfg.RedisOptional, MaxDisconnected: max(b.cfg.MaxDisconnected, 0), WaitReplicas: b.cfg.WaitReplicas, ReadReplicas: b.cfg.ReadReplicas,
+		BreakAfter: b.cfg.BreakAfter, Logger: b.cfg.Logger, NoTracking: b.cfg.Tracking.untracked(), MaxStale: b.cfg.MaxStale,
 	}
-	dialer := redisstore.Dialer{Lazy: b.cfg.RedisOptional, MaxUnheard: max(b.cfg.MaxUnheard, 0), WaitReplicas: b.cfg.WaitReplicas,
-		BreakAfter: b.cfg.BreakAfter, Logger: b.cfg.Logger, NoTracking: b.cfg.Tracking.untracked(), MaxStale: b.cfg.MaxStale}
 	switch b.cfg.Tracking {
 	case Broadcast:
 		dialer.Broadcast = []string{b.cfg.Prefix}
 	case PubSub:
 		dialer.PubSub = b.cfg.Prefix + changesChannel
 	}
-	b.redis, err = dialer.DialURLContext(ctx, address)
+	b.l2.redis, err = dialer.DialURLContext(ctx, address)
 	return err
 }
 
-// withPassword puts password into address unless that has one.
-func withPassword(address, password string) (string, error) {
-	if password == "" {
-		return address, nil
-	}
-	u, err := url.Parse(strings.TrimSpace(address))
-	if err != nil {
-		return address, nil // redisstore says what is wrong
-	}
-	if _, ok := u.User.Password(); !ok {
-		u.User = url.UserPassword(u.User.Username(), password)
-	}
-	return u.String(), nil
+// Redis returns the client of Redis and the prefix of all keys, for other users of the same
+// Redis, such as redislimit.On. The client is nil without Redis. Backend.Close closes it,
+// unless it is Config.Redis.
+func (b *Backend) Redis() (client *redisstore.Client, prefix string) {
+	return b.l2.redis, b.cfg.Prefix
 }
 
-// Ping asks Redis whether it is there. Without Redis it returns nil.
+// Ping checks the connection to Redis and the rights of its user. Without Redis it returns
+// nil.
 func (b *Backend) Ping(ctx context.Context) error {
-	b.mu.Lock()
-	closed := b.closed
-	b.mu.Unlock()
-	switch {
-	case closed:
+	if b.isClosed() {
 		return &store.Error{Store: "strata", Op: "ping", Err: store.ErrClosed}
-	case b.redis == nil:
-		return nil
-	default:
-		return b.redis.Ping(ctx)
 	}
+	return b.l2.ping(ctx)
 }
 
-// InvalidateTags makes every process forget the values, of all caches of the backend,
-// that carry one of tags: see Options.Tags. That takes two exchanges with Redis,
-// however many values there are. If it fails, other processes may still have the values:
-// this process has forgotten them, and tries until Redis has invalidated the tags. The
-// error is then store.ErrUnavailable, or that of ctx, also if ctx had ended before.
+// InvalidateTags invalidates, in every process, all values of all caches that carry one of
+// tags: see Options.Tags. It takes two Redis exchanges, whatever the number of values.
+//
+// If it fails, other processes may still serve the values. This process has dropped them,
+// and retries until Redis has invalidated the tags. The error then wraps
+// store.ErrUnavailable, or is that of ctx, also if ctx had already ended.
 func (b *Backend) InvalidateTags(ctx context.Context, tags ...string) error {
-	b.mu.Lock()
-	closed := b.closed
-	b.mu.Unlock()
-	if closed {
+	if b.isClosed() {
 		return &store.Error{Store: "strata", Op: "invalidate tags", Err: store.ErrClosed}
 	}
 	b.tags.Invalidate(tags...)
-	switch {
-	case b.redisTags != nil:
-		return b.redisTags.Invalidate(ctx, tags...)
-	case ctx.Err() != nil:
+	if ctx.Err() != nil && !b.l2.exists() {
 		return &store.Error{Store: "strata", Op: "invalidate tags", Err: context.Cause(ctx)}
 	}
-	return nil
+	return b.l2.invalidate(ctx, tags)
 }
 
-// unheard is how long what was loaded while Redis could not be reached may be kept.
-func (b *Backend) unheard() time.Duration {
-	if b.cfg.MaxUnheard == 0 {
-		return defaultUnheard
+func (b *Backend) isClosed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}
+
+// maxDisconnected returns how long a value that was loaded while Redis was unreachable may be kept.
+func (b *Backend) maxDisconnected() time.Duration {
+	if b.cfg.MaxDisconnected == 0 {
+		return defaultMaxDisconnected
 	}
-	return max(b.cfg.MaxUnheard, 0)
+	return max(b.cfg.MaxDisconnected, 0)
 }
 
-// Close closes every cache of the backend, waits for their loads, and gives back
-// the memory and the connections. Caches return store.ErrClosed from then on.
+// Close closes every cache of the backend, waits for their loads, and releases the memory
+// and the connections. Caches return store.ErrClosed afterwards.
 //
-// Changes that Redis could not be told of are tried once more. If it still cannot be
-// reached, the error is store.ErrUnavailable and says how many are lost: others may go
-// on with the old values until the end of their lives.
+// Close retries changes that Redis has not acknowledged. If Redis is still unreachable, the
+// error wraps store.ErrUnavailable and states how many changes are lost: other processes
+// may serve the old values until they expire.
 func (b *Backend) Close() error {
 	b.mu.Lock()
 	if b.closed {
@@ -240,8 +279,8 @@ func (b *Backend) Close() error {
 	b.mu.Unlock()
 
 	err := b.closeCaches(caches)
-	if b.redis != nil && b.redis != b.cfg.Redis {
-		b.redis.Close()
+	if b.l2.redis != nil && b.l2.redis != b.cfg.Redis {
+		b.l2.redis.Close()
 	}
 	if b.otter != nil {
 		b.otter.Close()
@@ -252,11 +291,11 @@ func (b *Backend) Close() error {
 	return err
 }
 
-// flushFor is how long Close waits for Redis to hear of tags.
+// flushFor is how long Close waits until Redis has invalidated queued tags.
 const flushFor = time.Second
 
-// closeCaches closes all at a time: each may have changes that Redis has not heard of, and
-// so may the tags.
+// closeCaches closes all caches concurrently: each may have changes to retry, and so may
+// the tags.
 func (b *Backend) closeCaches(caches map[string]tiers) error {
 	var mu sync.Mutex
 	var errs []error
@@ -269,17 +308,16 @@ func (b *Backend) closeCaches(caches map[string]tiers) error {
 	for _, c := range caches {
 		wg.Go(func() { add(c.Close()) })
 	}
-	if b.redisTags != nil && b.redis != b.cfg.Redis {
+	if b.l2.tags != nil && b.l2.redis != b.cfg.Redis {
 		ctx, cancel := context.WithTimeout(context.Background(), flushFor)
 		defer cancel()
-		add(b.redisTags.Flush(ctx))
+		add(b.l2.tags.Flush(ctx))
 	}
 	wg.Wait()
 	return oneline.Join(errs...)
 }
 
-// register takes name for a cache, and makes the cache while nobody else can
-// take it.
+// register reserves name and opens its cache while no other cache can take the name.
 func (b *Backend) register(name string, open func() (tiers, error)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -287,7 +325,7 @@ func (b *Backend) register(name string, open func() (tiers, error)) error {
 		return store.ErrClosed
 	}
 	if b.caches[name] != nil {
-		return errors.New("the backend already has a cache of this name")
+		return errors.New("the backend already has a cache with this name")
 	}
 	c, err := open()
 	if err == nil {
@@ -296,7 +334,7 @@ func (b *Backend) register(name string, open func() (tiers, error)) error {
 	return err
 }
 
-// release gives the name of a closed cache back.
+// release frees the name of a closed cache.
 func (b *Backend) release(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

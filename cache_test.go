@@ -21,7 +21,7 @@ type listing struct {
 	Title string
 }
 
-// A repo is a source that counts what is asked of it.
+// A repo is a source that counts its loads.
 type repo struct {
 	loads atomic.Int64
 	err   error
@@ -187,7 +187,7 @@ func TestCache_GetMany_partial(t *testing.T) {
 	}
 }
 
-// What fails is told by id, whoever says so; the rest is there.
+// Failures are reported by id, by any kind of loader; the other values are returned.
 func TestCache_GetMany_errorsByID(t *testing.T) {
 	odd, down := errors.New("odd"), errors.New("down")
 	var all error
@@ -199,7 +199,7 @@ func TestCache_GetMany_errorsByID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all = down // and who knows which of them the source would have had
+	all = down // the loader cannot know which of them exist
 	vs, err := c.GetMany(t.Context(), []int{1, 2, 3})
 	var many *strata.ManyError[int]
 	if !errors.As(err, &many) || len(vs) != 1 || !errors.Is(many.Errors[2], down) || many.Errors[1] != nil {
@@ -225,7 +225,7 @@ func TestCache_GetMany_errorsByID(t *testing.T) {
 	}
 }
 
-// Default is asked for those ids that failed, each with its own error.
+// Default is called for each failed id with its error.
 func TestCache_GetMany_defaultByID(t *testing.T) {
 	odd, down := errors.New("odd"), errors.New("down")
 	c, err := strata.New(backend(t, nil), "x", nil, &strata.Options[int, int]{
@@ -265,7 +265,7 @@ func TestCache_GetManyEntries(t *testing.T) {
 			if e := es[1]; e.Value.ID != 1 || e.Tier != tier || e.LoadedAt == 0 || e.ExpiresAt == 0 {
 				t.Errorf("1 is %+v", e)
 			}
-			if e := es[2]; e.Value.ID != 2 || e.Tier != layered.Source || e.Absent {
+			if e := es[2]; e.Value.ID != 2 || e.Tier != layered.Origin || e.Absent {
 				t.Errorf("2 is %+v", e)
 			}
 			if e := es[-3]; !e.Absent || e.Value.ID != 0 {
@@ -329,7 +329,7 @@ func (p picky) MarshalText() ([]byte, error) {
 	return []byte(p.s), nil
 }
 
-// An id that has no key does not keep the others from being answered.
+// An id without a key does not prevent the answers for the others.
 func TestCache_many_invalidIDs(t *testing.T) {
 	c, err := strata.New(backend(t, nil), "x", func(_ context.Context, id picky) (int, error) { return len(id.s), nil }, nil)
 	if err != nil {
@@ -383,7 +383,7 @@ func TestCache_withoutLoader(t *testing.T) {
 	}
 }
 
-func TestOptions_lives(t *testing.T) {
+func TestOptions_ttls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := strata.Open(t.Context(), nil)
 		if err != nil {
@@ -406,7 +406,7 @@ func TestOptions_lives(t *testing.T) {
 			}
 		}
 		get(2)
-		if e := get(2); e.Tier != layered.Source {
+		if e := get(2); e.Tier != layered.Origin {
 			t.Errorf("a value with a negative TTL was kept in %v", e.Tier)
 		}
 		time.Sleep(30 * time.Second)
@@ -481,14 +481,16 @@ func TestNew_ids(t *testing.T) {
 	ctx := t.Context()
 	for op, err := range map[string]error{
 		"Get":      second(c.Get(ctx, pair{-1, 0})),
+		"Peek":     second(c.Peek(ctx, pair{-1, 0})),
+		"Text":     second(c.Text(pair{-1, 0})),
 		"GetEntry": second(c.GetEntry(ctx, pair{-1, 0})),
 		"GetMany":  second(c.GetMany(ctx, []pair{{-1, 0}})),
 		"Set":      c.Set(ctx, pair{-1, 0}, 1),
 		"Delete":   c.Delete(ctx, pair{-1, 0}),
 		"nil":      second(p.Get(ctx, nil)),
 	} {
-		if !errors.Is(err, store.ErrInvalidKey) {
-			t.Errorf("%s with an id that has no text: %v, want ErrInvalidKey", op, err)
+		if !errors.Is(err, store.ErrInvalidKey) || op != "nil" && !strings.Contains(err.Error(), `"pair"`) {
+			t.Errorf("%s with an id that has no text: %v, want ErrInvalidKey and the name of the cache", op, err)
 		}
 	}
 }
@@ -503,7 +505,7 @@ func TestNew_nameIsUnique(t *testing.T) {
 		t.Error("two caches of one name")
 	}
 	c.Close()
-	c = listings(t, b, &r, nil) // a closed one gives its name back
+	c = listings(t, b, &r, nil) // a closed one frees its name
 	if c.Name() != "listing" {
 		t.Errorf("Name = %q", c.Name())
 	}

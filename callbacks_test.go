@@ -35,8 +35,8 @@ func (o *panicObserver) Begin(context.Context, store.Op) context.Context {
 }
 func (o *panicObserver) End(context.Context, store.Op, store.Result) { panic(errCallback) }
 
-// A panic of a function of the Options is an error of the call that needs it, for all who
-// wait, and nothing stays behind that the next call would wait for.
+// A panic of a function of Options is an error of the call that needs it, for all waiters,
+// and leaves nothing behind that a later call waits for.
 func TestOptions_panicIsAnError(t *testing.T) {
 	var broken atomic.Bool
 	check := func() {
@@ -84,7 +84,7 @@ func TestOptions_panicIsAnError(t *testing.T) {
 				broken.Store(true)
 				calls(t, c)
 				broken.Store(false)
-				// Shorter than a lease that nobody gives back.
+				// Shorter than a lease that is not released.
 				ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 				defer cancel()
 				if got, err := c.GetMany(ctx, []panicKey{1, 2, 3}); err != nil || got[1] != 1 || got[3] != 3 {
@@ -124,16 +124,16 @@ func calls(t *testing.T, c *strata.Cache[panicKey, int]) {
 	note("Refresh", err)
 	note("Set", c.Set(t.Context(), 1, 1))
 	note("SetMany", c.SetMany(t.Context(), map[panicKey]int{1: 1, 2: 2}))
-	_, err = c.SetVersion(t.Context(), 1, 1, 1)
+	_, err = c.SetIfNewer(t.Context(), 1, 1, 1)
 	if !errors.Is(err, errors.ErrUnsupported) {
-		note("SetVersion", err)
+		note("SetIfNewer", err)
 	}
 	if !failed {
 		t.Error("nothing failed: the function was not called")
 	}
 }
 
-// One value whose tags cannot be told does not keep the others of a batch from being had.
+// A value with a failing Tags function does not affect the others in a batch.
 func TestOptions_panicOfOneInABatch(t *testing.T) {
 	b, err := strata.Open(t.Context(), nil)
 	if err != nil {
@@ -184,7 +184,7 @@ func TestKey_panicIsAnError(t *testing.T) {
 	}
 }
 
-// An Observer that panics does no harm.
+// A panic of an Observer has no effect.
 func TestObserver_panics(t *testing.T) {
 	o := &panicObserver{}
 	b, err := strata.Open(t.Context(), &strata.Config{RedisURL: redistest.Start(t, nil).URL(), Observer: o})
@@ -205,4 +205,62 @@ func TestObserver_panics(t *testing.T) {
 	if err := c.Delete(t.Context(), 1); err != nil || !o.called.Load() {
 		t.Errorf("Delete returned %v", err)
 	}
+}
+
+// A nilError is an error whose methods panic if it is nil.
+type nilError struct{ inner error }
+
+func (e *nilError) Error() string { return e.inner.Error() }
+func (e *nilError) Unwrap() error { return e.inner }
+
+// A loader that returns a nil pointer as its error has failed: it does not end the program,
+// and stale values are returned.
+func TestLoader_nilPointerAsError(t *testing.T) {
+	with(t, func(t *testing.T, cfg *strata.Config) {
+		var broken atomic.Bool
+		load := func(context.Context, int) (int, error) {
+			if broken.Load() {
+				return 0, (*nilError)(nil)
+			}
+			return 7, nil
+		}
+		many := func(ctx context.Context, ids []int) (map[int]int, error) {
+			v, err := load(ctx, 0)
+			if err != nil {
+				return nil, err
+			}
+			return map[int]int{1: v, 2: v}, nil
+		}
+		for name, o := range map[string]*strata.Options[int, int]{
+			"alone": {}, "batch": {LoadMany: many}, "window": {LoadMany: many, BatchWindow: time.Millisecond},
+			"background": {StaleWhileRevalidate: true},
+		} {
+			o.TTL, o.StaleFor, o.RetryAfter = time.Millisecond, time.Hour, -1
+			broken.Store(false)
+			c, err := strata.New(backend(t, cfg), name, load, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.GetMany(t.Context(), []int{1, 2}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Millisecond)
+			broken.Store(true)
+			for range 3 {
+				if v, err := c.Get(t.Context(), 1); v != 7 || err != nil {
+					t.Errorf("%s: Get: %d, %v", name, v, err)
+				}
+				if vs, err := c.GetMany(t.Context(), []int{1, 2}); vs[1] != 7 || vs[2] != 7 || err != nil {
+					t.Errorf("%s: GetMany: %v, %v", name, vs, err)
+				}
+			}
+			var p *store.PanicError
+			if v, err := c.Get(t.Context(), 3); !errors.As(err, &p) {
+				t.Errorf("%s: Get without a stale value: %d, %v", name, v, err)
+			}
+			if vs, err := c.GetMany(t.Context(), []int{3, 4}); !errors.As(err, &p) {
+				t.Errorf("%s: GetMany without a stale value: %v, %v", name, vs, err)
+			}
+		}
+	})
 }

@@ -7,26 +7,26 @@ import (
 	"github.com/lokroom/strata/internal/flight"
 )
 
-// out returns v as a caller gets it, unless there is an error. Get calls it only if there
-// is something to do: each call copies v.
-func (c *Cache[K, V]) out(v V, err error) (V, error) {
+// out returns v as the caller receives it, or err. Get calls it only if necessary: each
+// call copies v.
+func (c *untyped[K]) out(v any, err error) (any, error) {
 	if c.clone == nil || err != nil {
 		return v, err
 	}
 	return c.clone(v)
 }
 
-// cloner returns Options.Clone, of which a panic is an error; nil if there is none.
-func (c *Cache[K, V]) cloner() func(V) (V, error) {
+// cloner returns Options.Clone with panics returned as errors, or nil if there is none.
+func (c *untyped[K]) cloner() func(any) (any, error) {
 	clone := c.opts.Clone
 	if clone == nil {
 		return nil
 	}
-	call := func(v V) (own V, err error) {
+	call := func(v any) (own any, err error) {
 		defer flight.Catch("Options.Clone", &err)
 		return clone(v), nil
 	}
-	return func(v V) (V, error) {
+	return func(v any) (any, error) {
 		own, err := call(v)
 		if err != nil {
 			err = c.failed("clone", err)
@@ -35,33 +35,32 @@ func (c *Cache[K, V]) cloner() func(V) (V, error) {
 	}
 }
 
-// in returns v, which a caller has passed, as it may stay in memory. What goes to Redis
-// has been encoded when the caller goes on.
-func (c *Cache[K, V]) in(v V) V {
-	if c.opts.Clone == nil || c.backend.redis != nil {
+// in returns v, a value passed by a caller, as it may stay in memory. With Redis, v is
+// encoded before the call returns.
+func (c *untyped[K]) in(v any) any {
+	if c.opts.Clone == nil || c.backend.l2.exists() {
 		return v
 	}
 	return c.opts.Clone(v)
 }
 
-// lent returns v as a function of the options gets it, which is not to be trusted more
-// than a caller.
-func (c *Cache[K, V]) lent(v V) (V, error) {
-	if copies := c.opts.copies(); copies != nil {
+// lent returns v as a function in Options receives it: copied as for a caller.
+func (c *untyped[K]) lent(v any) (any, error) {
+	if copies := copies(&c.opts); copies != nil {
 		return copies(v)
 	}
 	return c.out(v, nil)
 }
 
-// copies returns how callers who share a load are given values of their own with
-// DecodeEach; else nil. A value that the codec does not carry is shared: it is what the
-// loader returned, and no other answer would be right.
-func (o *Options[K, V]) copies() func(V) (V, error) {
+// copies returns a function that copies a value for each caller of a shared load, with
+// DecodeEach; otherwise nil. A value that the codec cannot encode is shared, because only
+// the loaded value is correct.
+func copies[K comparable](o *Options[K, any]) func(any) (any, error) {
 	if !o.DecodeEach {
 		return nil
 	}
 	c := o.Codec
-	return func(v V) (V, error) {
+	return func(v any) (any, error) {
 		copied, err := recoded(c, v)
 		if err != nil {
 			return v, nil
@@ -70,8 +69,8 @@ func (o *Options[K, V]) copies() func(V) (V, error) {
 	}
 }
 
-// recoded returns what c reads from its encoding of v.
-func recoded[V any](c codec.Codec[V], v V) (copied V, err error) {
+// recoded encodes v with c and returns the decoded copy.
+func recoded(c codec.Codec[any], v any) (copied any, err error) {
 	defer flight.Catch("Options.Codec", &err)
 	b, err := codec.AppendFor(c, nil, "", v)
 	if err != nil {
@@ -80,10 +79,10 @@ func recoded[V any](c codec.Codec[V], v V) (copied V, err error) {
 	return codec.DecodeFor(c, "", b)
 }
 
-// isolation returns what is wrong with Clone and DecodeEach.
+// isolation returns an error if both Clone and DecodeEach are set.
 func (o *Options[K, V]) isolation() error {
 	if o.Clone != nil && o.DecodeEach {
-		return errors.New("Options have both Clone and DecodeEach")
+		return errors.New("options Clone and DecodeEach are mutually exclusive")
 	}
 	return nil
 }

@@ -37,16 +37,15 @@ func (v *tour) spoil() {
 	v.Prices["adult"]++
 }
 
-// isolations are the ways to have values of one's own.
+// isolations are the ways to get values that callers may modify.
 var isolations = map[string]strata.Options[int, *tour]{
 	"Clone":            {Clone: (*tour).clone},
 	"DecodeEach":       {DecodeEach: true},
 	"DecodeEach, JSON": {DecodeEach: true, Codec: codec.JSON[*tour]()},
 }
 
-// Whoever changes what he got, or what he has set, changes nobody else's: whichever way
-// he got it, wherever values are kept, and however many ask at the same time. The race
-// detector sees what the values do not show.
+// A caller that modifies a value that it got or set does not affect other callers, for any
+// read, tier and concurrency. The race detector sees what the values do not show.
 func TestIsolation(t *testing.T) {
 	for name, o := range isolations {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +56,7 @@ func TestIsolation(t *testing.T) {
 
 func testIsolation(t *testing.T, b *strata.Backend, o strata.Options[int, *tour]) {
 	load := func(_ context.Context, id int) (*tour, error) {
-		time.Sleep(time.Millisecond) // for others to join
+		time.Sleep(time.Millisecond) // so that others can join
 		return newTour(id), nil
 	}
 	c, err := strata.New(b, "tour", load, &o)
@@ -97,16 +96,16 @@ func testIsolation(t *testing.T, b *strata.Backend, o strata.Options[int, *tour]
 	wg.Wait()
 	sets := map[string]func(id int, v *tour) error{
 		"Set": func(id int, v *tour) error { return c.Set(ctx, id, v) },
-		"SetVersion": func(id int, v *tour) error {
-			_, err := c.SetVersion(ctx, id, v, 1)
+		"SetIfNewer": func(id int, v *tour) error {
+			_, err := c.SetIfNewer(ctx, id, v, 1)
 			return err
 		},
-		"DoneSet": func(id int, v *tour) error {
+		"CommitSet": func(id int, v *tour) error {
 			w, err := c.BeginWrite(ctx, time.Minute, id)
 			if err != nil {
 				return err
 			}
-			return w.DoneSet(ctx, map[int]*tour{id: v})
+			return w.CommitSet(ctx, map[int]*tour{id: v})
 		},
 	}
 	for way, set := range sets {
@@ -123,7 +122,7 @@ func testIsolation(t *testing.T, b *strata.Backend, o strata.Options[int, *tour]
 	}
 }
 
-// What Reload does to the old value is its own business, too.
+// Reload may modify the old value without an effect on others.
 func TestIsolation_reload(t *testing.T) {
 	for name, o := range isolations {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +165,7 @@ func TestIsolation_none(t *testing.T) {
 	}
 }
 
-// What is absent is not cloned: there is nothing to clone.
+// Absent values are not cloned.
 func TestClone_absent(t *testing.T) {
 	var r repo
 	cloned := 0

@@ -12,8 +12,8 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// A shard joins a cluster while processes run. What a token and DeleteAndWait promise holds
-// for the keys that it serves, also over a link that is slow, or that swallows everything.
+// A shard joins a cluster while processes run. The guarantees of tokens and DeleteAndWait
+// hold for its keys, also over a link that is slow or drops everything.
 func TestToken_shardJoins(t *testing.T) {
 	const disconnected = 500 * time.Millisecond
 	cl := redistest.StartCluster(t, 2)
@@ -21,12 +21,12 @@ func TestToken_shardJoins(t *testing.T) {
 	var s counter
 	process := func(opt rueidis.ClientOption) (*strata.Backend, *strata.Cache[int, int64]) {
 		opt.InitAddress = cl.Addrs()
-		client, err := (&redisstore.Dialer{MaxUnheard: disconnected}).Dial(opt)
+		client, err := (&redisstore.Dialer{MaxDisconnected: disconnected}).Dial(opt)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(client.Close)
-		b := backend(t, &strata.Config{Redis: client, MaxUnheard: disconnected})
+		b := backend(t, &strata.Config{Redis: client, MaxDisconnected: disconnected})
 		c, err := strata.New(b, "counter", s.Load, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -4,21 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/lokroom/strata/internal/oneline"
+	"github.com/lokroom/strata/internal/redisdial"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// An Engine keeps the entries of L1.
+// An Engine is the in-memory cache that implements L1.
 type Engine uint8
 
-// The engines.
+// Engines of L1.
 const (
 	Otter     Engine = iota // W-TinyLFU; the default
 	Ristretto               // sampled LFU with TinyLFU admission
@@ -36,121 +37,144 @@ func (e Engine) String() string {
 	}
 }
 
-// A Config says what a [Backend] is made of. The zero Config is L1 alone.
+// A Config configures a [Backend]. The zero Config is L1 alone.
 type Config struct {
-	// RedisURL is where L2 is: redis://, or rediss:// for TLS, as
-	// redisstore.DialURL reads it, sentinels and clusters included.
-	// Empty: there is no L2.
+	// RedisURL is the address of L2: redis://, or rediss:// for TLS. Sentinels and clusters
+	// are supported: see redisstore.Dialer.DialURL. Empty: there is no L2.
 	RedisURL string
 
-	// RedisPassword is the password for RedisURL, if that has none.
+	// RedisPassword is the password for a RedisURL that has none.
 	RedisPassword string
 
-	// Redis is a client to use instead of RedisURL. Close does not close it.
+	// Redis is a custom client. RedisURL must then be empty. Close does not close the
+	// client.
 	Redis *redisstore.Client
 
-	// RedisOptional lets Open succeed while Redis cannot be reached: caches
-	// then work on L1 and their loaders, and use Redis when it is there.
+	// RedisOptional lets Open succeed while Redis is unreachable. Caches then use L1 and
+	// their loaders, and use Redis as soon as it is reachable.
 	RedisOptional bool
 
-	// Prefix begins every key in Redis, so that several programs can share
-	// one. It must not contain "!", with which the keys of tags begin after the prefix, and
-	// should end with ":". No Prefix should begin with that of another program. Braces make
-	// it a hash tag: "{app}:" keeps everything on one node of a cluster. Empty: "strata:".
+	// Prefix is the prefix of every key in Redis, so that several programs can share one
+	// server. It must not contain "!", which starts the keys of tags after the prefix, and
+	// should end with ":". No Prefix should be a prefix of that of another program. Braces
+	// make it a hash tag: "{app}:" keeps all keys on one node of a cluster. Empty:
+	// "strata:".
 	Prefix string
 
-	// Tracking says how L1 learns of the changes that other processes make. For a custom
-	// client (Redis), its Dialer says it. Zero: PerKey.
+	// Tracking selects how L1 is notified of changes made by other processes. With a custom
+	// client (Redis), set the fields of its redisstore.Dialer instead. Zero: PerKey.
 	Tracking Tracking
 
-	// MaxStale bounds how long L1 serves what another process has changed with Tracking
-	// NoTracking or PubSub: how old what it has read from Redis may be. All processes should have it
-	// alike. With other modes it must be zero. 0: 1 second.
+	// MaxStale bounds how long L1 serves a value that another process has changed, with the
+	// Tracking modes NoTracking and PubSub. It is the maximum age of a copy before L1
+	// checks it with Redis. All processes should use the same value. With other modes it
+	// must be zero. 0: 1 second.
 	MaxStale time.Duration
 
-	// Memory is the budget of L1 in bytes, shared by all caches.
-	// 0: 64 MiB. Negative: there is no L1.
+	// Memory is the budget of L1 in bytes, shared by all caches. 0: 64 MiB. Negative: there
+	// is no L1. Positive values below 1 MiB are an error.
 	Memory int64
 
-	// Engine keeps the entries of L1.
+	// Engine is the in-memory cache that implements L1. Zero: Otter.
 	Engine Engine
 
-	// MaxUnheard bounds how long L1 may serve without having heard from Redis:
-	// what it copied from there, and what was loaded while Redis could not be
-	// reached. With a client of one's own (Redis) the former is said by its
-	// Dialer. 0: 2 seconds. Negative: what is loaded while Redis cannot be
-	// reached is not kept, and for the rest it is 2 seconds.
-	MaxUnheard time.Duration
+	// MaxDisconnected is how long L1 keeps serving after contact with Redis is lost. It
+	// also bounds how long L1 keeps a value that was loaded while Redis was unreachable.
+	// With a custom client (Redis), its redisstore.Dialer sets the bound for copies of
+	// values in Redis. 0: 2 seconds. Negative: values loaded while Redis is unreachable are
+	// not cached, and the bound for copies is 2 seconds.
+	MaxDisconnected time.Duration
 
-	// WaitReplicas is how many replicas of Redis must have confirmed a change before
-	// Set, Delete and their kin return. If fewer have, the error is
-	// store.ErrReplicas: the change was made, but a failover may undo it. Not
-	// together with Redis, whose Dialer says it. 0: none.
+	// WaitReplicas is how many replicas of Redis must confirm a change before the call that
+	// made it returns. If fewer do, the error is store.ErrReplicas: the change was made,
+	// but a failover may undo it. It requires RedisURL; with a custom client (Redis), set
+	// redisstore.Dialer.WaitReplicas instead. 0: none.
 	WaitReplicas int
 
-	// BreakAfter is how many operations of Redis in a row may fail before it is
-	// not asked any more until it answers again: see redisstore.Dialer.BreakAfter,
-	// which also says it where there is a client of one's own (Redis). 0: 5.
-	// Negative: it is always asked.
+	// ReadReplicas lets replicas of Redis send values of more than 1 KiB, which saves bytes
+	// that primaries send: see redisstore.Dialer.ReadReplicas. No guarantee is weaker. With one
+	// server, RedisURL must name its replicas ("?replica=host:port"). It requires RedisURL and
+	// Tracking PerKey or Broadcast; with a custom client (Redis), set the field of its Dialer
+	// instead.
+	ReadReplicas bool
+
+	// BreakAfter is how many consecutive Redis operations may fail before the circuit
+	// breaker opens: see redisstore.Dialer.BreakAfter. It requires RedisURL; with a custom
+	// client (Redis), set the field of its Dialer instead. 0: 5. Negative: the breaker
+	// never opens.
 	BreakAfter int
 
-	// Logger gets a line when the breaker opens, because Redis does not answer, and when it
-	// closes. For a custom client (Redis), set Logger of its Dialer. It also gets the first value of each cache
-	// that Redis or L1 cannot hold, and the first change of each cache that Redis refuses
-	// for good. nil: nothing is logged.
+	// Logger receives a line when the circuit breaker of Redis opens and when it closes, when
+	// invalidations stop to arrive and when they arrive again, and when Redis may have lost
+	// writes. With a custom client (Redis), set the Logger of its Dialer for these. It also
+	// receives, for each cache, the first value that Redis or L1 cannot hold, the first change
+	// that Redis refuses permanently, and a retry queue that is long. nil: nothing is logged.
 	Logger *slog.Logger
 
-	// CaptureDeps has loaders that read other caches of the backend tied to what
-	// they read: a value is invalidated when an id, of any of those caches, that
-	// its loader has read with its context is changed: by Set, Delete, Clear and
-	// their kin, by Expire and by Refresh, in any process. It lives no longer than
-	// what it was made of. Such a loader reads caches as with GetFresh, which
-	// takes an exchange with Redis each, and every change takes two more. What was
-	// made of other values is always loaded anew, not asked for by Reload. Tags
-	// that begin with "!" are its own. All processes must have it alike.
+	// CaptureDeps ties a value to the cached values that its loader has read. If the loader
+	// reads other caches of the backend with its context, a change of an id that it read
+	// invalidates the value. Changes are Set, Delete, Clear and the like, MarkStale and
+	// Refresh, in any process. The value expires no later than the values that it was made
+	// of.
+	//
+	// Such a loader reads caches like GetFresh, which takes one Redis exchange per read.
+	// Every change takes two more exchanges. A value made of others is never revalidated by
+	// Reload but always loaded. Tags that begin with "!" are reserved. All processes must
+	// use the same setting.
 	CaptureDeps bool
 
-	// Observer is told of every exchange with Redis and every load.
-	// nil: nobody.
+	// NotFound are errors of the source that mean that it has no value, such as
+	// sql.ErrNoRows. A loader error that matches one of them by errors.Is counts as
+	// store.ErrNotFound, which callers get in its place: the cache remembers that the id is
+	// absent. nil: store.ErrNotFound alone.
+	NotFound []error
+
+	// IsNotFound reports whether an error of the source means that it has no value, for
+	// errors that errors.Is cannot match, such as a status code. It must be quick and safe
+	// for concurrent use. nil: NotFound decides.
+	IsNotFound func(err error) bool
+
+	// Observer is notified of every Redis operation and every load. nil: no observer.
 	Observer store.Observer
+
+	// Hooks are functions that are called when something has happened in a cache, such as a load
+	// or a change. Zero: none.
+	Hooks Hooks
 }
 
 const (
 	defaultPrefix = "strata:"
 	defaultMemory = 64 << 20
+	minMemory     = 1 << 20
 
-	defaultUnheard = 2 * time.Second
+	defaultMaxDisconnected = 2 * time.Second
 )
 
-// FromEnv returns the Config that the environment describes:
+// FromEnv returns the Config described by environment variables:
 //
-//	REDIS_URL              RedisURL
-//	REDIS_PASSWORD         RedisPassword, if REDIS_URL is set
-//	STRATA_REDIS_CA_FILE   ca_file of RedisURL: see redisstore.Dialer.DialURL
-//	STRATA_REDIS_CERT_FILE cert_file of RedisURL
-//	STRATA_REDIS_KEY_FILE  key_file of RedisURL
-//	STRATA_REDIS_OPTIONAL  RedisOptional: "true" or "false"
-//	STRATA_PREFIX          Prefix
-//	STRATA_TRACKING        Tracking: "per-key", "broadcast", "off" (NoTracking) or "pubsub"
-//	STRATA_MAX_STALE       MaxStale: a duration as in "1s"
-//	STRATA_MEMORY          Memory: bytes, or with a unit as in "64MiB", "1GB"; "off" for no L1
-//	STRATA_ENGINE          Engine: "otter" or "ristretto"
-//	STRATA_MAX_UNHEARD     MaxUnheard: a duration as in "2s"; "off" for nothing
-//	STRATA_WAIT_REPLICAS   WaitReplicas: a number
+//	REDIS_URL               RedisURL
+//	REDIS_PASSWORD          RedisPassword, if REDIS_URL is set
+//	STRATA_REDIS_CA_FILE    ca_file of RedisURL: see redisstore.Dialer.DialURL
+//	STRATA_REDIS_CERT_FILE  cert_file of RedisURL
+//	STRATA_REDIS_KEY_FILE   key_file of RedisURL
+//	STRATA_REDIS_OPTIONAL   RedisOptional: "true" or "false"
+//	STRATA_PREFIX           Prefix
+//	STRATA_TRACKING         Tracking: "per-key", "broadcast", "off" (NoTracking) or "pubsub"
+//	STRATA_MAX_STALE        MaxStale: a duration such as "1s"
+//	STRATA_MEMORY           Memory: bytes, or with a unit such as "64MiB", "1GB"; "off" for no L1
+//	STRATA_ENGINE           Engine: "otter" or "ristretto"
+//	STRATA_MAX_DISCONNECTED MaxDisconnected: a duration such as "2s"; "off" for a negative one
+//	STRATA_WAIT_REPLICAS    WaitReplicas: a number
+//	STRATA_READ_REPLICAS    ReadReplicas: "true" or "false"
 //
-// What is not set, or empty, is left zero. The error names every variable that
-// cannot be understood.
+// Unset and empty variables leave their fields zero. The error names every variable with an
+// invalid value.
 func FromEnv() (*Config, error) {
-	c := &Config{
-		RedisURL: os.Getenv("REDIS_URL"),
-		Prefix:   os.Getenv("STRATA_PREFIX"),
-	}
+	c := &Config{Prefix: os.Getenv("STRATA_PREFIX")}
 	var errs []error
+	c.RedisURL, c.RedisPassword, errs = redisdial.Env()
 	if err := checkPrefix(c.Prefix); err != nil {
 		errs = append(errs, fmt.Errorf("STRATA_PREFIX=%q: %w", c.Prefix, err))
-	}
-	if c.RedisURL != "" { // a password alone is somebody else's
-		c.RedisPassword = os.Getenv("REDIS_PASSWORD")
 	}
 	read := func(name string, parse func(string) error) {
 		if v := os.Getenv(name); v != "" {
@@ -159,28 +183,8 @@ func FromEnv() (*Config, error) {
 			}
 		}
 	}
-	inURL := func(parameter string) func(string) error {
-		return func(v string) error {
-			if c.RedisURL == "" {
-				return errors.New("REDIS_URL is not set")
-			}
-			sep := "?"
-			if strings.Contains(c.RedisURL, "?") {
-				sep = "&"
-			}
-			c.RedisURL += sep + parameter + "=" + url.QueryEscape(v)
-			return nil
-		}
-	}
-	read("STRATA_REDIS_CA_FILE", inURL("ca_file"))
-	read("STRATA_REDIS_CERT_FILE", inURL("cert_file"))
-	read("STRATA_REDIS_KEY_FILE", inURL("key_file"))
-	read("STRATA_REDIS_OPTIONAL", func(v string) (err error) {
-		if c.RedisOptional, err = strconv.ParseBool(v); err != nil {
-			err = errors.New(`want "true" or "false"`)
-		}
-		return err
-	})
+	read("STRATA_REDIS_OPTIONAL", boolean(&c.RedisOptional))
+	read("STRATA_READ_REPLICAS", boolean(&c.ReadReplicas))
 	read("STRATA_TRACKING", func(v string) (err error) {
 		c.Tracking, err = parseTracking(v)
 		return err
@@ -199,12 +203,12 @@ func FromEnv() (*Config, error) {
 		c.Engine, err = parseEngine(v)
 		return err
 	})
-	read("STRATA_MAX_UNHEARD", func(v string) (err error) {
+	read("STRATA_MAX_DISCONNECTED", func(v string) (err error) {
 		if v == "off" {
-			c.MaxUnheard = -1
+			c.MaxDisconnected = -1
 			return nil
 		}
-		if c.MaxUnheard, err = time.ParseDuration(v); err != nil || c.MaxUnheard <= 0 {
+		if c.MaxDisconnected, err = time.ParseDuration(v); err != nil || c.MaxDisconnected <= 0 {
 			err = errors.New(`want a duration like "2s", or "off"`)
 		}
 		return err
@@ -221,11 +225,24 @@ func FromEnv() (*Config, error) {
 	return c, nil
 }
 
-// checkPrefix returns what is wrong with a prefix: the keys of the tags of another program
-// could begin with it.
+// boolean returns a function that sets field.
+func boolean(field *bool) func(string) error {
+	return func(v string) (err error) {
+		if *field, err = strconv.ParseBool(v); err != nil {
+			err = errors.New(`want "true" or "false"`)
+		}
+		return err
+	}
+}
+
+// checkPrefix returns an error if the keys of tags of another program could begin with
+// prefix.
 func checkPrefix(prefix string) error {
 	if strings.Contains(prefix, "!") {
-		return errors.New(`want one without "!", with which the keys of tags begin after the prefix`)
+		return errors.New(`must not contain "!", which starts the keys of tags after the prefix`)
+	}
+	if strings.ContainsFunc(prefix, unicode.IsControl) {
+		return errors.New("must not contain control characters")
 	}
 	return nil
 }

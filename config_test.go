@@ -2,11 +2,13 @@ package strata_test
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
 )
@@ -14,18 +16,18 @@ import (
 func TestFromEnv(t *testing.T) {
 	for name, v := range map[string]string{
 		"REDIS_URL": "redis://localhost:6379", "REDIS_PASSWORD": "secret", "STRATA_REDIS_OPTIONAL": "true",
-		"STRATA_PREFIX": "shop:", "STRATA_TRACKING": "broadcast", "STRATA_MEMORY": "64MiB", "STRATA_ENGINE": "Ristretto", "STRATA_MAX_UNHEARD": "500ms",
-		"STRATA_WAIT_REPLICAS": "2",
+		"STRATA_PREFIX": "shop:", "STRATA_TRACKING": "broadcast", "STRATA_MEMORY": "64MiB", "STRATA_ENGINE": "Ristretto", "STRATA_MAX_DISCONNECTED": "500ms",
+		"STRATA_WAIT_REPLICAS": "2", "STRATA_READ_REPLICAS": "true",
 	} {
 		t.Setenv(name, v)
 	}
 	c, err := strata.FromEnv()
 	want := strata.Config{
 		RedisURL: "redis://localhost:6379", RedisPassword: "secret", RedisOptional: true,
-		Prefix: "shop:", Tracking: strata.Broadcast, Memory: 64 << 20, Engine: strata.Ristretto, MaxUnheard: 500 * time.Millisecond,
-		WaitReplicas: 2,
+		Prefix: "shop:", Tracking: strata.Broadcast, Memory: 64 << 20, Engine: strata.Ristretto, MaxDisconnected: 500 * time.Millisecond,
+		WaitReplicas: 2, ReadReplicas: true,
 	}
-	if err != nil || *c != want {
+	if err != nil || !reflect.DeepEqual(*c, want) {
 		t.Errorf("FromEnv = %+v, %v, want %+v", c, err, want)
 	}
 }
@@ -49,10 +51,33 @@ func TestFromEnv_tlsFiles(t *testing.T) {
 	}
 }
 
+// The environment suffices for a Redis with its own authority that asks for certificates.
+func TestFromEnv_tls(t *testing.T) {
+	server := redistest.Start(t, &redistest.Options{TLS: true, Config: []string{"tls-auth-clients yes"}})
+	cert, key := server.CertFiles()
+	t.Setenv("REDIS_URL", server.URL())
+	for _, files := range [][3]string{{cert, cert, key}, {cert, "", ""}, {"", cert, key}} {
+		for i, name := range []string{"STRATA_REDIS_CA_FILE", "STRATA_REDIS_CERT_FILE", "STRATA_REDIS_KEY_FILE"} {
+			t.Setenv(name, files[i])
+		}
+		config, err := strata.FromEnv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := strata.Open(t.Context(), config)
+		if err == nil {
+			b.Close()
+		}
+		if complete := files[0] != "" && files[1] != ""; complete != (err == nil) {
+			t.Errorf("with %q: %v", files, err)
+		}
+	}
+}
+
 func TestFromEnv_passwordAlone(t *testing.T) {
 	t.Setenv("REDIS_URL", "")
 	t.Setenv("REDIS_PASSWORD", "of another program")
-	if c, err := strata.FromEnv(); err != nil || *c != (strata.Config{}) {
+	if c, err := strata.FromEnv(); err != nil || !reflect.DeepEqual(*c, strata.Config{}) {
 		t.Errorf("FromEnv = %+v, %v, want the zero Config", c, err)
 	}
 }
@@ -68,16 +93,16 @@ func TestFromEnv_values(t *testing.T) {
 	if c, err := strata.FromEnv(); err != nil || c.Tracking != strata.PerKey {
 		t.Errorf("STRATA_TRACKING=per-key: %+v, %v", c, err)
 	}
-	t.Setenv("STRATA_MAX_UNHEARD", "off")
-	if c, err := strata.FromEnv(); err != nil || c.MaxUnheard >= 0 {
-		t.Errorf("STRATA_MAX_UNHEARD=off: %+v, %v", c, err)
+	t.Setenv("STRATA_MAX_DISCONNECTED", "off")
+	if c, err := strata.FromEnv(); err != nil || c.MaxDisconnected >= 0 {
+		t.Errorf("STRATA_MAX_DISCONNECTED=off: %+v, %v", c, err)
 	}
 }
 
 func TestFromEnv_namesEveryMistake(t *testing.T) {
 	bad := map[string]string{
-		"STRATA_MAX_STALE": "0s", "STRATA_MEMORY": "lots", "STRATA_ENGINE": "diesel", "STRATA_MAX_UNHEARD": "-1s", "STRATA_REDIS_OPTIONAL": "perhaps",
-		"STRATA_TRACKING": "everything", "STRATA_WAIT_REPLICAS": "-1",
+		"STRATA_MAX_STALE": "0s", "STRATA_MEMORY": "lots", "STRATA_ENGINE": "diesel", "STRATA_MAX_DISCONNECTED": "-1s", "STRATA_REDIS_OPTIONAL": "perhaps",
+		"STRATA_TRACKING": "everything", "STRATA_WAIT_REPLICAS": "-1", "STRATA_READ_REPLICAS": "some",
 	}
 	for name, v := range bad {
 		t.Setenv(name, v)
@@ -102,12 +127,14 @@ func TestOpen_mistakes(t *testing.T) {
 		want []string
 	}{
 		"several at once":  {strata.Config{Engine: 7, RedisPassword: "hush"}, []string{"Engine(7)", "RedisPassword"}},
-		"two Redis":        {strata.Config{Redis: new(redisstore.Client), RedisURL: "redis://x"}, []string{"both"}},
-		"told by whom":     {strata.Config{Redis: new(redisstore.Client), Tracking: strata.Broadcast}, []string{"Tracking", "Dialer"}},
+		"two Redis":        {strata.Config{Redis: new(redisstore.Client), RedisURL: "redis://x"}, []string{"mutually exclusive"}},
+		"custom client":    {strata.Config{Redis: new(redisstore.Client), Tracking: strata.Broadcast}, []string{"Tracking", "Dialer"}},
 		"unknown tracking": {strata.Config{Tracking: 17}, []string{"Tracking(17)"}},
 		"max stale":        {strata.Config{MaxStale: time.Second}, []string{"MaxStale", "per-key", "STRATA_TRACKING=off"}},
-		"negative":         {strata.Config{Tracking: strata.NoTracking, MaxStale: -1}, []string{"negative MaxStale"}},
-		"replicas":         {strata.Config{WaitReplicas: -1}, []string{"-1 replicas"}},
+		"negative":         {strata.Config{Tracking: strata.NoTracking, MaxStale: -1}, []string{"Config.MaxStale -1ns is negative"}},
+		"replicas":         {strata.Config{WaitReplicas: -1}, []string{"Config.WaitReplicas -1 is negative"}},
+		"read whose":       {strata.Config{Redis: new(redisstore.Client), ReadReplicas: true}, []string{"ReadReplicas", "Dialer"}},
+		"read untracked":   {strata.Config{RedisURL: "redis://localhost", ReadReplicas: true, Tracking: strata.NoTracking}, []string{"ReadReplicas requires Tracking PerKey or Broadcast, not"}},
 		"whose replicas":   {strata.Config{Redis: new(redisstore.Client), WaitReplicas: 1}, []string{"WaitReplicas", "Dialer"}},
 		"no URL":           {strata.Config{RedisURL: "localhost:6379"}, []string{"redis://"}},
 		"no URL, secret":   {strata.Config{RedisURL: "redis://u:hush\x7f@x", RedisPassword: "hush"}, []string{"URL"}},

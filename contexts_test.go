@@ -23,12 +23,13 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// never is a timeout that does not end within a test: what returns heeds its context.
+// never is a timeout that does not expire within a test: a call that returns obeys its
+// context.
 const never = time.Hour
 
-// whileHoled runs each of calls with a context that ends soon, while link swallows
-// everything. It fails for those that have not returned when a generous time has passed;
-// only then does link pass again what it held back.
+// whileHoled runs each of calls with a context that ends soon, while link drops everything.
+// It fails for calls that have not returned after a generous time; only then link passes
+// the held data.
 func whileHoled(t *testing.T, link *redistest.Proxy, calls map[string]func(context.Context)) {
 	t.Helper()
 	link.Hole(true)
@@ -61,9 +62,10 @@ func whileHoled(t *testing.T, link *redistest.Proxy, calls map[string]func(conte
 	<-all
 }
 
-// methodsWithContext adds a call of every exported method of v whose first parameter is a
-// context, with arguments made for their types.
-func methodsWithContext(calls map[string]func(context.Context), v any) {
+// methodsOf returns a call of every exported method of v whose first parameter is a context,
+// with arguments made for their types.
+func methodsOf(v any) map[string]func(context.Context) (results []reflect.Value) {
+	calls := make(map[string]func(context.Context) []reflect.Value)
 	value := reflect.ValueOf(v)
 	for i := range value.NumMethod() {
 		method, f := value.Type().Method(i), value.Method(i)
@@ -71,17 +73,24 @@ func methodsWithContext(calls map[string]func(context.Context), v any) {
 		if in.NumIn() == 0 || in.In(0) != reflect.TypeFor[context.Context]() {
 			continue
 		}
-		calls[fmt.Sprintf("%T.%s", v, method.Name)] = func(ctx context.Context) {
+		calls[fmt.Sprintf("%T.%s", v, method.Name)] = func(ctx context.Context) []reflect.Value {
 			args := []reflect.Value{reflect.ValueOf(ctx)}
 			for p := 1; p < in.NumIn(); p++ {
 				args = append(args, argument(in.In(p)))
 			}
 			if in.IsVariadic() {
-				f.CallSlice(args)
-			} else {
-				f.Call(args)
+				return f.CallSlice(args)
 			}
+			return f.Call(args)
 		}
+	}
+	return calls
+}
+
+// methodsWithContext adds methodsOf v to calls.
+func methodsWithContext(calls map[string]func(context.Context), v any) {
+	for name, call := range methodsOf(v) {
+		calls[name] = func(ctx context.Context) { call(ctx) }
 	}
 }
 
@@ -112,8 +121,8 @@ func argument(t reflect.Type) reflect.Value {
 	return v
 }
 
-// called is what a function of type t does: it yields one element if it is an iterator, and
-// returns zero values.
+// called acts as a function of type t: an iterator yields one element; other functions
+// return zero values.
 func called(t reflect.Type, args []reflect.Value) (results []reflect.Value) {
 	if t.NumIn() == 1 && t.In(0).Kind() == reflect.Func {
 		args[0].Call([]reflect.Value{argument(t.In(0).In(0))})
@@ -124,8 +133,8 @@ func called(t reflect.Type, args []reflect.Value) (results []reflect.Value) {
 	return results
 }
 
-// Every exported method with a context returns when that ends, though Redis swallows
-// everything and no timeout of the client does.
+// Every exported method with a context returns when that ends, while Redis drops everything
+// and no timeout of the client expires.
 func TestContexts_methods(t *testing.T) {
 	link := redistest.StartProxy(t, redistest.Start(t, nil).Addr())
 	opt := rueidis.ClientOption{InitAddress: []string{link.Addr()}, ConnWriteTimeout: never}
@@ -151,8 +160,12 @@ func TestContexts_methods(t *testing.T) {
 	}
 	single := redisstore.New(client, &redisstore.Options[string]{Prefix: "s:", Codec: codec.String()})
 	plain := redisstore.NewPlain(client, &redisstore.PlainOptions[string]{Prefix: "p:", Codec: codec.String()})
+	counter, err := strata.NewCounter[string](b, "counter", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	calls := make(map[string]func(context.Context))
-	for _, v := range []any{b, c, written, c.Tiers(), bracket, client, single, plain, redisstore.NewTags(client, "t:")} {
+	for _, v := range []any{b, c, written, c.Tiers(), bracket, counter, client, single, plain, redisstore.NewTags(client, "t:")} {
 		methodsWithContext(calls, v)
 	}
 	for _, v := range limiters(t, link.Addr()) {
@@ -191,7 +204,7 @@ func limiters(t *testing.T, addr string) []any {
 	return []any{rate, slotsOnly{slots}, lease}
 }
 
-// slotsOnly has the methods of a limiter of concurrency under a name of its own.
+// slotsOnly has the methods of a concurrency limiter under a separate name.
 type slotsOnly struct{ *redislimit.Limiter }
 
 // Open and the dial functions return when their context ends, before Redis has answered and
@@ -223,8 +236,8 @@ func TestContexts_connect(t *testing.T) {
 	whileHoled(t, link, calls)
 }
 
-// TestContexts_endedBefore checks that a read whose context has ended before it begins no
-// load, and that L1 still answers.
+// TestContexts_endedBefore checks that a read with a context that has already ended starts
+// no load, and that L1 still answers.
 func TestContexts_endedBefore(t *testing.T) {
 	with(t, func(t *testing.T, cfg *strata.Config) {
 		var loads atomic.Int64

@@ -28,7 +28,7 @@ func (o *decodeObserver) End(_ context.Context, op store.Op, r store.Result) {
 	}
 }
 
-// take returns how many errors there were for decoding key, and forgets all.
+// take returns the number of errors for decoding key, and resets it.
 func (o *decodeObserver) take(key string) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -37,8 +37,8 @@ func (o *decodeObserver) take(key string) int {
 	return n
 }
 
-// Bytes in Redis that cannot be decoded are an error for the Observer, whichever call has read
-// them, and a miss for the caller.
+// Bytes in Redis that cannot be decoded are an error for the Observer, in any call, and a
+// miss for the caller.
 func TestObserver_seesBytesThatCannotBeDecoded(t *testing.T) {
 	ctx := t.Context()
 	url := redistest.Start(t, nil).URL()
@@ -100,7 +100,8 @@ func (c brokenCodec) Append(dst []byte, v map[string]any) ([]byte, error) {
 	return c.Codec.Append(dst, v)
 }
 
-// With DecodeEach, all callers of a load get the value, also if the codec does not carry it.
+// With DecodeEach, all callers of a load get the value, even if the codec does not
+// round-trip it.
 func TestDecodeEach_valuesThatTheCodecDoesNotCarry(t *testing.T) {
 	const callers = 5
 	for name, value := range map[string]any{"lossy": int(5), "an error": int64(1), "a panic": int64(2)} {

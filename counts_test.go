@@ -13,7 +13,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// What each operation counts, with Redis and the tier in this process.
+// TestStats_operations checks the counters of each operation, with Redis and in memory.
 func TestStats_operations(t *testing.T) {
 	for _, engine := range []strata.Engine{strata.Otter, strata.Ristretto} {
 		t.Run(engine.String(), func(t *testing.T) { countOperations(t, engine) })
@@ -72,7 +72,7 @@ func countOperations(t *testing.T, engine strata.Engine) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return counts{s.L1Hits, s.L2Hits, s.Misses, s.Loads, s.LoadErrors, s.Rechecked, s.L2Errors, st.Corrupt}
+		return counts{s.L1Hits, s.L2Hits, s.Misses, s.Loads, s.LoadErrors, s.Revalidated, s.L2Errors, st.Corrupt}
 	}
 	for _, step := range []struct {
 		name  string

@@ -46,7 +46,7 @@ func each(load loader) func(context.Context, []int) (map[int]string, error) {
 	}
 }
 
-// userReads are the ways to have a user loaded.
+// userReads are the reads that load a user.
 var userReads = map[string]func(context.Context, *users, int) error{
 	"Get":      func(ctx context.Context, c *users, id int) error { _, err := c.Get(ctx, id); return err },
 	"GetEntry": func(ctx context.Context, c *users, id int) error { _, err := c.GetEntry(ctx, id); return err },
@@ -73,7 +73,7 @@ var userReads = map[string]func(context.Context, *users, int) error{
 	},
 }
 
-// A load that reads the value it loads fails at once, whatever loads and whatever reads.
+// A load that reads the value that it loads fails at once, for every loader and read.
 func TestLoadCycle_ownKey(t *testing.T) {
 	for kind, open := range userCaches {
 		for outer, read := range userReads {
@@ -102,7 +102,7 @@ func TestLoadCycle_ownKey(t *testing.T) {
 	}
 }
 
-// A load that reads a value of another cache that is made of its own fails at once, on all
+// A load that reads a value of another cache made of its own value fails at once, on all
 // tiers, and the error names the chain.
 func TestLoadCycle_throughAnotherCache(t *testing.T) {
 	with(t, func(t *testing.T, cfg *strata.Config) {
@@ -131,8 +131,8 @@ func TestLoadCycle_throughAnotherCache(t *testing.T) {
 	})
 }
 
-// Two loads that different callers have begun and that come to wait for each other: the
-// read that closes the cycle fails, and the other one goes on.
+// Two loads of different callers wait for each other: the read that closes the cycle fails,
+// and the other one continues.
 func TestLoadCycle_twoCallers(t *testing.T) {
 	for name, open := range userCaches {
 		t.Run(name, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestLoadCycle_otherKeys(t *testing.T) {
 	}
 }
 
-// A load that deletes its own key first does not begin one load in the other without end.
+// A load that deletes its own key first does not start nested loads without end.
 func TestLoadCycle_ownKeyDeleted(t *testing.T) {
 	for name, read := range userReads {
 		t.Run(name, func(t *testing.T) {
@@ -275,7 +275,7 @@ func TestLoadCycle_ownKeyDeleted(t *testing.T) {
 	}
 }
 
-// Nobody waits for a background refresh. It may read the value whose load has begun it.
+// A background refresh has no waiters. It may read the value of the load that started it.
 func TestLoadCycle_background(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := backend(t, nil)
@@ -310,7 +310,7 @@ func TestLoadCycle_background(t *testing.T) {
 	})
 }
 
-// What a loader leaves running is not part of the load any more when that has ended.
+// Goroutines that a loader leaves running are not part of the load after its end.
 func TestLoadCycle_afterTheLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := backend(t, nil)

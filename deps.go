@@ -14,51 +14,50 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// With Config.CaptureDeps a value carries tags of what its load has read in other caches:
-// for each id one, and for each cache one that Clear invalidates. A change of an id
-// invalidates its tag, after it was made.
+// With Config.CaptureDeps a value carries a tag for each id that its load read in other
+// caches, and one for each cache, which Clear invalidates. A change of an id invalidates
+// its tag afterwards.
 //
-// Why that is enough: what a load reads is read strictly, so it was true at a moment
-// after the load began, and so after the stamp of what it loads was taken. A change that
-// comes after that moment invalidates the tag after that stamp, and whoever looks at the
-// tags finds the value outdated. If the load read from L1 instead, that might be from
-// before a change whose tag is older than the stamp, and what it loads would stay.
+// This is sufficient: a load reads strictly, so each value was current at a time after the
+// load began, and thus after its tag stamp was taken. A later change invalidates the tag
+// after that stamp, so every reader that checks the tags finds the value outdated. If the
+// load read from L1 instead, the copy might predate a change with a tag older than the
+// stamp, and the outdated result would stay.
 
 const (
-	mostDeps     = 128     // tags of a value by what its load has read; more are made coarser
-	mostDepBytes = 8 << 10 // of their texts
+	mostDeps     = 128     // tags per value; more are replaced by coarser ones
+	mostDepBytes = 8 << 10 // total length of these tags
 
-	// doubtfulFor is how long a value is fresh that was made of something stale, or
-	// although something could not be read.
-	doubtfulFor = 5 * time.Second
+	// suspectFor is the TTL of a value made of a stale one, or of one that could not be
+	// read.
+	suspectFor = 5 * time.Second
 )
 
-// The first two bytes of the tags of a cache; what follows is the prefix of its keys.
+// Prefixes of the tags of a cache, followed by the prefix of its keys.
 const (
-	depID      = "!i" // and a key: it was changed
-	depAny     = "!a" // any of its keys was changed, or all were
-	depCleared = "!c" // all were
+	depID      = "!i" // followed by a key: the key was changed
+	depAny     = "!a" // any key was changed, or all were
+	depCleared = "!c" // all keys were cleared
 )
 
-// depsKey is the key under which a context has the deps of a load, for caches of the
-// backend.
+// depsKey is the context key of the deps of a load in caches of the backend.
 type depsKey struct{ backend *Backend }
 
-// deps are what a load has read. All methods may be called concurrently, and those
-// with values also on nil, of a load whose reads nobody wants to know.
+// deps records what a load has read. All methods are safe for concurrent use. Those with
+// values also work on nil, for a load with reads that are not recorded.
 type deps struct {
 	over atomic.Bool // the load has ended
 
 	mu     sync.Mutex
 	tags   map[string]struct{}
-	fresh  store.Time // until when all that was read is; 0: for ever
-	end    store.Time // until when all that was read lives; 0: for ever
-	unkept bool       // something was overtaken, so that it may be old
+	fresh  store.Time // the earliest soft expiry of the values read; 0: none
+	end    store.Time // the earliest hard expiry of the values read; 0: none
+	unkept bool       // a value read was overtaken by a change, so it may be outdated
 }
 
-// capture returns a context for a load that notes what it reads. d is nil if that is
-// not wanted.
-func (c *Cache[K, V]) capture(ctx context.Context) (_ context.Context, d *deps) {
+// capture returns a context that records the reads of a load. d is nil if reads are not
+// recorded.
+func (c *untyped[K]) capture(ctx context.Context) (_ context.Context, d *deps) {
 	if !c.captures {
 		return ctx, nil
 	}
@@ -66,8 +65,8 @@ func (c *Cache[K, V]) capture(ctx context.Context) (_ context.Context, d *deps) 
 	return context.WithValue(ctx, depsKey{c.backend}, d), d
 }
 
-// reader returns the deps of the load that reads with ctx, or nil.
-func (c *Cache[K, V]) reader(ctx context.Context) *deps {
+// reader returns the deps of the load that ctx belongs to, or nil.
+func (c *untyped[K]) reader(ctx context.Context) *deps {
 	if !c.captures {
 		return nil
 	}
@@ -78,15 +77,14 @@ func (c *Cache[K, V]) reader(ctx context.Context) *deps {
 	return d
 }
 
-// done says that the load has ended: what is read with its context from here on does not
-// matter to it.
+// done marks the end of the load: later reads with its context are not recorded.
 func (d *deps) done() {
 	if d != nil {
 		d.over.Store(true)
 	}
 }
 
-// some reports whether the load has read anything.
+// some reports whether the load has read any value.
 func (d *deps) some() bool {
 	if d == nil {
 		return false
@@ -96,15 +94,15 @@ func (d *deps) some() bool {
 	return len(d.tags) > 0
 }
 
-// madeOfOthers reports whether a value with these tags was.
+// madeOfOthers reports whether tags belong to a value made of other values.
 func madeOfOthers(tags []string) bool {
 	return slices.ContainsFunc(tags, func(tag string) bool {
 		return strings.HasPrefix(tag, depID) || strings.HasPrefix(tag, depAny)
 	})
 }
 
-// noteRead notes that a load has read key, and what it has found.
-func (c *Cache[K, V]) noteRead(d *deps, key string, f *layered.Found[V], err error) {
+// noteRead records that a load has read key with the result f and err.
+func (c *untyped[K]) noteRead(d *deps, key string, f *layered.Found[any], err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.tags[depID+c.deps+key] = struct{}{}
@@ -114,20 +112,20 @@ func (c *Cache[K, V]) noteRead(d *deps, key string, f *layered.Found[V], err err
 	}
 	switch {
 	case err != nil && !errors.Is(err, store.ErrNotFound), f.Stale:
-		d.fresh = earlier(d.fresh, store.In(doubtfulFor))
+		d.fresh = earlier(d.fresh, store.In(suspectFor))
 	case f.StaleAt != 0:
 		d.fresh = earlier(d.fresh, f.StaleAt)
 	}
 	d.fresh, d.end = earlier(d.fresh, f.ExpiresAt), earlier(d.end, f.ExpiresAt)
-	inDoubt := c.backend.redis != nil && f.Tier == layered.L1 // else a strict read is not answered from there
-	d.unkept = d.unkept || f.Unkept() || inDoubt
-	if c.backend.redis != nil && f.Tier == layered.Source && f.LoadedAt != 0 && f.Version == 0 {
-		// Redis was not there to say that its key is being written.
-		d.end = earlier(d.end, store.In(c.backend.unheard()))
+	unchecked := c.backend.l2.exists() && f.Tier == layered.L1 // a strict read never returns an L1 copy without Redis
+	d.unkept = d.unkept || f.Unkept() || unchecked
+	if c.backend.l2.exists() && f.Tier == layered.Origin && f.LoadedAt != 0 && f.Version == 0 {
+		// Redis was unreachable and could not fence the load.
+		d.end = earlier(d.end, store.In(c.backend.maxDisconnected()))
 	}
 }
 
-// earlier returns the earlier of two moments, of which zero is the latest.
+// earlier returns the earlier of two times; zero is the latest.
 func earlier(a, b store.Time) store.Time {
 	if a == 0 || b != 0 && b < a {
 		return b
@@ -135,14 +133,11 @@ func earlier(a, b store.Time) store.Time {
 	return a
 }
 
-// onto returns e, what the load has loaded, with the tags of what it has read; and no
-// longer fresh, or kept, than all of that.
-func (c *Cache[K, V]) onto(d *deps, e store.Entry[V]) store.Entry[V] {
+// onto returns the loaded entry e with the tags of the values that the load read, and with
+// an expiry no later than theirs.
+func (c *untyped[K]) onto(d *deps, e store.Entry[any]) store.Entry[any] {
 	if d == nil {
 		return e
-	}
-	if e.Absent && !lives(&e) { // what follows may shorten its life, but is not to give it one
-		c.live(&e, c.absentFor())
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -174,12 +169,12 @@ func (c *Cache[K, V]) onto(d *deps, e store.Entry[V]) store.Entry[V] {
 	return e
 }
 
-// coarsen replaces the tags of single ids of a cache by one for all of it, of that with
-// the most first, until there are not too many. The lock is held.
+// coarsen replaces tags of single ids by a tag of their cache, starting with the cache that
+// has most ids, until the limits hold. The lock is held.
 func (d *deps) coarsen() {
 	for {
 		n, bytes := 0, 0
-		of := make(map[string]int) // how many ids, by space
+		of := make(map[string]int) // number of ids, by space
 		for tag := range d.tags {
 			n, bytes = n+1, bytes+len(tag)
 			if space, ok := spaceOf(tag); ok {
@@ -203,8 +198,8 @@ func (d *deps) coarsen() {
 	}
 }
 
-// spaceOf returns the prefix of the keys of the cache that tag names an id of. It is the
-// name and the version of the cache, each with a colon behind it and none in it.
+// spaceOf returns the key prefix of the cache that tag names an id of: its name and schema
+// version, each followed by a colon. Neither contains a colon.
 func spaceOf(tag string) (space string, ok bool) {
 	rest, ok := strings.CutPrefix(tag, depID)
 	if !ok {
@@ -218,9 +213,9 @@ func spaceOf(tag string) (space string, ok bool) {
 	return rest[:i+j+2], true
 }
 
-// changed invalidates what was made of the values under ks, or of all if ks is nil. They
-// have changed: see [layered.Options].Changed.
-func (c *Cache[K, V]) changed(ctx context.Context, ks []string) error {
+// changed invalidates the values that depend on ks, or on any key of the cache if ks is
+// nil: see [layered.Options].Changed.
+func (c *untyped[K]) changed(ctx context.Context, ks []string) error {
 	tags := make([]string, 0, len(ks)+2)
 	tags = append(tags, depAny+c.deps)
 	if ks == nil {
@@ -231,22 +226,19 @@ func (c *Cache[K, V]) changed(ctx context.Context, ks []string) error {
 	}
 	b := c.backend
 	b.tags.Invalidate(tags...)
-	if b.redisTags == nil {
-		return nil
-	}
-	return store.InCache(b.redisTags.Invalidate(ctx, tags...), c.name)
+	return store.InCache(b.l2.invalidate(ctx, tags), c.name)
 }
 
-// findNoting is find for a load that notes what it reads.
-func (c *Cache[K, V]) findNoting(ctx context.Context, d *deps, key string, id K) (layered.Found[V], error) {
-	f, err := c.tiers.FindFresh(ctx, key, c.loader(id))
+// findNoting is find for a load that records its reads.
+func (c *untyped[K]) findNoting(ctx context.Context, d *deps, key string, src layered.Source[any]) (layered.Found[any], error) {
+	f, err := c.tiers.FindFresh(ctx, key, src)
 	c.noteRead(d, key, &f, err)
 	return f, err
 }
 
-// findManyNoting is findMany for a load that notes what it reads.
-func (c *Cache[K, V]) findManyNoting(ctx context.Context, d *deps, ks []string, load layered.ManyLoader[V], each func(i int, f *layered.Found[V], err error)) {
-	c.tiers.FindManyFresh(ctx, ks, load, func(i int, f *layered.Found[V], err error) {
+// findManyNoting is findMany for a load that records its reads.
+func (c *untyped[K]) findManyNoting(ctx context.Context, d *deps, ks []string, src layered.Source[any], each func(i int, f *layered.Found[any], err error)) {
+	c.tiers.FindManyFresh(ctx, ks, src, func(i int, f *layered.Found[any], err error) {
 		c.noteRead(d, ks[i], f, err)
 		each(i, f, err)
 	})

@@ -18,8 +18,8 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A plan is a source of parts, by id, whose values say how often they were changed. Ids
-// below zero have none, until they are set.
+// A plan is a source of parts, by id, with values that count their changes. Negative ids
+// are absent until they are set.
 type plan struct {
 	versions sync.Map // of *atomic.Int64, by id
 	failing  atomic.Bool
@@ -63,7 +63,7 @@ type process struct {
 	houses *strata.Cache[string, int64]
 }
 
-// ids returns the ids that the name of a whole consists of.
+// ids returns the ids in the name of a whole.
 func ids(name string) (all []int) {
 	for _, word := range strings.Fields(name) {
 		var id int
@@ -115,15 +115,15 @@ func sum(t *testing.T, c *strata.Cache[string, int64], name string, want int64) 
 	})
 }
 
-// changes are the ways to change part 1 to v. The ones of redis need it.
+// changes are the ways to change part 1 to v. Those of redis require it.
 var changes = map[string]struct {
 	redis bool
 	do    func(ctx context.Context, q *process, v int64) error
 }{
 	"Delete": {false, func(ctx context.Context, q *process, v int64) error { return q.parts.Delete(ctx, 1, 2) }},
 	"Set":    {false, func(ctx context.Context, q *process, v int64) error { return q.parts.Set(ctx, 1, v) }},
-	"SetVersion": {false, func(ctx context.Context, q *process, v int64) error {
-		_, err := q.parts.SetVersion(ctx, 1, v, uint64(v)+1)
+	"SetIfNewer": {false, func(ctx context.Context, q *process, v int64) error {
+		_, err := q.parts.SetIfNewer(ctx, 1, v, uint64(v)+1)
 		return err
 	}},
 	"Clear": {false, func(ctx context.Context, q *process, v int64) error { return q.parts.Clear(ctx) }},
@@ -132,22 +132,22 @@ var changes = map[string]struct {
 		return err
 	}},
 	"Refresh": {false, func(ctx context.Context, q *process, v int64) error { _, err := q.parts.Refresh(ctx, 1); return err }},
-	"Done": {false, func(ctx context.Context, q *process, v int64) error {
+	"Commit": {false, func(ctx context.Context, q *process, v int64) error {
 		w, err := q.parts.BeginWrite(ctx, time.Minute, 1)
 		if err != nil {
 			return err
 		}
-		return w.Done(ctx)
+		return w.Commit(ctx)
 	}},
-	"DoneSet": {false, func(ctx context.Context, q *process, v int64) error {
+	"CommitSet": {false, func(ctx context.Context, q *process, v int64) error {
 		w, err := q.parts.BeginWrite(ctx, time.Minute, 1)
 		if err != nil {
 			return err
 		}
-		return w.DoneSet(ctx, map[int]int64{1: v})
+		return w.CommitSet(ctx, map[int]int64{1: v})
 	}},
 	"a tag of the part": {false, func(ctx context.Context, q *process, v int64) error { return q.InvalidateTags(ctx, "odd") }},
-	"Expire":            {true, func(ctx context.Context, q *process, v int64) error { return q.parts.Expire(ctx, 1) }},
+	"MarkStale":         {true, func(ctx context.Context, q *process, v int64) error { return q.parts.MarkStale(ctx, 1) }},
 	"DeleteOlder": {true, func(ctx context.Context, q *process, v int64) error {
 		return q.parts.DeleteOlder(ctx, time.Millisecond, 1, 1)
 	}},
@@ -160,8 +160,8 @@ func tagOdd(id int, _ int64) []string {
 	return nil
 }
 
-// Whatever changes a part, whoever does it, changes what was made of it, and what was
-// made of that; and nothing else.
+// A change of a part, by any method and process, changes the wholes made of it, the wholes
+// made of those, and nothing else.
 func TestCaptureDeps(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for place, c := range map[string]strata.Config{
@@ -189,7 +189,7 @@ func TestCaptureDeps(t *testing.T) {
 						sum(t, a.houses, "1 2", v)
 						sum(t, a.wholes, "4", w)
 						p.version(1).Add(1)
-						p.version(4).Add(1) // without telling
+						p.version(4).Add(1) // without notification
 						if err := change.do(t.Context(), who, v+1); err != nil {
 							t.Fatal(err)
 						}
@@ -208,7 +208,7 @@ func TestCaptureDeps(t *testing.T) {
 	}
 }
 
-// Values that were not changed stay, and cost no load.
+// Unchanged values stay, and cause no load.
 func TestCaptureDeps_keeps(t *testing.T) {
 	places(t, func(t *testing.T, b *strata.Backend) {
 		// places has backends without CaptureDeps: this is the control.
@@ -253,15 +253,15 @@ func TestCaptureDeps_keeps(t *testing.T) {
 				sum(t, a.wholes, "1 2 3", 0)
 				sum(t, a.wholes, "4", 0)
 			}
-			if n := p.wholes.Load(); n > int64(4+i) { // the first time, the tags of the other may have been made too late
+			if n := p.wholes.Load(); n > int64(4+i) { // the first time, the tags of the other may have been created too late
 				t.Errorf("after %d changes of one there are %d loads", i+1, n)
 			}
 		}
 	}
 }
 
-// A change of a part while the whole is loaded, and has read it, is not lost: who comes
-// after it joins no load that has not seen it, and that is not kept.
+// A change of a part that a load of a whole has already read is not lost: later callers do
+// not join that load, and its result is not kept.
 func TestCaptureDeps_changeDuringTheLoad(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for _, c := range []strata.Config{{}, {RedisURL: server.URL()}, {RedisURL: server.URL(), Tracking: strata.Broadcast, Prefix: "b:"}} {
@@ -325,14 +325,14 @@ func TestCaptureDeps_changeDuringTheLoad(t *testing.T) {
 	}
 }
 
-// What a process has in L1 and is not told the change of, because it was loaded while
-// Redis could not be reached, does not get into what it loads, where it would stay.
+// An L1 copy from a time without Redis, which receives no invalidation, does not get into
+// loaded values, where it would stay.
 func TestCaptureDeps_oldCopy(t *testing.T) {
 	server := redistest.Start(t, nil)
 	link := redistest.StartProxy(t, server.Addr())
 	var p plan
-	a := p.open(t, strata.Config{RedisURL: "redis://" + link.Addr(), MaxUnheard: time.Minute}, nil)
-	b := p.open(t, strata.Config{RedisURL: server.URL(), MaxUnheard: time.Minute}, nil)
+	a := p.open(t, strata.Config{RedisURL: "redis://" + link.Addr(), MaxDisconnected: time.Minute}, nil)
+	b := p.open(t, strata.Config{RedisURL: server.URL(), MaxDisconnected: time.Minute}, nil)
 	link.Refuse(true)
 	link.Cut()
 	if v, err := a.parts.Get(t.Context(), 1); v != 0 || err != nil {
@@ -355,7 +355,7 @@ func TestCaptureDeps_oldCopy(t *testing.T) {
 	}
 }
 
-// The same for many at once, and for a source of many.
+// The same for several ids at once, and for a batch source.
 func TestCaptureDeps_many(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for _, url := range []string{"", server.URL()} {
@@ -420,7 +420,7 @@ func TestCaptureDeps_many(t *testing.T) {
 	}
 }
 
-// What is absent because a part is comes to be with the part.
+// A whole that is absent because of an absent part appears with the part.
 func TestCaptureDeps_absent(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for _, url := range []string{"", server.URL()} {
@@ -442,8 +442,8 @@ func TestCaptureDeps_absent(t *testing.T) {
 	}
 }
 
-// What is made of parts lives as long as they do; of a stale one, for a moment.
-func TestCaptureDeps_lives(t *testing.T) {
+// A whole expires with its parts; one made of a stale part, soon.
+func TestCaptureDeps_expiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p plan
 		a := p.open(t, strata.Config{}, &strata.Options[int, int64]{TTL: time.Minute, StaleFor: time.Hour, Jitter: -1, AbsentFor: time.Second})
@@ -484,7 +484,7 @@ func TestCaptureDeps_lives(t *testing.T) {
 	})
 }
 
-// What was made of parts is not found unmodified: it would outlive them.
+// A whole is not renewed by Reload: it would outlive its parts.
 func TestCaptureDeps_reload(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for _, url := range []string{"", server.URL()} {
@@ -535,8 +535,8 @@ func TestCaptureDeps_reload(t *testing.T) {
 	}
 }
 
-// Of very many ids it is remembered that some of their cache was read. A change of any is
-// then a change of all.
+// For very many ids, a whole depends on their cache instead. A change of any id then counts
+// as a change of all.
 func TestCaptureDeps_tooMany(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for _, url := range []string{"", server.URL()} {
@@ -565,8 +565,8 @@ func TestCaptureDeps_tooMany(t *testing.T) {
 	}
 }
 
-// G6 for what was made of something else: nothing from before the outcome of a change
-// whose writer has died outlives the hold.
+// G6 for wholes: if the writer crashes, no value from before the outcome of its change
+// outlives the hold.
 func TestCaptureDeps_crashUnderAHold(t *testing.T) {
 	server := redistest.Start(t, nil)
 	p := plan{staleFor: time.Hour}
@@ -577,12 +577,12 @@ func TestCaptureDeps_crashUnderAHold(t *testing.T) {
 	if _, err := b.parts.BeginWrite(t.Context(), hold, 1); err != nil {
 		t.Fatal(err)
 	}
-	sum(t, a.wholes, "1", 0) // what the source has, as long as the writer is at it
+	sum(t, a.wholes, "1", 0) // the value of the source, while the writer runs
 	e, err := a.wholes.GetEntry(t.Context(), "1")
 	if most := store.At(began.Add(hold + 100*time.Millisecond)); err != nil || e.ExpiresAt == 0 || e.ExpiresAt > most {
 		t.Errorf("it lives until %v, %v; the hold until %v", e.ExpiresAt, err, most)
 	}
-	p.version(1).Store(1) // and he dies
+	p.version(1).Store(1) // and the writer crashes
 	redistest.WaitFor(t, "the hold to end", func() bool {
 		v, err := a.wholes.Get(t.Context(), "1")
 		return err == nil && v == 1
@@ -590,8 +590,7 @@ func TestCaptureDeps_crashUnderAHold(t *testing.T) {
 	sum(t, b.wholes, "1", 1)
 }
 
-// R16 for what was made of something else: of a part whose load outlives a hold nothing
-// is made to stay.
+// R16 for wholes: no whole made of a part with a load that outlives a hold is kept.
 func TestCaptureDeps_loadThatOutlivesTheHold(t *testing.T) {
 	server := redistest.Start(t, nil)
 	p := plan{slow: make(chan struct{})}
@@ -612,7 +611,7 @@ func TestCaptureDeps_loadThatOutlivesTheHold(t *testing.T) {
 	redistest.WaitFor(t, "the load of the part to begin, and the hold to end", func() bool {
 		return p.parts.Load() == 1 && time.Since(began) > 2*hold
 	})
-	p.version(1).Store(1) // the commit comes late, and its writer is dead
+	p.version(1).Store(1) // the commit is late, and its writer has crashed
 	close(p.slow)
 	if v := <-answer; v != 0 {
 		t.Errorf("who asked before it got %d", v)
@@ -621,8 +620,8 @@ func TestCaptureDeps_loadThatOutlivesTheHold(t *testing.T) {
 	sum(t, b.wholes, "1", 1)
 }
 
-// A change that Redis could not be told of reaches what was made of the value, too: here
-// at once, elsewhere when Redis has been told.
+// A change that Redis has not acknowledged affects the wholes, too: here at once, elsewhere
+// after Redis has acknowledged it.
 func TestCaptureDeps_redisAway(t *testing.T) {
 	server := redistest.Start(t, nil)
 	link := redistest.StartProxy(t, server.Addr())
@@ -655,14 +654,14 @@ func TestCaptureDeps_redisAway(t *testing.T) {
 			got, err := b.wholes.Get(t.Context(), "1")
 			return err == nil && got == v+1
 		})
-		redistest.WaitFor(t, "Redis to be told", func() bool { return a.parts.Stats().Pending == 0 })
+		redistest.WaitFor(t, "Redis to be told", func() bool { return a.parts.Stats().RetryQueue == 0 })
 		sum(t, a.wholes, "1", v+1)
 	}
 }
 
-// What was made of a copy in doubt is an answer, and is not kept: that may have been
-// changed elsewhere long before the load began.
-func TestCaptureDeps_copyInDoubt(t *testing.T) {
+// A whole made of a suspect copy is returned and not kept: another process may have changed
+// the part long before the load began.
+func TestCaptureDeps_suspectCopy(t *testing.T) {
 	server := redistest.Start(t, nil)
 	link := redistest.StartProxy(t, server.Addr())
 	var p plan
@@ -674,7 +673,7 @@ func TestCaptureDeps_copyInDoubt(t *testing.T) {
 	p.failing.Store(true)
 	link.Refuse(true)
 	link.Cut()
-	for range 50 { // until Redis is not even asked any more
+	for range 50 { // until Redis is not called any more
 		before := p.wholes.Load()
 		if v, err := a.wholes.Get(t.Context(), "1"); v != 0 || err != nil || p.wholes.Load() != before+1 {
 			t.Errorf("got %d, %v, after %d loads", v, err, p.wholes.Load()-before)
@@ -682,8 +681,8 @@ func TestCaptureDeps_copyInDoubt(t *testing.T) {
 	}
 }
 
-// Whatever happens at the same time: who reads strictly after a change was made reads it,
-// through two caches, and in the end all have the last one.
+// Under any concurrency, a strict read after a change sees it, through two caches, and in
+// the end all processes have the last value.
 func TestCaptureDeps_history(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for name, c := range map[string]strata.Config{
@@ -739,7 +738,7 @@ func captureHistory(t *testing.T, c strata.Config) {
 				var err error
 				switch i % 7 {
 				case 5:
-					_, err = q.parts.SetVersion(t.Context(), id, v, uint64(v))
+					_, err = q.parts.SetIfNewer(t.Context(), id, v, uint64(v))
 				case 6:
 					_, err = q.parts.Refresh(t.Context(), id)
 				default:

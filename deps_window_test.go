@@ -9,8 +9,8 @@ import (
 	"github.com/lokroom/strata"
 )
 
-// Values that were loaded together because of BatchWindow all fall with what their load
-// has read, not only that of the one who came first.
+// Values that BatchWindow loads together are all invalidated with the values that their
+// load has read, not only the one of the first caller.
 func TestCaptureDeps_window(t *testing.T) {
 	ctx := t.Context()
 	b, err := strata.Open(ctx, &strata.Config{CaptureDeps: true})
@@ -64,7 +64,7 @@ func TestCaptureDeps_window(t *testing.T) {
 	if got := get(); got != [4]int{0, 2, 2, 0} {
 		t.Errorf("after a change of what they were made of: %v", got)
 	}
-	if pages.Stats().Loads < 6 { // the absent one, too
+	if pages.Stats().Loads < 6 { // including the absent one
 		t.Errorf("%d loads, want one for each id and time", pages.Stats().Loads)
 	}
 }

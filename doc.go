@@ -1,31 +1,34 @@
-// Package strata puts cache tiers in front of a slow source: memory in this
-// process (L1), a Redis that all processes share (L2), and a loader behind both.
+// Package strata caches values of a slow source in two tiers: the memory of the process
+// (L1) and a Redis shared by all processes (L2).
 //
 //	b, err := strata.Open(ctx, &strata.Config{RedisURL: "redis://localhost:6379"})
 //	listings, err := strata.New(b, "listing", repo.ListingByID, nil)
 //	l, err := listings.Get(ctx, 42)
 //
-// A [Backend] is the one connection and the one memory budget that all caches of
-// a process share. A [Cache] is typed ids in, values out; it never calls its
-// loader twice at the same time for the same id, remembers that an id is absent,
-// and learns through Redis when another process changed a value. Without a
-// RedisURL there is only L1, and everything works the same.
+// A [Backend] holds what all caches of a process share: the client of Redis and the memory
+// budget. A [Cache] maps typed ids to typed values. It coalesces concurrent loads of one id
+// and remembers that an id is absent. Redis notifies it when another process changes a
+// value. Without a RedisURL there is only L1, with the same API.
 //
-// # The map
+// # Packages
 //
-// The root is the door; behind it are rooms that can be used alone:
+// These packages can be used without this one:
 //
-//   - [github.com/lokroom/strata/store] is the contract of a backend, one
-//     capability a file, and storetest below it the suite that proves one.
-//   - store/memstore, store/ristrettostore and store/otterstore keep entries in
-//     this process, store/redisstore in Redis.
-//   - [github.com/lokroom/strata/layered] is two tiers and a loader, for those who
-//     want to put the tiers together themselves.
-//   - [github.com/lokroom/strata/codec] turns values into bytes: msgpack, JSON,
-//     compression, encryption.
-//   - [github.com/lokroom/strata/keys] makes keys that cannot collide, matches
-//     patterns, and names the common lives.
+//   - [github.com/lokroom/strata/store] defines the interface of a storage backend, with
+//     optional capabilities. store/storetest is its conformance suite.
+//   - store/memstore, store/ristrettostore and store/otterstore keep entries in memory,
+//     store/redisstore keeps them in Redis.
+//   - [github.com/lokroom/strata/layered] combines two stores and a loader.
+//   - [github.com/lokroom/strata/codec] encodes values: msgpack, JSON, compression,
+//     encryption.
+//   - [github.com/lokroom/strata/keys] builds collision-free keys, matches patterns and
+//     defines common TTLs and the caches of a program.
+//   - [github.com/lokroom/strata/invalidate] says what a change of the source invalidates,
+//     and its package outbox loses no invalidation in a crash.
+//   - [github.com/lokroom/strata/ratelimit] limits rates, in one process or in Redis.
+//   - admin serves health, counters and clearing over HTTP.
+//   - [github.com/lokroom/strata/httpcache] caches HTTP responses, on this package.
+//   - stratatest is for tests of programs that use this package: see docs/testing.md.
 //
-// The folder docs answers one question a page; examples/quickstart shows the
-// main job.
+// The docs folder has guides and references; examples/quickstart is a complete program.
 package strata

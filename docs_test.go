@@ -2,13 +2,14 @@ package strata_test
 
 // The pages say what the code does: every Go block is a part of an Example or of a
 // program in examples, every field, variable, test, target and file that they
-// name exists, and every field and variable is named.
+// name exists, and every field and variable of the root is named.
 
 import (
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,17 +19,9 @@ import (
 	"testing"
 
 	"github.com/lokroom/strata"
-	"github.com/lokroom/strata/codec"
-	"github.com/lokroom/strata/layered"
-	"github.com/lokroom/strata/ratelimit"
-	"github.com/lokroom/strata/ratelimit/redislimit"
-	"github.com/lokroom/strata/store/memstore"
-	"github.com/lokroom/strata/store/otterstore"
-	"github.com/lokroom/strata/store/redisstore"
-	"github.com/lokroom/strata/store/ristrettostore"
 )
 
-// pages returns the pages for users by file name.
+// pages returns the pages by file name.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob("docs/*.md")
@@ -36,7 +29,7 @@ func pages(t *testing.T) map[string]string {
 		t.Fatalf("no pages in docs: %v", err)
 	}
 	texts := make(map[string]string)
-	for _, name := range append(names, "README.md") {
+	for _, name := range append(names, "README.md", "CONTRIBUTING.md", "benchmarks/README.md", "internal/model/README.md", "internal/mutant/README.md", "store/redisstore/PUSHES.md") {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +86,7 @@ func sources(t *testing.T) (quotable []string, tests map[string]bool) {
 		set := token.NewFileSet()
 		file, err := parser.ParseFile(set, name, b, parser.SkipObjectResolution)
 		if err != nil {
-			return nil // half a file, of somebody at work: the build tells
+			return nil // an incomplete file: the build reports it
 		}
 		for _, decl := range file.Decls {
 			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
@@ -101,7 +94,7 @@ func sources(t *testing.T) (quotable []string, tests map[string]bool) {
 			}
 		}
 		if inExamples || strings.HasSuffix(name, "example_test.go") {
-			quotable = append(quotable, flat(string(b)))
+			quotable = append(quotable, "\n"+flat(string(b)))
 		}
 		return nil
 	})
@@ -131,7 +124,7 @@ func TestDocs_commands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := regexp.MustCompile(`(?m)\bmake ([a-z-]+)|\bgo run (\./\S+)`)
+	command := regexp.MustCompile(`(?m)\bmake ([a-z0-9-]+)|\bgo run (\./\S+)`)
 	for name, page := range pages(t) {
 		for _, m := range command.FindAllStringSubmatch(strings.Join(blocks(page, "sh"), "\n"), -1) {
 			if m[1] != "" && !strings.Contains(string(makefile), "\n"+m[1]+":") {
@@ -158,26 +151,33 @@ func TestDocs_namedTestsExist(t *testing.T) {
 
 func TestDocs_links(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	for name, page := range pages(t) {
+	all := pages(t)
+	for name, page := range all {
 		for _, m := range link.FindAllStringSubmatch(page, -1) {
 			target, anchor, _ := strings.Cut(m[1], "#")
-			switch {
-			case strings.Contains(target, "://"):
-			case target == "" && !slices.Contains(anchors(page), anchor):
-				t.Errorf("%s: there is no heading #%s", name, anchor)
-			case target != "":
-				if _, err := os.Stat(filepath.Join(filepath.Dir(name), target)); err != nil {
-					t.Errorf("%s: %v", name, err)
-				}
+			if strings.Contains(target, "://") {
+				continue
+			}
+			to := name
+			if target != "" {
+				to = filepath.Join(filepath.Dir(name), target)
+			}
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if anchor != "" && !slices.Contains(anchors(all[to]), anchor) {
+				t.Errorf("%s: %s has no heading #%s", name, to, anchor)
 			}
 		}
 	}
 }
 
+var notInAnchors = regexp.MustCompile(`[^a-z0-9 _-]`)
+
 // anchors returns what the headings of a page are linked by.
 func anchors(page string) (names []string) {
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {
-		names = append(names, strings.ReplaceAll(strings.ToLower(m[1]), " ", "-"))
+		names = append(names, strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
 	}
 	return names
 }
@@ -192,73 +192,100 @@ func firstColumn(text string) (names []string) {
 	return names
 }
 
-// TestDocs_fields: each section of configuration.md that is about a struct has a
-// row for each of its fields, in order.
+// TestDocs_fields: the sections of configuration.md about structs of the root have a row
+// for each field.
 func TestDocs_fields(t *testing.T) {
-	structs := map[string]reflect.Type{
-		"strata.Config":           reflect.TypeFor[strata.Config](),
-		"strata.Options":          reflect.TypeFor[strata.Options[int, int]](),
-		"layered.Options":         reflect.TypeFor[layered.Options[int]](),
-		"redisstore.Dialer":       reflect.TypeFor[redisstore.Dialer](),
-		"redisstore.Options":      reflect.TypeFor[redisstore.Options[int]](),
-		"redisstore.PlainOptions": reflect.TypeFor[redisstore.PlainOptions[int]](),
-		"otterstore.Options":      reflect.TypeFor[otterstore.Options[int]](),
-		"ristrettostore.Options":  reflect.TypeFor[ristrettostore.Options[int]](),
-		"memstore.Options":        reflect.TypeFor[memstore.Options](),
-		"codec.CompressOptions":   reflect.TypeFor[codec.CompressOptions](),
-		"ratelimit.Policy":        reflect.TypeFor[ratelimit.Policy](),
-		"ratelimit.Options":       reflect.TypeFor[ratelimit.Options](),
-		"ratelimit.HTTP":          reflect.TypeFor[ratelimit.HTTP](),
-		"ratelimit.IPOptions":     reflect.TypeFor[ratelimit.IPOptions](),
-		"redislimit.Options":      reflect.TypeFor[redislimit.Options](),
-	}
-	for _, section := range strings.Split(pages(t)["docs/configuration.md"], "\n## ")[1:] {
-		title, text, _ := strings.Cut(section, "\n")
-		if title == "The rights of the Redis user" || title == "Redis without CLIENT TRACKING" {
-			continue
-		}
-		typ := structs[title]
-		if typ == nil {
-			t.Errorf("%q is no struct", title)
-			continue
-		}
-		delete(structs, title)
+	for title, typ := range map[string]reflect.Type{
+		"strata.Config":  reflect.TypeFor[strata.Config](),
+		"strata.Options": reflect.TypeFor[strata.Options[int, int]](),
+	} {
+		_, section, _ := strings.Cut(pages(t)["docs/configuration.md"], "\n## "+title+"\n")
+		section, _, _ = strings.Cut(section, "\n## ")
 		var want []string
 		for i := range typ.NumField() {
 			if f := typ.Field(i); f.IsExported() {
 				want = append(want, f.Name)
 			}
 		}
-		rows := slices.DeleteFunc(firstColumn(text), isVariable)
+		rows := slices.DeleteFunc(firstColumn(section), isVariable)
 		if slices.Sort(want); !slices.Equal(slices.Sorted(slices.Values(rows)), want) {
 			t.Errorf("%s has the fields %v; the page has %v", title, want, rows)
 		}
 	}
-	for title := range structs {
-		t.Errorf("docs/configuration.md has no section %s", title)
+}
+
+// TestDocs_optionsOfPackages: the fields of the other packages have a comment each, which
+// is all that is said about them.
+func TestDocs_optionsOfPackages(t *testing.T) {
+	for dir, types := range map[string][]string{
+		"layered": {"Options"}, "store/redisstore": {"Dialer", "Options", "PlainOptions"}, "store/otterstore": {"Options"},
+		"store/ristrettostore": {"Options"}, "store/memstore": {"Options"}, "codec": {"CompressOptions"},
+		"ratelimit": {"Policy", "Options", "HTTP", "IPOptions"}, "ratelimit/redislimit": {"Options"}, "invalidate": {"BusOptions", "VerifyOptions"}, "invalidate/outbox": {"Options"}, "invalidate/replica": {"Options"},
+	} {
+		for _, name := range types {
+			fields := 0
+			for field := range fieldsOf(t, dir, name) {
+				if fields++; field.Doc == nil && field.Names[0].IsExported() {
+					t.Errorf("%s: %s.%s has no comment", dir, name, field.Names[0])
+				}
+			}
+			if fields == 0 {
+				t.Errorf("%s has no struct %s", dir, name)
+			}
+		}
+	}
+}
+
+// fieldsOf returns the named fields of a struct in the package in dir.
+func fieldsOf(t *testing.T, dir, name string) iter.Seq[*ast.Field] {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(yield func(*ast.Field) bool) {
+		for _, file := range files {
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
+			if err != nil || strings.HasSuffix(file, "_test.go") {
+				continue // half a file, of somebody at work: the build tells
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				spec, ok := n.(*ast.TypeSpec)
+				if !ok || spec.Name.Name != name {
+					return true
+				}
+				if s, ok := spec.Type.(*ast.StructType); ok {
+					for _, field := range s.Fields.List {
+						if len(field.Names) > 0 && !yield(field) {
+							return false
+						}
+					}
+				}
+				return false
+			})
+		}
 	}
 }
 
 // isVariable reports whether name is one of the environment.
 func isVariable(name string) bool { return strings.Contains(name, "_") }
 
-// TestDocs_environment: the variables that config.go reads are in the tables.
+// TestDocs_environment: the variables that FromEnv reads are in the table.
 func TestDocs_environment(t *testing.T) {
-	code, err := os.ReadFile("config.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var want []string
-	for _, m := range regexp.MustCompile(`(?:Getenv|read)\("([A-Z_]+)"`).FindAllStringSubmatch(string(code), -1) {
-		want = append(want, m[1])
+	for _, file := range []string{"config.go", "internal/redisdial/env.go"} {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?:Getenv|read|inURL)\("([A-Z_]+)"`).FindAllStringSubmatch(string(code), -1) {
+			want = append(want, m[1])
+		}
 	}
 	slices.Sort(want)
-	for _, name := range []string{"README.md", "docs/configuration.md"} {
-		all := firstColumn(pages(t)[name])
-		got := slices.DeleteFunc(all, func(n string) bool { return !isVariable(n) })
-		if slices.Sort(got); len(want) < 7 || !slices.Equal(got, want) {
-			t.Errorf("%s has the variables %v, the code reads %v", name, got, want)
-		}
+	got := slices.DeleteFunc(firstColumn(pages(t)["docs/configuration.md"]), func(n string) bool { return !isVariable(n) })
+	if slices.Sort(got); len(want) < 7 || !slices.Equal(got, want) {
+		t.Errorf("docs/configuration.md has the variables %v, the code reads %v", got, want)
 	}
 }
 

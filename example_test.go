@@ -61,14 +61,14 @@ func Example() {
 	ctx := context.Background()
 	repo := newShop()
 
-	// One for the process. With RedisURL it has a second tier, which processes share.
+	// One per process. With RedisURL there is a second tier that all processes share.
 	b, err := strata.Open(ctx, &strata.Config{Memory: 64 << 20})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer b.Close()
 
-	// One for each kind of thing. The loader says what the types are.
+	// One per kind of value. The types are those of the loader.
 	listings, err := strata.New(b, "listing", repo.ListingByID, &strata.Options[int64, Listing]{
 		TTL: keys.Medium,
 	})
@@ -81,10 +81,10 @@ func Example() {
 		fmt.Println(l.Title, l.Price, err)
 	}
 
-	// When the source has changed, say so.
+	// After a change of the source, delete the cached value.
 	repo[2] = Listing{ID: 2, Title: "Room with a view", Price: 50}
 	if err := listings.Delete(ctx, 2); err != nil {
-		log.Print(err) // other processes may not have heard
+		log.Print(err) // other processes may serve the old value for a while
 	}
 	l, err := listings.Get(ctx, 2)
 	fmt.Println(l.Title, l.Price, err)
@@ -114,7 +114,7 @@ func ExampleOpen() {
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// strata: Config has a RedisPassword but no RedisURL; Config has an unknown Engine(7)
+	// strata: Config.RedisPassword requires RedisURL; Config.Engine is unknown: Engine(7)
 }
 
 func ExampleFromEnv() {
@@ -154,7 +154,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// listing
-	// strata: cache "listing": the backend already has a cache of this name
+	// strata: cache "listing": the backend already has a cache with this name
 }
 
 func ExampleNew_options() {
@@ -167,11 +167,11 @@ func ExampleNew_options() {
 
 	listings, err := strata.New(b, "listing", newShop().ListingByID, &strata.Options[int64, Listing]{
 		TTL:       keys.Long,
-		StaleFor:  24 * time.Hour,  // served that much longer where the source fails
-		AbsentFor: 5 * time.Second, // how long "there is none" is remembered
+		StaleFor:  24 * time.Hour,  // returned for that much longer if the source fails
+		AbsentFor: 5 * time.Second, // how long absence is remembered
 		TTLOf: func(_ int64, l Listing) time.Duration {
 			if l.Price < 50 {
-				return keys.Short // cheap ones are soon gone
+				return keys.Short // cheap ones sell fast
 			}
 			return 0 // TTL
 		},
@@ -290,7 +290,7 @@ func ExampleCache_GetEntry() {
 	// true not found
 }
 
-// A source that fails need not be seen by those who read: values are kept for
+// Readers do not see a failing source: values are kept for
 // StaleFor beyond their TTL.
 func ExampleCache_GetEntry_stale() {
 	ctx := context.Background()
@@ -324,7 +324,7 @@ func ExampleCache_GetEntry_stale() {
 	// because of: connection refused
 }
 
-// A cache without a loader holds what was put there.
+// A cache without a loader holds values that were Set.
 func ExampleCache_Set() {
 	ctx := context.Background()
 	b, err := strata.Open(ctx, nil)
@@ -425,8 +425,8 @@ func ExampleCache_Stats() {
 	// Output: 27 hits, 3 misses, 3 loads
 }
 
-// What a readiness endpoint or a log may say of the state of Redis and of changes that it
-// has not heard of.
+// A readiness endpoint or a log can report the state of Redis, and changes that Redis has
+// not acknowledged.
 func ExampleBackend_Health() {
 	b, err := strata.Open(context.Background(), nil)
 	if err != nil {
@@ -444,8 +444,7 @@ func ExampleBackend_Health() {
 	// strata: health: closed
 }
 
-// A source that is slow need not be waited for by those who can be answered with what
-// it said before.
+// Readers do not wait for a slow source if the cache has a stale value.
 func ExampleOptions_softTimeout() {
 	ctx := context.Background()
 	b, err := strata.Open(ctx, nil)
@@ -464,7 +463,7 @@ func ExampleOptions_softTimeout() {
 	}, &strata.Options[int, int]{
 		TTL:         time.Millisecond,
 		StaleFor:    time.Hour,
-		SoftTimeout: 10 * time.Millisecond, // what a page can wait for a price
+		SoftTimeout: 10 * time.Millisecond, // how long a page can wait for a price
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -477,7 +476,7 @@ func ExampleOptions_softTimeout() {
 	e, err := prices.GetEntry(ctx, 7)
 	fmt.Println(e.Value, e.Stale, err)
 	fmt.Println("because:", e.Cause)
-	close(goOn) // the load was not given up
+	close(goOn) // the load is still running
 	for price == 700 {
 		price, err = prices.Get(ctx, 7)
 	}
@@ -489,8 +488,8 @@ func ExampleOptions_softTimeout() {
 	// 707 <nil>
 }
 
-// Where there is nothing at all to answer with, there may be something that does no
-// harm.
+// If nothing is cached and the source fails, a harmless default may be better than an
+// error.
 func ExampleOptions_default() {
 	ctx := context.Background()
 	b, err := strata.Open(ctx, nil)
@@ -519,8 +518,8 @@ func ExampleOptions_default() {
 	// connection refused
 }
 
-// A source can be spared: only so many loads at a time, and only so many in a second, in
-// this process or, with redislimit.New in the place of ratelimit.New, in all together.
+// MaxLoads bounds concurrent loads, and LoadBudget the loads per second: in this process,
+// or, with redislimit.New instead of ratelimit.New, in all processes together.
 func ExampleOptions_loadBudget() {
 	ctx := context.Background()
 	b, err := strata.Open(ctx, nil)
@@ -552,7 +551,7 @@ func ExampleOptions_loadBudget() {
 	//  true
 }
 
-// A loader may know more of a value than the value tells.
+// A loader may set the TTL and the tags of a value.
 func ExampleLoaded() {
 	ctx := context.Background()
 	b, err := strata.Open(ctx, nil)
@@ -563,7 +562,7 @@ func ExampleLoaded() {
 	repo := newShop()
 	listings, err := strata.New(b, "listing", nil, &strata.Options[int64, Listing]{
 		LoadEntry: func(ctx context.Context, id int64) (strata.Loaded[Listing], error) {
-			if id == 4 { // announced, and to be there soon
+			if id == 4 { // announced: it will exist soon
 				return strata.Loaded[Listing]{Absent: true, TTL: time.Second}, nil
 			}
 			l, err := repo.ListingByID(ctx, id)
@@ -608,7 +607,7 @@ func ExampleCache_Warm() {
 	}
 
 	n, err := listings.Warm(ctx, slices.Values([]int64{1, 2, 3}), &strata.WarmOptions{
-		Concurrency: 4, // loads at the same time
+		Concurrency: 4, // concurrent loads
 		Progress:    func(p strata.WarmProgress) { fmt.Println(p.Done, "done,", p.Failed, "failed") },
 	})
 	fmt.Println(n, err)

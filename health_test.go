@@ -13,7 +13,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// Health says what is wrong without asking anybody, and Close what is lost.
+// Health reports problems without I/O, and Close reports lost changes.
 func TestHealth(t *testing.T) {
 	server := redistest.Start(t, nil)
 	b, err := strata.Open(t.Context(), &strata.Config{RedisURL: server.URL()})
@@ -27,7 +27,7 @@ func TestHealth(t *testing.T) {
 	}
 	redistest.WaitFor(t, "all to be well", func() bool {
 		h := b.Health()
-		return h.Err() == nil && h.Redis.Hears && h.Redis.Breaker == "closed"
+		return h.Err() == nil && h.Redis.Connected && h.Redis.Breaker == "closed"
 	})
 	server.Kill()
 	for range 10 {
@@ -35,7 +35,7 @@ func TestHealth(t *testing.T) {
 	}
 	b.InvalidateTags(t.Context(), "tag")
 	h := b.Health()
-	if h.Redis.Breaker != "open" || h.Redis.PendingTags != 1 || h.Caches["n"].Keys != 2 || h.Caches["n"].For <= 0 {
+	if h.Redis.Breaker != "open" || h.Redis.QueuedTags != 1 || h.RetryQueues["n"].Keys != 2 || h.RetryQueues["n"].For <= 0 {
 		t.Errorf("%+v %+v", h, h.Redis)
 	}
 	err = h.Err()
@@ -45,7 +45,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	text, err := json.Marshal(h)
-	if err != nil || !strings.Contains(string(text), `"breaker":"open"`) || !strings.Contains(string(text), `"pending":{"n":{"keys":2`) {
+	if err != nil || !strings.Contains(string(text), `"breaker":"open"`) || !strings.Contains(string(text), `"retry_queues":{"n":{"keys":2`) {
 		t.Errorf("%s, %v", text, err)
 	}
 	began := time.Now()
@@ -63,7 +63,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// Without Redis there is nothing to be wrong.
+// Without Redis there are no problems.
 func TestHealth_L1Alone(t *testing.T) {
 	b, err := strata.Open(t.Context(), nil)
 	if err != nil {

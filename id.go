@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/lokroom/strata/internal/flight"
+	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
 )
 
-// keyFunc returns the function that turns ids of type K into keys, as
-// encoding/json turns the keys of a map into strings: a string kind as it is,
-// then MarshalText, then the integer kinds in decimal. No two ids give one key,
-// as long as MarshalText gives each its own text.
+// keyFunc returns the function that converts ids of type K to keys, by the rules of
+// encoding/json for map keys: a string kind is unchanged, then MarshalText, then integer
+// kinds in decimal. Distinct ids have distinct keys, provided that MarshalText returns
+// distinct texts.
 func keyFunc[K comparable]() (func(K) (string, error), error) {
 	t := reflect.TypeFor[K]()
 	kind := t.Kind()
@@ -28,25 +30,55 @@ func keyFunc[K comparable]() (func(K) (string, error), error) {
 		return func(id K) (string, error) { return reflect.ValueOf(id).String(), nil }, nil
 	case t.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
 		if why := unfitForMap(t); why != "" {
-			return nil, fmt.Errorf("ids of type %v cannot be keys: %s; use the text as the id", t, why)
+			return nil, fmt.Errorf("id type %v is not supported: %s; use its text as the id", t, why)
 		}
 		return textKey[K], nil
 	case kind >= reflect.Int && kind <= reflect.Int64:
 		return func(id K) (string, error) { return strconv.FormatInt(reflect.ValueOf(id).Int(), 10), nil }, nil
 	case kind >= reflect.Uint && kind <= reflect.Uint64:
 		return func(id K) (string, error) { return strconv.FormatUint(reflect.ValueOf(id).Uint(), 10), nil }, nil
+	case kind == reflect.Struct:
+		return structKey[K](t)
 	default:
-		return nil, fmt.Errorf("ids of type %v cannot be keys: want a string or integer kind, or a MarshalText method", t)
+		return nil, fmt.Errorf("id type %v is not supported: want a string or integer kind, a struct of those, or a MarshalText method%s", t, pointerMethod(t))
 	}
 }
 
-// unfitForMap returns why a map cannot find every value of type t again, or "".
+// structKey is keyFunc for a struct without MarshalText.
+func structKey[K comparable](t reflect.Type) (func(K) (string, error), error) {
+	text, err := keys.NewStructText(t)
+	if err != nil {
+		return nil, fmt.Errorf("id type %v is not supported: %w%s", t, err, pointerMethod(t))
+	}
+	return func(id K) (string, error) {
+		var buf [64]byte
+		return string(text.Append(buf[:0], reflect.ValueOf(id))), nil
+	}, nil
+}
+
+// pointerMethod returns a hint if *t has a MarshalText method that t lacks.
+func pointerMethod(t reflect.Type) string {
+	if !t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+		return fmt.Sprintf("; MarshalText has a pointer receiver: declare it on %v", t)
+	}
+	return ""
+}
+
+// checkName returns why caches and counters cannot have this name, or nil.
+func checkName(name string) error {
+	if strings.HasPrefix(name, "!") {
+		return fmt.Errorf("%w: the name must not begin with \"!\", which starts the keys of tags", store.ErrInvalidKey)
+	}
+	return nil
+}
+
+// unfitForMap returns why a map lookup may not find a value of type t, or "".
 func unfitForMap(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
-		return "they contain a " + t.Kind().String() + ", and NaN is not equal to itself"
+		return "it contains a " + t.Kind().String() + ", and NaN is not equal to itself"
 	case reflect.Interface:
-		return "they contain an interface, whose value may not be comparable"
+		return "it contains an interface, and its value may not be comparable"
 	case reflect.Array:
 		return unfitForMap(t.Elem())
 	case reflect.Struct:
@@ -59,15 +91,15 @@ func unfitForMap(t reflect.Type) string {
 	return ""
 }
 
-// isText reports whether ids of type K become keys by MarshalText, so that two that are
-// not equal may be one key: the same moment in two time zones, or two pointers.
+// isText reports whether MarshalText converts ids of type K to keys. Then ids that are not
+// equal may have one key: the same instant in two time zones, or two pointers.
 func isText[K comparable]() bool {
 	t := reflect.TypeFor[K]()
 	return t.Kind() != reflect.String && t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
 func textKey[K comparable](id K) (key string, err error) {
-	// A nil pointer is an id that nobody has, not a reason to end the program.
+	// A nil pointer is an invalid id, and must not cause a panic.
 	if v := reflect.ValueOf(id); v.Kind() == reflect.Pointer && v.IsNil() {
 		return "", fmt.Errorf("%w: nil %T", store.ErrInvalidKey, id)
 	}
@@ -83,8 +115,7 @@ func marshalText(id encoding.TextMarshaler) (text []byte, err error) {
 	return id.MarshalText()
 }
 
-// idFunc returns the function that turns the keys of keyFunc back into ids, or nil if
-// there is none: MarshalText without UnmarshalText.
+// idFunc returns the inverse of keyFunc, or nil if K has MarshalText but not UnmarshalText.
 func idFunc[K comparable]() func(key string) (K, error) {
 	t := reflect.TypeFor[K]()
 	kind := t.Kind()
@@ -106,6 +137,15 @@ func idFunc[K comparable]() func(key string) (K, error) {
 		return func(key string) (id K, err error) {
 			n, err := strconv.ParseUint(key, 10, t.Bits())
 			reflect.ValueOf(&id).Elem().SetUint(n)
+			return id, err
+		}
+	case kind == reflect.Struct:
+		text, err := keys.NewStructText(t)
+		if err != nil {
+			return nil
+		}
+		return func(key string) (id K, err error) {
+			err = text.Parse(key, reflect.ValueOf(&id).Elem())
 			return id, err
 		}
 	default:

@@ -11,84 +11,86 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// NoStore is the TTL of what is answered but not kept.
-const NoStore time.Duration = -1
-
-// A Loaded is a value as a loader returns it that knows more of it than the value tells:
-// see Options.LoadEntry. What is zero is as Options say.
+// Loaded is the result of a loader that also sets the TTL, tags or revision: see
+// Options.LoadEntry. Zero fields take their values from Options.
 type Loaded[V any] struct {
-	// Value is the value. If Absent, it is not looked at.
+	// Value is the value. It is ignored if Absent is set.
 	Value V
 
-	// TTL is how long the value is fresh. 0: as TTLOf or TTL say, or AbsentFor if
-	// Absent. NoStore, or any below zero: it is answered but not kept.
-	// store.Forever: until evicted or changed.
+	// TTL is how long the value is fresh. 0: as set by TTLOf or TTL, or by AbsentFor if
+	// Absent is set. NoStore, or any negative duration: the value is returned but not
+	// cached. store.Forever: until it is evicted or changed.
 	TTL time.Duration
 
-	// Tags are its invalidation tags: see Backend.InvalidateTags. Those of
-	// Options.Tags come on top, but not if Absent.
+	// Tags are the invalidation tags of the value: see Backend.InvalidateTags. Options.Tags
+	// are added, except if Absent is set.
 	Tags []string
 
-	// Revision is its version at the source. 0: what RevisionOf says.
+	// Revision is the revision of the value at the source. 0: as returned by RevisionOf.
 	Revision uint64
 
-	// Absent says that the source has no value. An error that is store.ErrNotFound
-	// says so, too, but leaves no way to say for how long, or with which tags.
+	// Absent means that the source has no value. Use it instead of an error that wraps
+	// store.ErrNotFound to set a TTL or tags.
 	Absent bool
 }
 
-// loads reports whether there is a source.
-func (c *Cache[K, V]) loads() bool {
+// loads reports whether the cache has a source.
+func (c *untyped[K]) loads() bool {
 	return c.load != nil || c.opts.LoadEntry != nil || c.opts.LoadMany != nil || c.opts.LoadEntries != nil
 }
 
-// loadsMany reports whether the source gives many values in one go.
-func (c *Cache[K, V]) loadsMany() bool { return c.opts.LoadMany != nil || c.opts.LoadEntries != nil }
+// loadsMany reports whether the source can load several ids in one call.
+func (c *untyped[K]) loadsMany() bool { return c.opts.LoadMany != nil || c.opts.LoadEntries != nil }
 
-// loadEntry gets id from the source, and what the load has read with it.
-func (c *Cache[K, V]) loadEntry(ctx context.Context, id K) (store.Entry[V], error) {
+// loadEntry loads id and records what the load reads.
+func (c *untyped[K]) loadEntry(ctx context.Context, id K) (store.Entry[any], error) {
 	ctx, d := c.capture(ctx)
 	e, err := c.loadOne(ctx, id)
 	d.done()
 	switch {
 	case err == nil:
 		return c.onto(d, e), nil
-	case d != nil && errors.Is(err, store.ErrNotFound):
-		return c.onto(d, store.Entry[V]{Absent: true}), nil
+	case (d != nil || c.opts.OverrideOf != nil) && errors.Is(err, store.ErrNotFound):
+		return c.onto(d, c.complete(id, store.Entry[any]{Absent: true})), nil
 	default:
-		return store.Entry[V]{}, err
+		return store.Entry[any]{}, err
 	}
 }
 
-// loadOne gets id from the source, whichever of the loaders there is.
-func (c *Cache[K, V]) loadOne(ctx context.Context, id K) (store.Entry[V], error) {
+// loadOne loads id with the loader that is configured.
+func (c *untyped[K]) loadOne(ctx context.Context, id K) (store.Entry[any], error) {
 	if c.window != nil {
 		return c.window.get(ctx, id)
 	}
-	if c.load != nil {
-		v, err := c.load(ctx, id)
-		if err != nil {
-			return store.Entry[V]{}, err
-		}
-		return c.entry(id, v), nil
-	}
-	if c.opts.LoadEntry != nil {
-		l, err := c.opts.LoadEntry(ctx, id)
-		if err != nil {
-			return store.Entry[V]{}, err
-		}
-		return c.loadedEntry(id, &l), nil
+	if c.load != nil || c.opts.LoadEntry != nil {
+		return c.loadSingle(ctx, id)
 	}
 	es, err := c.loadEntries(ctx, []K{id})
 	return valueOf(es, err, id)
 }
 
-// loadNoting is loadEntries, and what the load has read with it.
-func (c *Cache[K, V]) loadNoting(ctx context.Context, ids []K) (map[K]store.Entry[V], error) {
-	if !c.captures {
+// loadSingle loads id with the loader of single ids.
+func (c *untyped[K]) loadSingle(ctx context.Context, id K) (store.Entry[any], error) {
+	if c.load != nil {
+		v, err := c.load(ctx, id)
+		if err != nil {
+			return store.Entry[any]{}, c.sourceError(err)
+		}
+		return c.entry(id, v), nil
+	}
+	l, err := c.opts.LoadEntry(ctx, id)
+	if err != nil {
+		return store.Entry[any]{}, c.sourceError(err)
+	}
+	return c.loadedEntry(id, &l), nil
+}
+
+// loadNoting is loadEntries that records what the load reads.
+func (c *untyped[K]) loadNoting(ctx context.Context, ids []K) (map[K]store.Entry[any], error) {
+	if !c.captures && c.opts.OverrideOf == nil {
 		return c.loadEntries(ctx, ids)
 	}
-	want := slices.Clone(ids) // the loader may sort them
+	want := slices.Clone(ids) // the loader may sort ids
 	ctx, d := c.capture(ctx)
 	entries, err := c.loadEntries(ctx, ids)
 	d.done()
@@ -97,34 +99,47 @@ func (c *Cache[K, V]) loadNoting(ctx context.Context, ids []K) (map[K]store.Entr
 		if e, ok := entries[id]; ok {
 			entries[id] = c.onto(d, e)
 		} else if errOf(id) == nil {
-			entries[id] = c.onto(d, store.Entry[V]{Absent: true})
+			entries[id] = c.onto(d, c.absent(id))
 		}
 	}
 	return entries, err
 }
 
-// loadEntries gets ids from the source with LoadMany or LoadEntries.
-func (c *Cache[K, V]) loadEntries(ctx context.Context, ids []K) (map[K]store.Entry[V], error) {
+// absent returns an entry for an id that the source does not have. If Options.OverrideOf
+// panics, it has no override.
+func (c *untyped[K]) absent(id K) (e store.Entry[any]) {
+	flight.Protect(func() (store.Entry[any], error) {
+		return c.complete(id, store.Entry[any]{Absent: true}), nil
+	}, func(made store.Entry[any], err error) {
+		if e = made; err != nil {
+			e = store.Entry[any]{Absent: true}
+		}
+	})
+	return e
+}
+
+// loadEntries loads ids with LoadMany or LoadEntries.
+func (c *untyped[K]) loadEntries(ctx context.Context, ids []K) (map[K]store.Entry[any], error) {
 	if c.opts.LoadMany != nil {
 		vs, err := c.opts.LoadMany(ctx, ids)
-		vs, err = byText(c, ids, vs, err)
-		return entriesOf(ids, vs, err, func(id K, v V) (_ store.Entry[V], err error) {
+		vs, err = byText(c, ids, vs, c.sourceError(err))
+		return entriesOf(ids, vs, err, func(id K, v any) (_ store.Entry[any], err error) {
 			defer flight.Catch("a function of Options", &err)
 			return c.entry(id, v), nil
 		})
 	}
 	ls, err := c.opts.LoadEntries(ctx, ids)
-	ls, err = byText(c, ids, ls, err)
-	return entriesOf(ids, ls, err, func(id K, l Loaded[V]) (_ store.Entry[V], err error) {
+	ls, err = byText(c, ids, ls, c.sourceError(err))
+	return entriesOf(ids, ls, err, func(id K, l Loaded[any]) (_ store.Entry[any], err error) {
 		defer flight.Catch("a function of Options", &err)
 		return c.loadedEntry(id, &l), nil
 	})
 }
 
-// entriesOf makes entries of what was loaded under ids, together with err. Where that
-// fails for one id, the others have theirs.
-func entriesOf[K comparable, L, V any](ids []K, loaded map[K]L, err error, entry func(K, L) (store.Entry[V], error)) (map[K]store.Entry[V], error) {
-	es := make(map[K]store.Entry[V], len(loaded))
+// entriesOf returns entries for the result of a batch loader. A failure of one id does not
+// affect the others.
+func entriesOf[K comparable, L any](ids []K, loaded map[K]L, err error, entry func(K, L) (store.Entry[any], error)) (map[K]store.Entry[any], error) {
+	es := make(map[K]store.Entry[any], len(loaded))
 	bad := make(map[K]error)
 	for id, l := range loaded {
 		if e, err := entry(id, l); err != nil {
@@ -146,23 +161,23 @@ func entriesOf[K comparable, L, V any](ids []K, loaded map[K]L, err error, entry
 	return es, store.NewManyError(bad)
 }
 
-// loadedEntry is entry for what a loader knows more of.
-func (c *Cache[K, V]) loadedEntry(id K, l *Loaded[V]) store.Entry[V] {
-	e := store.Entry[V]{Value: l.Value, Absent: l.Absent, Tags: l.Tags, Revision: l.Revision}
+// loadedEntry is entry for the result of LoadEntry or LoadEntries.
+func (c *untyped[K]) loadedEntry(id K, l *Loaded[any]) store.Entry[any] {
+	e := store.Entry[any]{Value: l.Value, Absent: l.Absent, Tags: l.Tags, Revision: l.Revision}
 	if l.TTL != 0 {
-		c.live(&e, l.TTL)
+		c.live(id, &e, l.TTL)
 	}
 	return c.complete(id, e)
 }
 
-// checkLoaders reports loaders of which there must be one only.
-func (c *Cache[K, V]) checkLoaders() error {
+// checkLoaders returns an error if two loaders exclude each other.
+func (c *untyped[K]) checkLoaders() error {
 	var errs []error
 	if c.load != nil && c.opts.LoadEntry != nil {
-		errs = append(errs, errors.New("there is a loader and LoadEntry"))
+		errs = append(errs, errors.New("LoadEntry and the loader passed to New are mutually exclusive"))
 	}
 	if c.opts.LoadMany != nil && c.opts.LoadEntries != nil {
-		errs = append(errs, errors.New("there is LoadMany and LoadEntries"))
+		errs = append(errs, errors.New("LoadMany and LoadEntries are mutually exclusive"))
 	}
 	return oneline.Join(errs...)
 }

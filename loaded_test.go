@@ -14,8 +14,8 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// What a loader says of an entry counts for that entry; what it does not say is as the
-// options have it. It is the same for one id and for many.
+// Fields that a loader sets apply to the entry; for other fields Options apply. It is the
+// same for one id and for several.
 func TestLoadEntry(t *testing.T) {
 	known := map[int]strata.Loaded[string]{
 		1: {Value: "as the options say"},
@@ -109,7 +109,7 @@ func TestLoadEntry(t *testing.T) {
 						t.Errorf("%d has the tags %q and the revision %d", w.id, e.Tags, e.Revision)
 					}
 				}
-				// The tags of an entry work, also where it is absent.
+				// The tags of an entry apply, also if it is absent.
 				before := asked
 				if err := b.InvalidateTags(t.Context(), "a"); err != nil {
 					t.Fatal(err)
@@ -159,7 +159,7 @@ func TestNew_oneLoader(t *testing.T) {
 	}
 }
 
-// NoStore is what TTLOf says, too.
+// TTLOf may return NoStore, too.
 func TestNoStore(t *testing.T) {
 	var r repo
 	c := listings(t, backend(t, nil), &r, &strata.Options[int64, listing]{
@@ -184,7 +184,7 @@ func TestNoStore(t *testing.T) {
 
 var errDown = errors.New("the database is down")
 
-// Where the source fails, and there is nothing stale, Default is the answer, and says so.
+// If the source fails without a stale value, Default is returned and flagged.
 func TestDefault(t *testing.T) {
 	engines(t, func(t *testing.T, cfg *strata.Config) {
 		r := &repo{err: errDown}
@@ -231,9 +231,9 @@ func TestDefault(t *testing.T) {
 	})
 }
 
-// What is absent is no failure, nor is a caller who has left, and what is stale comes
-// first. When the source is back, so is what it has.
-func TestDefault_isTheLastResort(t *testing.T) {
+// Default is not called for an absent value, nor for a caller that has left, and a stale
+// value takes precedence. When the source works again, its value is returned.
+func TestDefault_lastResort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := strata.Open(t.Context(), nil)
 		if err != nil {

@@ -80,7 +80,7 @@ func ExampleCache_SetMany() {
 	// map[] <nil>
 }
 
-// Handlers that each want one value ask the source together.
+// Concurrent Gets of single values become one query.
 func ExampleOptions_batchWindow() {
 	b, err := strata.Open(context.Background(), nil)
 	if err != nil {

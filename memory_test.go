@@ -10,17 +10,17 @@ import (
 	"github.com/lokroom/strata/internal/redistest"
 )
 
-// mostUnused is how many bytes a cache may take before anything is read from it.
+// mostUnused is the maximum number of bytes of an unused cache.
 const mostUnused = 9 << 10
 
-// A cache that is not used takes little memory and no goroutine of its own.
+// An unused cache takes little memory and has no goroutine.
 func TestNew_unusedCacheAllocatesLittle(t *testing.T) {
 	for name, cfg := range map[string]*strata.Config{
 		"in memory": {}, "ristretto": {Engine: strata.Ristretto}, "with Redis": {RedisURL: redistest.Start(t, nil).URL()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := backend(t, cfg)
-			unusedCaches(t, b, "first", 1) // begins what all caches share
+			unusedCaches(t, b, "first", 1) // starts what all caches share
 			before, goroutines := heap(), runtime.NumGoroutine()
 			const n = 1000
 			caches := unusedCaches(t, b, "more", n)

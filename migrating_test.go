@@ -18,15 +18,14 @@ func clusterURL(cl *redistest.Cluster) string {
 }
 
 // TestInvalidate_migratingSlot: tags are invalidated and caches cleared while the slot of
-// the key on which that rests is MIGRATING, with the key still at the source of the
-// migration.
+// the key used for that is MIGRATING, with the key still at the source node.
 func TestInvalidate_migratingSlot(t *testing.T) {
 	for name, key := range map[string]string{"clock": "strata:!clock", "tag": "strata:!t:t", "note of Clear": "strata:!c:strata:n:v0-" + strata.SchemaOf[int64](nil) + ":"} {
 		t.Run(name, func(t *testing.T) {
 			cl := redistest.StartCluster(t, 2)
 			var source counter
 			open := func() (*strata.Backend, *strata.Cache[int, int64]) {
-				b := backend(t, &strata.Config{RedisURL: clusterURL(cl), MaxUnheard: time.Second})
+				b := backend(t, &strata.Config{RedisURL: clusterURL(cl), MaxDisconnected: time.Second})
 				c, err := strata.New(b, "n", source.Load, &strata.Options[int, int64]{
 					TTL: time.Hour, Tags: func(int, int64) []string { return []string{"t"} },
 				})

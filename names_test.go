@@ -10,12 +10,12 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// TestNew_names: no name gives two caches one key, nor a cache the key of a tag, of the
-// clock, of a heartbeat or of hot keys, all of which begin with an exclamation mark.
+// TestNew_names: no name gives two caches the same key. No cache has a key of a tag, the
+// clock, a heartbeat or hot keys, which all begin with an exclamation mark.
 func TestNew_names(t *testing.T) {
 	b := backend(t, &strata.Config{RedisURL: redistest.Start(t, nil).URL()})
 	load := func(context.Context, string) (string, error) { return "", store.ErrNotFound }
-	for _, name := range []string{"!", "!t", "!c", "!clock", "!pulse", "!h", "!r"} {
+	for _, name := range []string{"!", "!t", "!c", "!clock", "!heartbeat", "!h", "!r"} {
 		if _, err := strata.New(b, name, load, nil); !errors.Is(err, store.ErrInvalidKey) {
 			t.Errorf("a cache called %q: %v", name, err)
 		}

@@ -8,207 +8,309 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// Options of a [Cache]. The zero Options are the defaults.
+// Options configure a [Cache]. Nil and the zero value select the defaults.
+//
+// Most caches need only fields of the first group. The groups, in field order:
+//   - Common: TTL, TTLOf, AbsentFor, StaleFor, StaleWhileRevalidate, RefreshAhead,
+//     LoadTimeout, LoadMany, Tags, Clone, Codec, SchemaVersion.
+//   - Expiry: MaxTTL, OverrideOf, IdleTTL, L1TTL, KeepInL1, Jitter.
+//   - Stale values and failures: RevalidateFor, StrictStale, SoftTimeout, Default,
+//     RetryAfter, RedisTimeout, SourceFirst.
+//   - Refresh: RefreshBeta, RefreshEvery, RefreshFor, Reload, RevisionOf.
+//   - Loading: LoadEntry, LoadEntries, BatchWindow, BatchSize, FinishLoads, MaxLoads,
+//     LoadBudget, KeepHot.
+//   - Encoding and isolation: AllowLossy, Verify, DecodeEach, Schema.
+//
+// Functions in Options must be quick, except loaders, Reload and LoadBudget, and must be
+// safe for concurrent use.
 type Options[K comparable, V any] struct {
-	// TTL is how long a value is fresh. 0: keys.Medium. store.Forever: until
+	// Common.
+
+	// TTL is how long a value is fresh. 0: keys.Medium. store.Forever: until it is
 	// evicted or changed.
 	TTL time.Duration
 
-	// TTLOf gives a value a TTL of its own. 0: TTL. NoStore, or any below zero:
-	// the value is answered but not kept. It must be quick and may run
-	// concurrently.
+	// TTLOf returns the TTL of one value. It must be quick and safe for concurrent use.
+	// If it returns 0, TTL applies; if NoStore or any negative duration, the value is
+	// returned to callers but not cached. nil: TTL applies to all values.
 	TTLOf func(id K, v V) time.Duration
 
-	// RevisionOf tells the version of a value at the source, as a number that
-	// grows with every change there: a row version, or a commit time in
-	// microseconds. See SetVersion and DeleteOlder. Zero: it has none. It must
-	// be quick and may run concurrently. nil: no value has one.
-	RevisionOf func(id K, v V) uint64
-
-	// StaleFor is how much longer than TTL a value is kept, to be served if the
-	// source fails. If Redis cannot be reached either, what L1 has of that age is
-	// served, even if it may have been changed elsewhere since Redis was heard of:
-	// never what this process has changed, or was told of.
-	StaleFor time.Duration
-
-	// StaleWhileRevalidate serves it at once then, while one process loads it in
-	// the background. What was deleted or set is never among that; what was
-	// made stale by Expire is. Without it, readers wait for the load.
-	StaleWhileRevalidate bool
-
-	// StrictStale has nothing served as stale that may have been changed elsewhere:
-	// if neither the source nor Redis can answer, Get returns the error of the
-	// loader.
-	StrictStale bool
-
-	// RefreshAhead is the share of a value's TTL, in 0..1, after which the first
-	// who reads it has it loaded in the background, by one process, so that
-	// nobody waits for what is read all the time. 0: no value is. 0.8 is a
-	// good one where loads take long.
-	RefreshAhead float64
-
-	// RefreshBeta does so the earlier, the longer the load of the value took, and at
-	// random: by RefreshBeta times that time on average, earlier in a fleet. 0: not.
-	// 1 is a good one. See layered.Options.
-	RefreshBeta float64
-
-	// RevalidateFor bounds StaleWhileRevalidate: a value whose TTL has been over for
-	// longer is waited for, and served as it is only if the source fails. What
-	// Expire has made stale counts as older than any bound. 0: StaleFor is the
-	// only one.
-	RevalidateFor time.Duration
-
-	// Reload is called instead of the loader where there is a value that may still
-	// be the one: in the background, by Refresh, and for one that has become stale,
-	// but not by GetMany. It asks the source whether that has changed, by a version
-	// or an ETag in old.Value, or by old.LoadedAt, and returns the value of now, or
-	// an error that is store.ErrNotModified: then old stays for another TTL. A
-	// Delete, a Set or an InvalidateTags since old was read, by anybody, wins over
-	// that. nil: the loader is called always.
-	Reload func(ctx context.Context, id K, old store.Entry[V]) (V, error)
-
-	// AbsentFor is how long it is remembered that the source has no value.
+	// AbsentFor is how long the cache remembers that the source has no value for an id.
 	// 0: 30 seconds. Negative: not at all.
 	AbsentFor time.Duration
 
-	// L1TTL bounds the life in L1, which never exceeds the life in L2.
-	// 0: no other bound.
-	L1TTL time.Duration
+	// StaleFor is how long after its TTL a value is kept as a fallback for a failing
+	// source. If Redis is unreachable too, L1 returns its copy, which another process may
+	// have changed in the meantime. It never returns a copy that this process changed or
+	// that was invalidated. 0: expired values are not kept.
+	StaleFor time.Duration
 
-	// Jitter is the share of every life, in 0..1, that is taken off at random.
-	// 0: 0.1. Negative: none.
-	Jitter float64
+	// StaleWhileRevalidate returns a stale value immediately, while one process refreshes
+	// it in the background. It requires StaleFor. Values marked by MarkStale count as
+	// stale; deleted or replaced values are never returned. False: readers wait for the
+	// load.
+	StaleWhileRevalidate bool
 
-	// RedisTimeout is how long a read waits for Redis before the loader is called; the
-	// deadline of the caller holds, too. What is loaded then is kept in L1 for
-	// Config.MaxUnheard, and not in Redis. It is meant for a source that is quicker
-	// than the timeout of the client, which is 1 second: 0, or more than that, is that.
-	RedisTimeout time.Duration
+	// RefreshAhead is the fraction of the TTL after which a read starts a background
+	// refresh, in 0..1. One process refreshes at a time. 0: no refresh before expiry.
+	// 0.8 is typical for slow loads.
+	RefreshAhead float64
 
 	// LoadTimeout bounds a load. 0: 30 seconds. Negative: no bound.
 	LoadTimeout time.Duration
 
-	// SoftTimeout is how long a load is waited for where a value past its TTL is
-	// there: then that is the answer, which GetEntry flags as stale with
-	// store.ErrSlow as its Cause, and the load goes on. It counts from the begin
-	// of the load. It is also how long a load waits for MaxLoads and LoadBudget.
-	// 0: there is no such answer, and the budget is waited for for a second.
-	SoftTimeout time.Duration
-
-	// FinishLoads lets loads that nobody waits for any more go on, so that the
-	// next read finds what they bring. Without it they are cancelled, unless
-	// somebody was served a stale value meanwhile.
-	FinishLoads bool
-
-	// RetryAfter is how long a source that failed is left alone where there is a
-	// stale value to serve, a Default, or a value to load anew. 0: 5 seconds.
-	// Negative: the next read tries again.
-	RetryAfter time.Duration
-
-	// Default gives a value of last resort, where the source has failed with err
-	// and there is none, not even a stale one; false: there is none either, and
-	// the reader gets err. It is not kept. GetEntry flags it as stale, with
-	// layered.Default as its Tier and err as its Cause. GetFresh does without.
-	// It may run concurrently. nil: there is none.
-	Default func(id K, err error) (V, bool)
-
-	// MaxLoads is how many loads may be under way in this process at the same
-	// time; a batch counts as one. One more waits, for SoftTimeout at most. Then
-	// a stale value is served if there is one, with an error that is
-	// store.ErrOverload as its Cause; else that error is returned. 0: no bound.
-	MaxLoads int
-
-	// LoadBudget is asked before each load; a batch counts as one. It waits until
-	// the load may begin, or returns an error, at the latest when its context
-	// ends, if it must not: that is then as with MaxLoads. The Wait of a
-	// ratelimit.Limiter does it, with redislimit for all processes together. It
-	// may run concurrently. nil: there is none.
-	LoadBudget func(ctx context.Context) error
-
-	// LoadEntry is a loader that says more of a value than the value itself
-	// tells: how long it may be kept, its tags, its revision. It stands in the
-	// place of the loader that is passed to New, which must be nil then.
-	LoadEntry func(ctx context.Context, id K) (Loaded[V], error)
-
-	// LoadMany loads many values in one go, for GetMany. An id that is not in
-	// the map is absent at the source. Together with an error it may return what
-	// it has: ids that are not in the map have then failed. If it knows which
-	// have, and why, it says so by a *ManyError[K]: ids that are in neither are
-	// absent. nil: the loader is called for each id, a few at a time.
+	// LoadMany loads several values in one call, for GetMany. An id that is missing from
+	// the returned map is absent at the source. With an error, LoadMany may return the
+	// values that it has; ids missing from the map have then failed. To report which ids
+	// failed, it returns a *ManyError[K]: ids in neither the map nor the error are absent.
+	// nil: GetMany calls the loader for each id, 8 at a time.
 	LoadMany func(ctx context.Context, ids []K) (map[K]V, error)
 
-	// LoadEntries is LoadMany as LoadEntry is a loader. There must be only one of
-	// the two.
-	LoadEntries func(ctx context.Context, ids []K) (map[K]Loaded[V], error)
-
-	// BatchWindow has the loads of single ids that begin within that time of one
-	// another done by LoadMany or LoadEntries together; a loader of single ids is
-	// then not called, and may be nil. It is how much longer a load may take,
-	// LoadTimeout and SoftTimeout included, for fewer questions to the source.
-	// 0: each is loaded alone.
-	BatchWindow time.Duration
-
-	// BatchSize is how many ids at most are loaded together by BatchWindow. With
-	// so many the load begins at once. 0: 100.
-	BatchSize int
-
-	// Tags gives a value its invalidation tags: see Backend.InvalidateTags. They
-	// may depend on what was loaded. It must be quick and may run concurrently.
-	// Redis has a small key for each tag, which lasts for twice the life of the value:
-	// see redisstore.Tags.
+	// Tags returns the invalidation tags of a value: see Backend.InvalidateTags. They may
+	// depend on the loaded value. It must be quick and safe for concurrent use. Redis keeps
+	// a small key for each tag for twice the lifetime of the value: see redisstore.Tags.
+	// nil: values have no tags.
 	Tags func(id K, v V) []string
 
-	// KeepHot is how many of the ids that are read most in this process are added
-	// once a minute to the list of hot ids that Redis keeps for all processes:
-	// see WarmHot. With it, reads are counted from the beginning, which takes up to
-	// 400 KB and the texts of the keys, beside Config.Memory; without Redis that is
-	// all it does. 0: none is added, and reads are counted from the first call of
-	// Hottest or SaveHot.
-	KeepHot int
-
-	// Codec turns values into bytes for Redis, and for L1 with DecodeEach. With either, New
-	// returns an error for a V that Codec does not carry whole, and the times of every value
-	// are in UTC, also in the process that has loaded it. nil: codec.Msgpack.
-	Codec codec.Codec[V]
-
-	// AllowLossy lets New accept a V whose values Codec changes, as codec.Check describes
-	// it, and does without Verify. The process that loads a value then answers with another
-	// one than the processes that read it from Redis. False: New refuses such a V.
-	AllowLossy bool
-
-	// Verify has every value that is encoded decoded again and compared, as codec.Verify
-	// describes it, in place of the first one and one in 10,000 of the others. A value that
-	// does not come back equal is answered, logged to Config.Logger, counted in
-	// Stats().EncodeErrors and shown by Backend.Health, and is not kept in Redis.
-	Verify bool
-
-	// Clone copies a value, so that who gets it may change it: it is called for
-	// every value that the cache gives to a caller, and for what Set is given
-	// where it stays in memory. Values that the loader returns are the cache's from
-	// then on. It must not change its argument, must leave nothing shared that is
-	// to be changed, and may run concurrently, also on one value. nil: values are
-	// shared, and nobody may change one.
+	// Clone copies a value, so that callers may modify what they receive. The cache calls
+	// it for every value that it returns, and for a value passed to Set that stays in
+	// memory. The cache owns the values that the loader returns. Clone must not modify its
+	// argument or share mutable parts with it, and must be safe for concurrent use, also on
+	// the same value. nil: values are shared, and callers must not modify them.
 	Clone func(v V) V
 
-	// DecodeEach keeps values in L1 as bytes, by Codec, and decodes them anew for
-	// each caller, so that all may change what they get. A hit then takes
-	// microseconds. A value that Codec does not carry is not kept, so each read loads it,
-	// and callers who wait for the same load share it. It is for values that are hard to Clone; not
-	// together with that. With codec.Seal L1 seals, too, which counts.
+	// Codec encodes values for Redis, and for L1 with DecodeEach. With either, New returns
+	// an error for a V that Codec does not round-trip, and all times in values are in UTC,
+	// also in the process that loaded them. nil: codec.Msgpack.
+	Codec codec.Codec[V]
+
+	// SchemaVersion is part of the keys in Redis. Increment it when the meaning of the
+	// values changes but V does not. Processes with different versions do not see each
+	// other's values.
+	SchemaVersion uint
+
+	// Expiry.
+
+	// MaxTTL caps the TTL of every entry, also of an absent one, whatever function or call has
+	// set it: see the table in docs/configuration.md. StaleFor is added to it. 0: no cap.
+	MaxTTL time.Duration
+
+	// OverrideOf returns the options that are different for one id. It must be quick and safe
+	// for concurrent use. nil: all ids have the same options.
+	OverrideOf func(id K) Override
+
+	// IdleTTL is how long a value is kept that is not read. A read extends it to IdleTTL from
+	// now, at most to the TTL of the value, its hard end. It does so in Redis, for all
+	// processes, once half of IdleTTL is over. SetFor and SetTTL return an error. 0: reads
+	// extend nothing.
+	IdleTTL time.Duration
+
+	// L1TTL bounds how long L1 keeps a value, which never exceeds its lifetime in L2.
+	// 0: no additional bound.
+	L1TTL time.Duration
+
+	// KeepInL1 reports whether L1 keeps a copy of a value, for values that are large or
+	// rarely read. If it returns false, each read of the value takes one Redis exchange. It has
+	// no effect without Redis, because L1 is then the only tier. It must be quick and safe for
+	// concurrent use. nil: L1 keeps all values.
+	KeepInL1 func(id K, v V) bool
+
+	// Jitter is the fraction, in 0..1, by which each TTL is shortened at random, so that
+	// values loaded together do not expire together. 0: 0.1. Negative: none.
+	Jitter float64
+
+	// Stale values and failures.
+
+	// RevalidateFor bounds StaleWhileRevalidate. Readers wait for the load of a value that
+	// expired longer ago, or was marked by MarkStale, and get the stale value only if the
+	// source fails. 0: StaleFor is the only bound.
+	RevalidateFor time.Duration
+
+	// StrictStale forbids stale values that another process may have changed. If neither
+	// the source nor Redis can answer, Get returns the error of the loader.
+	StrictStale bool
+
+	// SoftTimeout is how long a reader waits for a load if a stale value exists. Then it
+	// gets the stale value, for which GetEntry returns store.ErrSlow as the Cause, and the
+	// load continues. The time counts from the start of the load. SoftTimeout also bounds
+	// the wait for MaxLoads and LoadBudget. 0: readers wait for loads, and loads wait one
+	// second for MaxLoads and LoadBudget.
+	SoftTimeout time.Duration
+
+	// Default returns a value of last resort when the source fails with err and there is
+	// no stale value. If it returns false, the caller gets err. The value is not cached.
+	// GetEntry flags it as stale, with layered.Default as its Tier and err as its Cause.
+	// GetFresh does not use it. It must be safe for concurrent use. nil: no default.
+	Default func(id K, err error) (V, bool)
+
+	// RetryAfter is how long the cache does not call a source that failed. It applies to ids
+	// with a stale value or a Default, and to refreshes. 0: 5 seconds. Negative: the next read
+	// calls it again.
+	RetryAfter time.Duration
+
+	// RedisTimeout bounds how long a read waits for Redis before it calls the loader. The
+	// deadline of the caller applies too. A value loaded after the timeout is kept in L1
+	// for Config.MaxDisconnected, and not in Redis. It suits sources faster than the
+	// timeout of the client, 1 second. 0, or more than 1 second: 1 second.
+	RedisTimeout time.Duration
+
+	// SourceFirst calls the loader with each read, and makes what it returns the value of
+	// all processes. The cached value is returned only if the source fails, flagged as stale
+	// with the error as its Cause. Concurrent reads of an id share a load that began after
+	// them. GetMany loads each id alone, 8 at a time; BatchWindow groups them. False: cached
+	// values are returned.
+	SourceFirst bool
+
+	// Refresh.
+
+	// RefreshBeta starts background refreshes at random times (XFetch): the longer the
+	// load of a value took, the earlier. The average lead is RefreshBeta times the load
+	// time, and longer with several processes. 0: no such refresh. 1 is typical. See
+	// layered.Options.
+	RefreshBeta float64
+
+	// RefreshEvery is how often values that are read are loaded again in the background, from
+	// the first read of their id until RefreshFor after the last one. One process refreshes at
+	// a time. It applies to 10,000 ids of each process; further ones are not refreshed. 0:
+	// values are not refreshed periodically.
+	RefreshEvery time.Duration
+
+	// RefreshFor is how long after the last read of an id RefreshEvery still applies to it.
+	// It requires RefreshEvery. 0: 10 times RefreshEvery.
+	RefreshFor time.Duration
+
+	// Reload replaces the loader when the cache has an old value: in background refreshes,
+	// in Refresh, and for stale values, but not in GetMany. It checks whether the source
+	// changed since old.LoadedAt, or by a version or ETag in old.Value. It returns the
+	// current value, or an error that wraps store.ErrNotModified to keep old for another
+	// TTL. A Delete, Set or InvalidateTags in any process since old was read takes
+	// precedence. nil: the loader is always called.
+	Reload func(ctx context.Context, id K, old store.Entry[V]) (V, error)
+
+	// RevisionOf returns the revision of a value at the source: a number that grows with
+	// every change there, such as a row version or a commit time in microseconds. See
+	// SetIfNewer and DeleteOlder. 0: the value has no revision. It must be quick and safe
+	// for concurrent use. nil: no value has a revision.
+	RevisionOf func(id K, v V) uint64
+
+	// Loading.
+
+	// LoadEntry is a loader that also returns the TTL, tags and revision of a value. It
+	// replaces the loader passed to New, which must then be nil.
+	LoadEntry func(ctx context.Context, id K) (Loaded[V], error)
+
+	// LoadEntries is a LoadMany that also returns the TTL, tags and revision of each value.
+	// LoadMany must then be nil.
+	LoadEntries func(ctx context.Context, ids []K) (map[K]Loaded[V], error)
+
+	// BatchWindow groups loads of single ids: those that start within this time of the
+	// first are loaded by one call of LoadMany or LoadEntries. The loader of single ids is
+	// not called and may be nil. A load may take BatchWindow longer, which counts towards
+	// LoadTimeout and SoftTimeout. 0: each id is loaded alone.
+	BatchWindow time.Duration
+
+	// BatchSize is the maximum number of ids in a batch of BatchWindow. A full batch is
+	// loaded at once. 0: 100.
+	BatchSize int
+
+	// FinishLoads lets orphaned loads finish, so that the next read finds the value.
+	// False: a load is cancelled when no caller waits for it any more, unless a caller got
+	// a stale value in its place.
+	FinishLoads bool
+
+	// MaxLoads is the maximum number of concurrent loads in this process; a batch counts
+	// as one. A load over the limit waits for SoftTimeout at most. Then the caller gets a
+	// stale value with an error that wraps store.ErrOverload as its Cause, or that error if
+	// there is no stale value. 0: no limit.
+	MaxLoads int
+
+	// LoadBudget is called before each load; a batch counts as one. It waits until the load
+	// may start, or returns an error, at the latest when ctx ends. The effect of an error
+	// is that of MaxLoads. The Wait method of a ratelimit.Limiter implements it; with
+	// redislimit the budget is shared by all processes. It must be safe for concurrent use.
+	// nil: no budget.
+	LoadBudget func(ctx context.Context) error
+
+	// KeepHot is how many of the most-read ids are added once a minute to the list of hot ids
+	// that Redis keeps for all processes: see WarmHot. Reads are counted from the start, which
+	// takes up to 400 KB and the texts of the keys in addition to Config.Memory. Without Redis
+	// it only counts. 0: no ids are added, and counting starts with the first call of Hottest
+	// or SaveHot.
+	KeepHot int
+
+	// Encoding and isolation.
+
+	// AllowLossy lets New accept a V that Codec does not round-trip (see codec.Check), and
+	// turns off Verify. The process that loads a value may then return a different value
+	// than the processes that read it from Redis. False: New returns an error for such a V.
+	AllowLossy bool
+
+	// Verify decodes and compares every encoded value (see codec.Verify), instead of the
+	// first one and one in 10,000. A value that does not round-trip is returned to callers
+	// but not kept in Redis. It is logged to Config.Logger, counted in
+	// Stats().EncodeErrors and reported by Backend.Health.
+	Verify bool
+
+	// DecodeEach keeps values in L1 as bytes and decodes them with Codec for each caller,
+	// so that callers may modify what they receive. It is for values that are hard to copy;
+	// Clone must be nil. A hit then takes microseconds. A value that Codec cannot encode is
+	// not cached: each read loads it, and callers of one load share it. With codec.Seal, L1
+	// encrypts values too.
 	DecodeEach bool
 
-	// Schema is part of the keys in Redis. By default it is SchemaOf(Codec), a hash of the
-	// fields of V, so that a deploy that changes V begins with new keys, and no process reads
-	// the bytes of another V. Processes of different schemas do not see each other's values,
-	// nor each other's Delete, Set and Clear: until the last process of the old one has
-	// ended, what those change is stale in the others until its TTL ends, or its tags are
-	// invalidated. A Schema that is set stays as it is: with it, all processes share their
-	// values while V changes, fields that the encoding lacks are zero, and whoever changes a
-	// type or a meaning has to change the Schema. Empty: the default.
+	// Schema is part of the keys in Redis. Empty: SchemaOf(Codec), a hash of the fields of
+	// V, so that a deploy that changes V starts with new keys and no process decodes values
+	// of another V.
+	//
+	// Processes with different schemas do not see each other's values, Delete, Set or
+	// Clear. While processes of the old schema run, each side may serve values that the other
+	// has changed, until their TTL ends or their tags are invalidated.
+	//
+	// With a fixed Schema, all processes share values while V changes. Fields missing from
+	// the encoding are zero. You must change Schema when a field changes its type or
+	// meaning.
 	Schema string
+}
 
-	// Version is part of the key in Redis, too. Raise it when the meaning of the values
-	// changes but V does not: processes with different versions do not see each other's
-	// values.
-	Version uint
+// NoStore is the TTL of a value that is returned to callers but not cached.
+const NoStore time.Duration = -1
+
+// An Override replaces fields of [Options] for one id: see Options.OverrideOf. Zero fields
+// replace nothing.
+type Override struct {
+	// TTL replaces Options.TTL. NoStore: the value is returned but not cached.
+	TTL time.Duration
+
+	// AbsentFor replaces Options.AbsentFor. Negative: absence is not cached.
+	AbsentFor time.Duration
+
+	// StaleFor replaces Options.StaleFor. Negative: the value is not kept after its TTL.
+	StaleFor time.Duration
+}
+
+// override returns what OverrideOf has for id.
+func (o *Options[K, V]) override(id K) (over Override) {
+	if o.OverrideOf != nil {
+		over = o.OverrideOf(id)
+	}
+	return over
+}
+
+// capTTL returns ttl, or MaxTTL if that is shorter.
+func (o *Options[K, V]) capTTL(ttl time.Duration) time.Duration {
+	if o.MaxTTL > 0 {
+		return min(ttl, o.MaxTTL)
+	}
+	return ttl
+}
+
+// keepL1 returns KeepInL1 for keys, or nil. idOf returns the id of a key.
+func (o *Options[K, V]) keepL1(idOf func(key string) (K, error)) func(key string, v V) bool {
+	if o.KeepInL1 == nil {
+		return nil
+	}
+	return func(key string, v V) bool {
+		id, err := idOf(key)
+		return err == nil && o.KeepInL1(id, v)
+	}
 }

@@ -1,7 +1,7 @@
 package strata_test
 
-// What README.md and docs/failures.md promise, through the door and with a real
-// Redis. How it is kept is tested where it is done, in layered and redisstore.
+// The statements of README.md and docs/failures.md, tested through the API and with a real
+// Redis. layered and redisstore test the mechanisms.
 
 import (
 	"context"
@@ -16,10 +16,9 @@ import (
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
-	"github.com/lokroom/strata/store/redisstore"
 )
 
-// A counter is a source whose values say how often it was changed.
+// A counter is a source with values that count their changes.
 type counter struct {
 	version, loads atomic.Int64
 	slow           chan struct{} // a load waits for it, if it is set
@@ -34,7 +33,7 @@ func (s *counter) Load(ctx context.Context, _ int) (int64, error) {
 	return v, ctx.Err()
 }
 
-// node opens what a process has: a backend on the server, and a cache.
+// node opens the objects of a process: a backend on the server, and a cache.
 func node(t *testing.T, server *redistest.Server, s *counter) *strata.Cache[int, int64] {
 	t.Helper()
 	c, err := strata.New(backend(t, &strata.Config{RedisURL: server.URL()}), "counter", s.Load, nil)
@@ -53,7 +52,7 @@ func read(t *testing.T, c *strata.Cache[int, int64], id int) int64 {
 	return v
 }
 
-// from fails unless id is answered from tier, with so many loads in all.
+// from fails unless id is answered by tier, with a total number of loads.
 func from(t *testing.T, c *strata.Cache[int, int64], s *counter, id int, tier layered.Tier, loads int64) {
 	t.Helper()
 	e, err := c.GetEntry(t.Context(), id)
@@ -79,7 +78,7 @@ func TestPromise_changeReachesOtherProcesses(t *testing.T) {
 		}
 		redistest.WaitFor(t, "the other process to read the change", func() bool { return read(t, there, 1) == v })
 	}
-	// What is set is there for all, too.
+	// A value that is set is visible to all, too.
 	if err := there.Set(t.Context(), 1, 1000); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +157,7 @@ func TestPromise_redisDown(t *testing.T) {
 	})
 }
 
-// A Redis that does not answer costs each load about a second, and no more.
+// A Redis that does not answer costs each load about a second at most.
 func TestPromise_redisHangs(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var s counter
@@ -186,7 +185,7 @@ func TestPromise_redisFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	from(t, c, &s, 1, layered.L1, 1)
-	from(t, c, &s, 2, layered.Source, 2)
+	from(t, c, &s, 2, layered.Origin, 2)
 	if c.Stats().L2Errors == 0 {
 		t.Error("the fill of Redis did not fail")
 	}
@@ -205,7 +204,7 @@ func TestPromise_corruptValueIsAMiss(t *testing.T) {
 	key := "strata:counter:v0-" + strata.SchemaOf[int64](nil) + ":7"
 	for i, damage := range [][]any{
 		{"SET", key, "garbage"},
-		{"SETRANGE", key, 90, "\xff\xff"}, // in what was kept there
+		{"SETRANGE", key, 90, "\xff\xff"}, // in a stored value
 		{"SET", key, ""},
 		{"LPUSH", key, "a list"},
 	} {
@@ -238,13 +237,13 @@ func TestPromise_flushIsNoticed(t *testing.T) {
 	redistest.WaitFor(t, "L1 to be emptied", func() bool { return read(t, c, 1) == 1 })
 }
 
-// RedisOptional lets a process begin without Redis, and use it when it comes. A
-// password that is refused is no such case.
+// RedisOptional lets a process start without Redis, and use it when it is reachable. It
+// does not apply to a rejected password.
 func TestPromise_redisOptional(t *testing.T) {
 	server := redistest.Start(t, &redistest.Options{Password: "right"})
 	for _, optional := range []bool{false, true} {
 		_, err := strata.Open(t.Context(), &strata.Config{RedisURL: "redis://" + server.Addr(), RedisPassword: "wrong", RedisOptional: optional})
-		if !errors.Is(err, redisstore.ErrAuth) {
+		if !errors.Is(err, store.ErrAuth) {
 			t.Errorf("Open with a wrong password, RedisOptional %v: %v, want ErrAuth", optional, err)
 		}
 	}
@@ -262,10 +261,10 @@ func TestPromise_redisOptional(t *testing.T) {
 	from(t, node(t, server, &s), &s, 2, layered.L2, s.loads.Load())
 }
 
-// What was loaded while Redis could not be reached stays in L1 for MaxUnheard only.
-func TestPromise_maxUnheard(t *testing.T) {
+// A value loaded while Redis was unreachable stays in L1 for MaxDisconnected only.
+func TestPromise_maxDisconnected(t *testing.T) {
 	for _, keep := range []time.Duration{time.Hour, -1} {
-		b := backend(t, &strata.Config{RedisURL: "redis://127.0.0.1:1", RedisOptional: true, MaxUnheard: keep})
+		b := backend(t, &strata.Config{RedisURL: "redis://127.0.0.1:1", RedisOptional: true, MaxDisconnected: keep})
 		var s counter
 		c, err := strata.New(b, "counter", s.Load, nil)
 		if err != nil {
@@ -274,21 +273,21 @@ func TestPromise_maxUnheard(t *testing.T) {
 		read(t, c, 1)
 		e, err := c.GetEntry(t.Context(), 1)
 		if (e.Tier == layered.L1) != (keep > 0) || err != nil {
-			t.Errorf("MaxUnheard %v: the second read came from %v, error %v", keep, e.Tier, err)
+			t.Errorf("MaxDisconnected %v: the second read came from %v, error %v", keep, e.Tier, err)
 		}
 	}
 }
 
 func TestPromise_tooLarge(t *testing.T) {
 	server := redistest.Start(t, nil)
-	b := backend(t, &strata.Config{RedisURL: server.URL(), MaxUnheard: time.Hour})
+	b := backend(t, &strata.Config{RedisURL: server.URL(), MaxDisconnected: time.Hour})
 	large := strings.Repeat("x", 5<<20)
 	pages, err := strata.New(b, "page", func(context.Context, string) (string, error) { return large, nil }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"large value", strings.Repeat("long key", 4<<10)} {
-		for _, want := range []layered.Tier{layered.Source, layered.L1} {
+		for _, want := range []layered.Tier{layered.Origin, layered.L1} {
 			if e, err := pages.GetEntry(t.Context(), id); e.Tier != want || len(e.Value) != len(large) || err != nil {
 				t.Errorf("%.10s: %d bytes from %v, error %v; want all from %v", id, len(e.Value), e.Tier, err, want)
 			}
@@ -306,8 +305,8 @@ func TestPromise_tooLarge(t *testing.T) {
 	}
 }
 
-// A change that too few replicas have confirmed is an error that says so, and is made
-// all the same: nothing is left to be told to Redis.
+// A change that too few replicas have confirmed returns an error, but was made: it is not
+// in the retry queue.
 func TestPromise_waitReplicas(t *testing.T) {
 	primary := redistest.Start(t, nil)
 	replica := redistest.StartReplica(t, primary)
@@ -331,7 +330,7 @@ func TestPromise_waitReplicas(t *testing.T) {
 		t.Errorf("Delete without a replica: %v", err)
 	}
 	redistest.WaitFor(t, "the other process to read the change", func() bool { return read(t, there, 1) == v })
-	if n := c.Stats().Pending; n != 0 {
+	if n := c.Stats().RetryQueue; n != 0 {
 		t.Errorf("%d pending", n)
 	}
 }

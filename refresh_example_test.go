@@ -25,7 +25,7 @@ func ExampleCache_Refresh() {
 	}
 	listings.Get(ctx, 2)
 
-	repo[2] = Listing{ID: 2, Title: "Room with a view", Price: 50} // nobody told the cache
+	repo[2] = Listing{ID: 2, Title: "Room with a view", Price: 50} // without notification of the cache
 	l, err := listings.Get(ctx, 2)
 	fmt.Println(l.Price, err)
 	l, err = listings.Refresh(ctx, 2)
@@ -53,7 +53,7 @@ func ExampleOptions_staleWhileRevalidate() {
 		if loads.Add(1) == 1 {
 			return 45, nil
 		}
-		<-loaded // the second one takes its time
+		<-loaded // the second load is slow
 		return 50, nil
 	}
 	cache, err := strata.New(b, "price", price, &strata.Options[int64, int]{
@@ -67,7 +67,7 @@ func ExampleOptions_staleWhileRevalidate() {
 	cache.Get(ctx, 2)
 	time.Sleep(2 * time.Millisecond)
 
-	e, err := cache.GetEntry(ctx, 2) // does not wait for the load that it begins
+	e, err := cache.GetEntry(ctx, 2) // does not wait for the load that it starts
 	fmt.Println(e.Value, e.Stale, err)
 	close(loaded)
 	for e.Value != 50 {
@@ -106,7 +106,7 @@ func ExampleOptions_reload() {
 		log.Fatal(err)
 	}
 	pages.Get(ctx, "/hours")
-	p, err := pages.Refresh(ctx, "/hours") // as RefreshAhead has it done in the background
+	p, err := pages.Refresh(ctx, "/hours") // like a background refresh by RefreshAhead
 	fmt.Println(p.Body, err)
 	source = page{"opening hours: 9 to 6", "v2"}
 	p, err = pages.Refresh(ctx, "/hours")
@@ -127,7 +127,7 @@ func ExampleOptions_refreshBeta() {
 	}
 	defer b.Close()
 	report := func(_ context.Context, month string) (string, error) {
-		time.Sleep(10 * time.Millisecond) // in earnest it takes ten seconds
+		time.Sleep(10 * time.Millisecond) // in reality it takes ten seconds
 		return "the report of " + month, nil
 	}
 	reports, err := strata.New(b, "report", report, &strata.Options[string, string]{
@@ -137,8 +137,8 @@ func ExampleOptions_refreshBeta() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Who reads it in the last moments of the hour, of which there are the more the
-	// longer it takes, has it loaded in the background.
+	// A read shortly before the end of the hour starts a background refresh. The
+	// longer the load took, the earlier.
 	fmt.Println(reports.Get(ctx, "May"))
 	e, _ := reports.GetEntry(ctx, "May")
 	fmt.Println(e.LoadTime >= 10*time.Millisecond, e.RefreshAt != 0)

@@ -13,8 +13,8 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A value that is found unmodified lives as long as one that was loaded, by TTLOf as well,
-// and its age counts from then.
+// A value that is not modified gets the TTL of a loaded one, by TTLOf as well, and its age
+// counts from then.
 func TestOptions_Reload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := backend(t, nil)

@@ -16,7 +16,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A logBuffer is what a Logger has written.
+// A logBuffer holds the output of a Logger.
 type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -39,14 +39,14 @@ func (b *logBuffer) lines(with string) (lines []string) {
 	return lines
 }
 
-// The first change of each cache that Redis refuses for good is logged with the cache and the
-// cause; all of them are counted.
+// The first change of each cache that Redis refuses permanently is logged with the cache
+// and the cause; all are counted.
 func TestRetry_refusedChangesAreLogged(t *testing.T) {
 	var log logBuffer
 	b := backend(t, &strata.Config{RedisURL: redistest.Start(t, nil).URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	long := strings.Repeat("x", 20<<10)
 	ended, cancel := context.WithCancel(t.Context())
-	cancel() // so that the change enters the queue before its key is looked at
+	cancel() // so that the change enters the queue before its key is validated
 	for _, name := range []string{"first", "second"} {
 		c, err := strata.New[string, int](b, name, nil, nil)
 		if err != nil {
@@ -56,9 +56,9 @@ func TestRetry_refusedChangesAreLogged(t *testing.T) {
 			if err := c.Delete(ended, long); !errors.Is(err, context.Canceled) {
 				t.Errorf("Delete: %v", err)
 			}
-			redistest.WaitFor(t, "the queue to be empty", func() bool { return c.Stats().Pending == 0 })
+			redistest.WaitFor(t, "the queue to be empty", func() bool { return c.Stats().RetryQueue == 0 })
 		}
-		if n := c.Stats().PendingRefused; n != 2 {
+		if n := c.Stats().RetryRefused; n != 2 {
 			t.Errorf("%s: %d refused changes, want 2", name, n)
 		}
 		if h := b.Health(); h.Refused[name].Count != 2 || !strings.Contains(h.Refused[name].Last, store.ErrTooLarge.Error()) || h.Err() != nil {
@@ -74,8 +74,8 @@ func TestRetry_refusedChangesAreLogged(t *testing.T) {
 	}
 }
 
-// A tag that Redis does not take stays in the queue alone: the others are invalidated at once, and it
-// is when Redis takes it.
+// A tag that Redis does not accept stays in the queue alone: the others are invalidated at
+// once, and it is once Redis accepts it.
 func TestRetry_oneTagThatRedisDoesNotTake(t *testing.T) {
 	server := redistest.Start(t, nil)
 	link := redistest.StartRewriter(t, server.Addr())
@@ -106,14 +106,14 @@ func TestRetry_oneTagThatRedisDoesNotTake(t *testing.T) {
 	if err := here.InvalidateTags(t.Context(), tags...); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("InvalidateTags: %v", err)
 	}
-	if n := here.Health().Redis.PendingTags; n != 1 {
+	if n := here.Health().Redis.QueuedTags; n != 1 {
 		t.Errorf("%d tags pending, want 1", n)
 	}
 	if get("a") != v || get("b") != v || get("stuck") == v {
 		t.Errorf("read a %d, b %d, stuck %d; the version is %d", get("a"), get("b"), get("stuck"), v)
 	}
 	link.Answer(nil, "")
-	redistest.WaitFor(t, "the tag to be invalidated", func() bool { return here.Health().Redis.PendingTags == 0 })
+	redistest.WaitFor(t, "the tag to be invalidated", func() bool { return here.Health().Redis.QueuedTags == 0 })
 	if get("stuck") != v {
 		t.Errorf("read %d in the end", get("stuck"))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ import (
 
 const configurationPage = "docs/configuration.md"
 
-// urlOf returns how the user that redistest.Server.Grant has made connects to s.
+// urlOf returns the URL for a user made by redistest.Server.Grant on s.
 func urlOf(user string, s *redistest.Server) string { return "redis://" + user + ":secret@" + s.Addr() }
 
 // exercise runs the operations of a cache, and returns the errors.
@@ -43,20 +44,20 @@ func exercise(ctx context.Context, b *strata.Backend) error {
 	do("GetFresh", err)
 	_, err = c.Refresh(ctx, "a")
 	do("Refresh", err)
-	do("Expire", c.Expire(ctx, "a"))
+	do("Expire", c.MarkStale(ctx, "a"))
 	do("Set", c.Set(ctx, "b", "w"))
 	do("SetMany", c.SetMany(ctx, map[string]string{"c": "w", "d": "w", "e": "w"}))
 	_, err = c.GetMany(ctx, []string{"a", "b", "c", "x", "y", "z"})
 	do("GetMany", err)
-	_, err = c.SetVersion(ctx, "f", "w", 7)
-	do("SetVersion", err)
+	_, err = c.SetIfNewer(ctx, "f", "w", 7)
+	do("SetIfNewer", err)
 	do("Delete", c.Delete(ctx, "b", "c"))
 	do("DeleteAndWait", c.DeleteAndWait(ctx, "d"))
 	do("DeleteHolding", c.DeleteHolding(ctx, time.Minute, "e"))
 	w, err := c.BeginWrite(ctx, time.Minute, "g")
 	do("BeginWrite", err)
 	if err == nil {
-		do("DoneSet", w.DoneSet(ctx, map[string]string{"g": "w"}))
+		do("CommitSet", w.CommitSet(ctx, map[string]string{"g": "w"}))
 	}
 	_, err = c.Warm(ctx, slices.Values([]string{"h", "i"}), nil)
 	do("Warm", err)
@@ -79,8 +80,7 @@ func exercise(ctx context.Context, b *strata.Backend) error {
 	return errors.Join(errs...)
 }
 
-// A user with the rights that docs/configuration.md names can use everything, and Redis
-// refuses it nothing.
+// A user with the documented rights can use everything, and Redis denies it nothing.
 func TestRights_documentedLine(t *testing.T) {
 	rights := redistest.DocumentedRights(t, configurationPage, "strata")
 	single, nodes := redistest.Start(t, nil), redistest.StartCluster(t, 2).Nodes
@@ -107,8 +107,7 @@ func TestRights_documentedLine(t *testing.T) {
 	}
 }
 
-// Open names the rights that are missing, also where Redis is optional, and for a client
-// that is connected.
+// Open names the missing rights, also if Redis is optional, and for a connected client.
 func TestRights_open(t *testing.T) {
 	server := redistest.Start(t, nil)
 	rights := redistest.DocumentedRights(t, configurationPage, "strata")
@@ -138,6 +137,28 @@ func TestRights_open(t *testing.T) {
 	}
 }
 
+// Without any one of the documented rights Open names it, whether or not there will be tags,
+// unless the documentation says that it is optional.
+func TestRights_open_each(t *testing.T) {
+	server := redistest.Start(t, nil)
+	page, err := os.ReadFile(configurationPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rights := redistest.DocumentedRights(t, configurationPage, "strata")
+	for _, missing := range rights {
+		server.Grant(t, "strata", slices.DeleteFunc(slices.Clone(rights), func(r string) bool { return r == missing })...)
+		b, err := strata.Open(t.Context(), &strata.Config{RedisURL: urlOf("strata", server)})
+		if optional := "\n| `" + strings.ReplaceAll(missing, "|", `\|`) + "` |"; !strings.Contains(string(page), optional) {
+			refusedBy(t, server, b, err, "grant "+strings.Replace(missing, "~strata:*", "~strata:!*", 1))
+		} else if err != nil {
+			t.Errorf("without %s, which is optional: %v", missing, err)
+		} else {
+			b.Close()
+		}
+	}
+}
+
 func refusedBy(t *testing.T, server *redistest.Server, b *strata.Backend, err error, want string) {
 	t.Helper()
 	if err == nil {
@@ -150,9 +171,9 @@ func refusedBy(t *testing.T, server *redistest.Server, b *strata.Backend, err er
 	}
 }
 
-// A right that is taken away while the process runs is what Health and the log say, with the
-// server and the command. Reads do not fail, and the breaker stays closed, because Redis
-// answers. When the right is back, everything is as before.
+// Health and the log report a right that is revoked at run time, with the server and the
+// command. Reads do not fail, and the breaker stays closed, because Redis answers. When the
+// right is granted again, everything works as before.
 func TestRights_lost(t *testing.T) {
 	rights := redistest.DocumentedRights(t, configurationPage, "strata")
 	for name, test := range map[string]struct {
@@ -172,7 +193,7 @@ func TestRights_lost(t *testing.T) {
 			server := redistest.Start(t, nil)
 			server.Grant(t, "strata", rights...)
 			var log syncedBuffer
-			b := backend(t, &strata.Config{RedisURL: urlOf("strata", server), MaxUnheard: 400 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			b := backend(t, &strata.Config{RedisURL: urlOf("strata", server), MaxDisconnected: 400 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			c, err := strata.New(b, "n", func(_ context.Context, id int) (int, error) { return id, nil }, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -186,7 +207,7 @@ func TestRights_lost(t *testing.T) {
 				}
 			}
 			read()
-			redistest.WaitFor(t, "good health", func() bool { h := b.Health(); return h.Err() == nil && h.Redis.Hears })
+			redistest.WaitFor(t, "good health", func() bool { h := b.Health(); return h.Err() == nil && h.Redis.Connected })
 
 			server.Grant(t, "strata", append(slices.Clone(rights), test.change...)...)
 			redistest.WaitFor(t, "Health to say so", func() bool {
@@ -199,7 +220,7 @@ func TestRights_lost(t *testing.T) {
 					read()
 				}
 				h := b.Health().Redis
-				return h.Hears != test.heartbeat && h.Errors >= before+25
+				return h.Connected != test.heartbeat && h.Errors >= before+25
 			})
 			read()
 			h := b.Health()
@@ -216,7 +237,7 @@ func TestRights_lost(t *testing.T) {
 			}
 
 			server.Grant(t, "strata", rights...)
-			redistest.WaitFor(t, "good health again", func() bool { h := b.Health(); return h.Err() == nil && h.Redis.Hears })
+			redistest.WaitFor(t, "good health again", func() bool { h := b.Health(); return h.Err() == nil && h.Redis.Connected })
 			read()
 			redistest.WaitFor(t, "the value to be kept in Redis", func() bool {
 				n, err := server.Do("EVAL", "return #redis.call('KEYS','strata:n:*:"+strconv.Itoa(ids)+"')", 0)
@@ -234,7 +255,7 @@ func TestRights_lost(t *testing.T) {
 	}
 }
 
-// A syncedBuffer may be written and read concurrently.
+// A syncedBuffer is safe for concurrent use.
 type syncedBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder
@@ -250,4 +271,40 @@ func (s *syncedBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// A user that is switched off (ACL SETUSER ... off) keeps its connections. When they are
+// closed, Health has the words of the server; reads do not fail, and when the user is on
+// again, Redis is used again.
+func TestRights_userOff(t *testing.T) {
+	server := redistest.Start(t, nil)
+	rights := redistest.DocumentedRights(t, configurationPage, "strata")
+	server.Grant(t, "strata", rights...)
+	b := backend(t, &strata.Config{RedisURL: urlOf("strata", server)})
+	c, err := strata.New(b, "n", func(_ context.Context, id int) (int, error) { return id, nil }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := func(args ...any) {
+		t.Helper()
+		if _, err := server.Do(args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("ACL", "SETUSER", "strata", "off")
+	do("CLIENT", "KILL", "USER", "strata")
+	redistest.WaitFor(t, "Health to have the words of the server", func() bool {
+		err := b.Health().Err()
+		return errors.Is(err, store.ErrUnavailable) && strings.Contains(err.Error(), "WRONGPASS") && strings.Contains(err.Error(), server.Addr())
+	})
+	if v, err := c.Get(t.Context(), 1); v != 1 || err != nil {
+		t.Errorf("Get meanwhile: %d, %v", v, err)
+	}
+	if err := c.Delete(t.Context(), 1); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Delete meanwhile: %v", err)
+	}
+	do("ACL", "SETUSER", "strata", "on")
+	redistest.WaitFor(t, "Redis to be used again", func() bool {
+		return b.Ping(t.Context()) == nil && b.Health().Err() == nil && c.Stats().RetryQueue == 0
+	})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A Redis that never was there is an error of Health from the first moment, with its cause.
+// Health reports a Redis that was never reachable from the start, with its cause.
 func TestHealth_neverConnected(t *testing.T) {
 	server := redistest.Start(t, nil)
 	server.Kill()
@@ -19,12 +19,12 @@ func TestHealth_neverConnected(t *testing.T) {
 	if err := h.Err(); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "refused") || !strings.Contains(err.Error(), server.Addr()) {
 		t.Errorf("Health: %v", err)
 	}
-	if h.Redis.Connected || h.Redis.Errors == 0 || h.Redis.LastErrorAt.IsZero() {
+	if h.Redis.Dialed || h.Redis.Errors == 0 || h.Redis.LastErrorAt.IsZero() {
 		t.Errorf("Health: %+v", h.Redis)
 	}
 }
 
-// What is wrong with a URL is said, and nothing of it is quoted.
+// The error of a malformed URL states the cause and quotes nothing of it.
 func TestOpen_malformedURL(t *testing.T) {
 	server := redistest.Start(t, &redistest.Options{Password: "sec/ret"})
 	for _, c := range []struct{ url, want string }{
@@ -50,8 +50,8 @@ func TestOpen_malformedURL(t *testing.T) {
 	b.Close()
 }
 
-// A password that is changed while the process runs: Health says what the server answers,
-// and is well again when the password is back.
+// Health reports a password that is changed at run time with the error of the server, and
+// recovers when the password is restored.
 func TestHealth_passwordChanged(t *testing.T) {
 	const password = "hunter2"
 	server := redistest.Start(t, &redistest.Options{Password: password})

@@ -15,84 +15,96 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A tierWrite is an operation of Cache.Tiers that keeps the value 7 under the key "1".
-type tierWrite func(t *testing.T, s *layered.Store[int]) error
+// A tierWrite is an operation of Cache.Tiers that stores the value 7 under the key "1".
+type tierWrite func(t *testing.T, s *layered.Store[any]) error
 
-// tierWrites are all of them. Those that need a value there find 5.
+// tierWrites are all such operations. Those that require a value find 5.
 var tierWrites = map[string]tierWrite{
-	"Set": func(t *testing.T, s *layered.Store[int]) error { return s.Set(t.Context(), "1", seven()) },
-	"SetMany": func(t *testing.T, s *layered.Store[int]) error {
-		return s.SetMany(t.Context(), map[string]store.Entry[int]{"1": seven()})
+	"Set": func(t *testing.T, s *layered.Store[any]) error { return s.Set(t.Context(), "1", seven()) },
+	"SetMany": func(t *testing.T, s *layered.Store[any]) error {
+		return s.SetMany(t.Context(), map[string]store.Entry[any]{"1": seven()})
 	},
-	"SetNewer": func(t *testing.T, s *layered.Store[int]) error {
+	"SetNewer": func(t *testing.T, s *layered.Store[any]) error {
 		kept, err := s.SetNewer(t.Context(), "1", seven())
 		if err == nil && !kept {
 			err = errors.New("not kept")
 		}
 		return err
 	},
-	"BeginWrite and DoneSet": func(t *testing.T, s *layered.Store[int]) error {
+	"SetIfAbsent": func(t *testing.T, s *layered.Store[any]) error {
+		return errors.Join(s.Delete(t.Context(), "1"), second(s.SetIfAbsent(t.Context(), "1", seven())))
+	},
+	"BeginWrite and CommitSet": func(t *testing.T, s *layered.Store[any]) error {
 		b, err := s.BeginWrite(t.Context(), time.Minute, "1")
 		if err != nil {
 			return err
 		}
-		return b.DoneSet(t.Context(), map[string]store.Entry[int]{"1": seven()})
+		return b.CommitSet(t.Context(), map[string]store.Entry[any]{"1": seven()})
 	},
-	"GetOrLoad": func(t *testing.T, s *layered.Store[int]) error {
+	"GetOrLoad": func(t *testing.T, s *layered.Store[any]) error {
 		return loadAbsent(t, s, func(ctx context.Context) error { _, err := s.GetOrLoad(ctx, "1", loadSeven); return err })
 	},
-	"Find": func(t *testing.T, s *layered.Store[int]) error {
-		return loadAbsent(t, s, func(ctx context.Context) error { _, err := s.Find(ctx, "1", loadSeven); return err })
-	},
-	"FindFresh": func(t *testing.T, s *layered.Store[int]) error {
-		return loadAbsent(t, s, func(ctx context.Context) error { _, err := s.FindFresh(ctx, "1", loadSeven); return err })
-	},
-	"FindPast": func(t *testing.T, s *layered.Store[int]) error {
+	"Find": func(t *testing.T, s *layered.Store[any]) error {
 		return loadAbsent(t, s, func(ctx context.Context) error {
-			_, err := s.FindPast(ctx, "1", layered.Look[int]{}, loadSeven)
+			_, err := s.Find(ctx, "1", layered.Source[any]{Load: loadSeven})
 			return err
 		})
 	},
-	"GetManyOrLoad": func(t *testing.T, s *layered.Store[int]) error {
+	"FindFresh": func(t *testing.T, s *layered.Store[any]) error {
+		return loadAbsent(t, s, func(ctx context.Context) error {
+			_, err := s.FindFresh(ctx, "1", layered.Source[any]{Load: loadSeven})
+			return err
+		})
+	},
+	"FindAfter": func(t *testing.T, s *layered.Store[any]) error {
+		return loadAbsent(t, s, func(ctx context.Context) error {
+			_, err := s.FindAfter(ctx, "1", layered.Lookup[any]{}, layered.Source[any]{Load: loadSeven})
+			return err
+		})
+	},
+	"GetManyOrLoad": func(t *testing.T, s *layered.Store[any]) error {
 		return loadAbsent(t, s, func(ctx context.Context) error {
 			_, err := s.GetManyOrLoad(ctx, []string{"1", "2"}, loadSevens)
 			return err
 		})
 	},
-	"FindMany": func(t *testing.T, s *layered.Store[int]) error {
+	"FindMany": func(t *testing.T, s *layered.Store[any]) error {
 		return loadAbsent(t, s, func(ctx context.Context) (err error) {
-			s.FindMany(ctx, []string{"1", "2"}, loadSevens, func(_ int, _ *layered.Found[int], e error) { err = errors.Join(err, e) })
+			s.FindMany(ctx, []string{"1", "2"}, layered.Source[any]{LoadMany: loadSevens}, func(_ int, _ *layered.Found[any], e error) { err = errors.Join(err, e) })
 			return err
 		})
 	},
-	"FindManyFresh": func(t *testing.T, s *layered.Store[int]) error {
+	"FindManyFresh": func(t *testing.T, s *layered.Store[any]) error {
 		return loadAbsent(t, s, func(ctx context.Context) (err error) {
-			s.FindManyFresh(ctx, []string{"1", "2"}, loadSevens, func(_ int, _ *layered.Found[int], e error) { err = errors.Join(err, e) })
+			s.FindManyFresh(ctx, []string{"1", "2"}, layered.Source[any]{LoadMany: loadSevens}, func(_ int, _ *layered.Found[any], e error) { err = errors.Join(err, e) })
 			return err
 		})
 	},
-	"Warm": func(t *testing.T, s *layered.Store[int]) error {
-		return loadAbsent(t, s, func(ctx context.Context) error { _, err := s.Warm(ctx, []string{"1"}, loadSevens); return err })
+	"Warm": func(t *testing.T, s *layered.Store[any]) error {
+		return loadAbsent(t, s, func(ctx context.Context) error {
+			_, err := s.Warm(ctx, []string{"1"}, layered.Source[any]{LoadMany: loadSevens})
+			return err
+		})
 	},
-	"Refresh": func(t *testing.T, s *layered.Store[int]) error {
-		_, err := s.Refresh(t.Context(), "1", loadSeven)
+	"Refresh": func(t *testing.T, s *layered.Store[any]) error {
+		_, err := s.Refresh(t.Context(), "1", layered.Source[any]{Load: loadSeven})
 		return err
 	},
-	"Refresh that finds the value unchanged": func(t *testing.T, s *layered.Store[int]) error {
+	"Refresh that finds the value unchanged": func(t *testing.T, s *layered.Store[any]) error {
 		if err := s.Set(t.Context(), "1", seven()); err != nil {
 			return err
 		}
-		_, err := s.Refresh(t.Context(), "1", layered.Reloading(loadSeven, func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
-			return store.Entry[int]{}, store.ErrNotModified
-		}))
+		_, err := s.Refresh(t.Context(), "1", layered.Source[any]{Load: loadSeven, Reload: func(context.Context, string, store.Entry[any]) (store.Entry[any], error) {
+			return store.Entry[any]{}, store.ErrNotModified
+		}})
 		return err
 	},
-	"RefreshSoon": func(t *testing.T, s *layered.Store[int]) error {
+	"RefreshSoon": func(t *testing.T, s *layered.Store[any]) error {
 		e, err := s.Get(t.Context(), "1")
 		if err != nil {
 			return err
 		}
-		s.RefreshSoon(t.Context(), "1", &e, loadSeven)
+		s.RefreshSoon(t.Context(), "1", &e, layered.Source[any]{Load: loadSeven})
 		redistest.WaitFor(t, "the value to be loaded in the background", func() bool {
 			e, err := s.Get(t.Context(), "1")
 			return err == nil && e.Value == 7
@@ -101,27 +113,30 @@ var tierWrites = map[string]tierWrite{
 	},
 }
 
-func seven() store.Entry[int] { return store.Entry[int]{Value: 7, Tags: []string{"own"}} }
+func seven() store.Entry[any] { return store.Entry[any]{Value: 7, Tags: []string{"own"}} }
 
-func loadSeven(context.Context, string) (store.Entry[int], error) { return seven(), nil }
+func loadSeven(context.Context, string) (store.Entry[any], error) { return seven(), nil }
 
-func loadSevens(_ context.Context, ks []string) (map[string]store.Entry[int], error) {
-	entries := make(map[string]store.Entry[int])
+func loadSevens(_ context.Context, ks []string) (map[string]store.Entry[any], error) {
+	entries := make(map[string]store.Entry[any])
 	for _, key := range ks {
 		entries[key] = seven()
 	}
 	return entries, nil
 }
 
-// loadAbsent calls load when nothing is there.
-func loadAbsent(t *testing.T, s *layered.Store[int], load func(context.Context) error) error {
+// loadAbsent calls load when no value is cached.
+func loadAbsent(t *testing.T, s *layered.Store[any], load func(context.Context) error) error {
 	if err := s.Delete(t.Context(), "1"); err != nil {
 		return err
 	}
 	return load(t.Context())
 }
 
-// tierOptions are those that a value shows whether they were applied.
+// noLoad is the loader of a source without values: they come through Tiers.
+func noLoad(context.Context, int) (int, error) { return 0, store.ErrNotFound }
+
+// tierOptions are Options that a test can recognize in the entry.
 func tierOptions() *strata.Options[int, int] {
 	return &strata.Options[int, int]{
 		TTLOf:        func(id, v int) time.Duration { return time.Duration(id*v) * time.Hour },
@@ -141,14 +156,14 @@ func eachTiers(t *testing.T, f func(t *testing.T, b *strata.Backend)) {
 	}
 }
 
-// The Options hold for a value whichever operation of Tiers has written it: InvalidateTags
-// finds it, it lives as TTLOf says, and it has its revision.
+// Options apply to a value written by any operation of Tiers: InvalidateTags finds it, and
+// it has the TTL of TTLOf and its revision.
 func TestTiers_optionsHold(t *testing.T) {
 	eachTiers(t, func(t *testing.T, b *strata.Backend) {
 		for name, write := range tierWrites {
 			for _, tag := range []string{"id 1", "value 7", "own"} {
 				t.Run(name+", "+tag, func(t *testing.T) {
-					c, err := strata.New(b, "c", nil, tierOptions())
+					c, err := strata.New(b, "c", noLoad, tierOptions())
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -192,18 +207,18 @@ func within(t *testing.T, what string, at store.Time, d time.Duration) {
 	}
 }
 
-// What an entry says itself wins over the Options.
-func TestTiers_entriesOfTheirOwn(t *testing.T) {
+// Fields set in an entry take precedence over Options.
+func TestTiers_explicitFields(t *testing.T) {
 	eachTiers(t, func(t *testing.T, b *strata.Backend) {
 		o := tierOptions()
 		o.AbsentFor = 2 * time.Hour
-		c, err := strata.New(b, "c", nil, o)
+		c, err := strata.New(b, "c", noLoad, o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, s := t.Context(), c.Tiers()
 		like := s.NewEntry(7, store.Forever)
-		for key, e := range map[string]store.Entry[int]{
+		for key, e := range map[string]store.Entry[any]{
 			"1": {Value: 7, ExpiresAt: store.In(3 * time.Hour), Revision: 99},
 			"2": {Absent: true},
 			"3": {Absent: true, ExpiresAt: store.In(3 * time.Hour)},
@@ -231,21 +246,21 @@ func TestTiers_entriesOfTheirOwn(t *testing.T) {
 	})
 }
 
-// idText has no way back from its text.
+// idText cannot be parsed from its text.
 type idText struct{ n int }
 
 func (id idText) MarshalText() ([]byte, error) { return strconv.AppendInt(nil, int64(id.n), 10), nil }
 
-// A write for whose key the functions of Options cannot be called is refused, and changes
+// A write with a key that is not an id of the functions in Options is an error, and changes
 // nothing.
 func TestTiers_keyOfNoID(t *testing.T) {
 	eachTiers(t, func(t *testing.T, b *strata.Backend) {
-		c, err := strata.New(b, "numbers", nil, tierOptions())
+		c, err := strata.New(b, "numbers", noLoad, tierOptions())
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx := t.Context()
-		load := func(context.Context, string) (store.Entry[int], error) { return seven(), nil }
+		load := func(context.Context, string) (store.Entry[any], error) { return seven(), nil }
 		for name, err := range map[string]error{
 			"Set":       c.Tiers().Set(ctx, "one", seven()),
 			"GetOrLoad": second(c.Tiers().GetOrLoad(ctx, "one", load)),
@@ -256,7 +271,7 @@ func TestTiers_keyOfNoID(t *testing.T) {
 			}
 		}
 		for name, err := range map[string]error{
-			"SetMany":       c.Tiers().SetMany(ctx, map[string]store.Entry[int]{"one": seven(), "1": seven()}),
+			"SetMany":       c.Tiers().SetMany(ctx, map[string]store.Entry[any]{"one": seven(), "1": seven()}),
 			"GetManyOrLoad": second(c.Tiers().GetManyOrLoad(ctx, []string{"one", "1"}, loadSevens)),
 		} {
 			many := store.AsManyError[string](err)
@@ -287,8 +302,8 @@ func TestTiers_keyOfNoID(t *testing.T) {
 	})
 }
 
-// Without Redis the value stays in memory: the caller may change what it has passed, and a
-// value set lives for L1TTL at most.
+// Without Redis the value stays in memory: the caller may modify the value that it has
+// passed, and a value that is set lives for L1TTL at most.
 func TestTiers_inMemory(t *testing.T) {
 	b := backend(t, &strata.Config{})
 	c, err := strata.New(b, "c", nil, &strata.Options[string, []int]{
@@ -301,10 +316,10 @@ func TestTiers_inMemory(t *testing.T) {
 	for name, set := range map[string]func(v []int) error{
 		"Cache.Set":       func(v []int) error { return c.Set(ctx, "k", v) },
 		"Cache.SetMany":   func(v []int) error { return c.SetMany(ctx, map[string][]int{"k": v}) },
-		"Tiers().Set":     func(v []int) error { return c.Tiers().Set(ctx, "k", store.Entry[[]int]{Value: v}) },
-		"Tiers().SetMany": func(v []int) error { return c.Tiers().SetMany(ctx, map[string]store.Entry[[]int]{"k": {Value: v}}) },
+		"Tiers().Set":     func(v []int) error { return c.Tiers().Set(ctx, "k", store.Entry[any]{Value: v}) },
+		"Tiers().SetMany": func(v []int) error { return c.Tiers().SetMany(ctx, map[string]store.Entry[any]{"k": {Value: v}}) },
 		"Tiers().SetNewer": func(v []int) error {
-			return second(c.Tiers().SetNewer(ctx, "k", store.Entry[[]int]{Value: v, Revision: 1}))
+			return second(c.Tiers().SetNewer(ctx, "k", store.Entry[any]{Value: v, Revision: 1}))
 		},
 	} {
 		v := []int{1}
@@ -318,4 +333,35 @@ func TestTiers_inMemory(t *testing.T) {
 		}
 		within(t, name, e.ExpiresAt, time.Minute)
 	}
+}
+
+// A value of another type is refused, and nil is the zero value.
+func TestTiers_otherType(t *testing.T) {
+	eachTiers(t, func(t *testing.T, b *strata.Backend) {
+		c, err := strata.New[int, string](b, "c", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		errs, err := strata.New[int, error](b, "errors", nil, &strata.Options[int, error]{AllowLossy: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, err := range map[string]error{
+			"of another type":           c.Tiers().Set(t.Context(), "1", store.Entry[any]{Value: 7}),
+			"without a method of error": errs.Tiers().Set(t.Context(), "1", store.Entry[any]{Value: 7}),
+		} {
+			if !errors.Is(err, store.ErrUnstorable) {
+				t.Errorf("a value %s: %v", name, err)
+			}
+		}
+		if err := c.Tiers().Set(t.Context(), "1", store.Entry[any]{}); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := c.Get(t.Context(), 1); v != "" || err != nil {
+			t.Errorf("nil was read as %q, %v", v, err)
+		}
+		if err := errs.Tiers().Set(t.Context(), "2", store.Entry[any]{Value: store.ErrNotFound}); err != nil {
+			t.Errorf("an error: %v", err)
+		}
+	})
 }

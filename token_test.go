@@ -50,8 +50,8 @@ func (p readerAndWriter) change(t *testing.T) strata.Token {
 	return p.wb.Token()
 }
 
-// Whoever reads with the token of a write sees the write, though the push of it is
-// on its way.
+// A reader with the token of a write sees the write, though its invalidation has not
+// arrived.
 func TestToken_readsYourWrites(t *testing.T) {
 	p := newReaderAndWriter(t)
 	ctx := t.Context()
@@ -96,14 +96,14 @@ func TestToken_readsYourWrites(t *testing.T) {
 	}
 }
 
-// What was caught up with once is read from L1.
+// After one exchange for a token, reads are answered by L1.
 func TestToken_costsOnce(t *testing.T) {
 	p := newReaderAndWriter(t)
 	ctx := strata.WithToken(t.Context(), p.change(t))
 	if v, err := p.reader.Get(ctx, "k"); v != 1 || err != nil {
 		t.Fatal(v, err)
 	}
-	p.link.Hole(true) // from here on nothing can be asked
+	p.link.Hole(true) // no further exchange is possible
 	defer p.link.Hole(false)
 	if e, err := p.reader.GetEntry(ctx, "k"); e.Tier != layered.L1 || err != nil {
 		t.Errorf("got %v from %v, %v; want L1", e.Value, e.Tier, err)
@@ -113,7 +113,7 @@ func TestToken_costsOnce(t *testing.T) {
 	}
 }
 
-// Without Redis a read with a token comes from the source.
+// Without Redis a read with a token calls the loader.
 func TestToken_redisAway(t *testing.T) {
 	p := newReaderAndWriter(t)
 	if _, err := p.reader.Get(t.Context(), "k"); err != nil {
@@ -122,14 +122,14 @@ func TestToken_redisAway(t *testing.T) {
 	token := p.change(t)
 	p.link.Refuse(true)
 	p.link.Cut()
-	for range 3 { // also after L1 has what was loaded without Redis
+	for range 3 { // also after L1 has a value loaded without Redis
 		if v, err := p.reader.Get(strata.WithToken(t.Context(), token), "k"); v != p.row.Load() || err != nil {
 			t.Errorf("got %d, %v; want %d from the source", v, err, p.row.Load())
 		}
 		if m, err := p.reader.GetMany(strata.WithToken(t.Context(), token), []string{"k"}); m["k"] != p.row.Load() || err != nil {
 			t.Errorf("got %v, %v; want %d from the source", m, err, p.row.Load())
 		}
-		p.row.Add(1) // and the writer cannot tell this process
+		p.row.Add(1) // and this process cannot be notified
 		if err := p.writer.Delete(t.Context(), "k"); err != nil {
 			t.Fatal(err)
 		}

@@ -10,11 +10,11 @@ import (
 	"github.com/lokroom/strata/internal/redistest"
 )
 
-// Redis behind a proxy, or a service, without CLIENT TRACKING: L1 serves what it has read
-// for MaxStale, and GetFresh is exact.
+// NoTracking is for a proxy or service without CLIENT TRACKING: L1 serves a copy for
+// MaxStale, and GetFresh is exact.
 func ExampleTracking_noTracking() {
 	ctx := context.Background()
-	server, err := redistest.New(nil) // yours is running already
+	server, err := redistest.New(nil) // you already have one
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -16,8 +16,9 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A proxy that refuses what tracking needs is an error that says what to set. With that set,
-// everything works but what needs SCAN, and Health says what is not noticed.
+// Behind a proxy that rejects commands of tracking, Open returns an error that names the
+// setting. With the setting, everything works except what needs SCAN, and Health reports
+// which failures go unnoticed.
 func TestOpen_noTracking(t *testing.T) {
 	proxy := "redis://" + redistest.StartUntracked(t, redistest.Start(t, nil).Addr(), "SCAN").Addr()
 	_, err := strata.Open(t.Context(), &strata.Config{RedisURL: proxy})
@@ -55,11 +56,10 @@ func TestOpen_noTracking(t *testing.T) {
 	})
 }
 
-// maxStale is that of the fleets of these tests. It is long enough for an exchange on a busy
-// machine.
+// maxStale is long enough for an exchange on a busy machine.
 const maxStale = 500 * time.Millisecond
 
-// untracked opens a backend of a process of its own.
+// untracked opens a backend like a separate process.
 func untracked(t *testing.T, url string) *strata.Backend {
 	t.Helper()
 	b, err := strata.Open(t.Context(), &strata.Config{RedisURL: url, Tracking: strata.NoTracking, MaxStale: maxStale})
@@ -75,8 +75,8 @@ func behindProxy(t *testing.T) string {
 	return "redis://" + redistest.StartUntracked(t, redistest.Start(t, nil).Addr()).Addr()
 }
 
-// With PubSub a change by another process reaches the copies long before MaxStale is over:
-// those of the id, of a tag and of a cleared cache.
+// With PubSub a change by another process reaches copies long before MaxStale has passed:
+// of the id, of a tag and of a cleared cache.
 func TestOpen_pubSub(t *testing.T) {
 	t.Setenv("REDIS_URL", behindProxy(t))
 	t.Setenv("STRATA_TRACKING", "pubsub")
@@ -117,7 +117,7 @@ func TestOpen_pubSub(t *testing.T) {
 		}
 		redistest.WaitFor(t, "a change to be heard: "+name, func() bool {
 			get()
-			value.Add(1) // again and again: the process need not have subscribed yet
+			value.Add(1) // repeatedly: the process may not have subscribed yet
 			if err := change(); err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestOpen_pubSub(t *testing.T) {
 	}
 }
 
-// source is what the caches of a test load from.
+// source is the source of the caches of a test.
 type source struct{ value, loads atomic.Int64 }
 
 func (s *source) cache(t *testing.T, b *strata.Backend) *strata.Cache[string, int64] {
@@ -147,9 +147,9 @@ func (s *source) cache(t *testing.T, b *strata.Backend) *strata.Cache[string, in
 	return c
 }
 
-// What another process changed is not served from L1 for longer than MaxStale, whatever the
-// change was. Strict reads, and reads with a token, see it at once, and so does the process
-// that made it.
+// L1 serves a value that another process changed for MaxStale at most, for every kind of
+// change. Strict reads, and reads with a token, see the change at once, and so does the
+// process that made it.
 func TestNoTracking_changes(t *testing.T) {
 	for name, change := range map[string]func(context.Context, *strata.Backend, *strata.Cache[string, int64]) error{
 		"Delete": func(ctx context.Context, _ *strata.Backend, c *strata.Cache[string, int64]) error {
@@ -192,7 +192,7 @@ func TestNoTracking_changes(t *testing.T) {
 				if v, err := caches[1].Get(strata.WithToken(t.Context(), writer.Token()), "k"); err != nil || v != want {
 					t.Errorf("a read with a token is %d, %v, want %d", v, err, want)
 				}
-				for served := int64(-1); served != want; { // by L1 until MaxStale is over
+				for served := int64(-1); served != want; { // by L1 until MaxStale has passed
 					late := time.Since(changed) > maxStale
 					v, err := caches[2].Get(t.Context(), "k")
 					if err != nil || v < want-1 || late && v != want {
@@ -205,8 +205,8 @@ func TestNoTracking_changes(t *testing.T) {
 	}
 }
 
-// A copy whose time is over is confirmed by its version: the value is neither loaded nor sent
-// again.
+// A copy older than MaxStale is revalidated by its version: the value is neither loaded nor
+// transferred.
 func TestNoTracking_revalidates(t *testing.T) {
 	server := redistest.Start(t, nil)
 	proxy := redistest.StartProxy(t, redistest.StartUntracked(t, server.Addr()).Addr())
@@ -232,7 +232,7 @@ func TestNoTracking_revalidates(t *testing.T) {
 	for n := uint64(1); n <= 3; n++ {
 		redistest.WaitFor(t, "the copy to be confirmed", func() bool {
 			get()
-			return c.Stats().Rechecked >= n
+			return c.Stats().Revalidated >= n
 		})
 	}
 	_, after, _ := proxy.Traffic()
@@ -241,8 +241,8 @@ func TestNoTracking_revalidates(t *testing.T) {
 	}
 }
 
-// Processes that want the same value load it once: those that wait look again and again,
-// though nobody notifies them, and need not wait until the lease is over.
+// Processes that want the same value load it once: the others poll, since they are not
+// notified, and do not wait for the end of the lease.
 func TestNoTracking_oneLoad(t *testing.T) {
 	server := redistest.Start(t, nil)
 	url := "redis://" + redistest.StartUntracked(t, server.Addr()).Addr()
@@ -314,7 +314,8 @@ func commandCalls(t *testing.T, server *redistest.Server, command string) (n int
 	return n
 }
 
-// DeleteAndWait returns when MaxStale is over, after which nobody serves what was deleted.
+// DeleteAndWait returns when MaxStale has passed, after which no process serves the deleted
+// value.
 func TestNoTracking_DeleteAndWait(t *testing.T) {
 	var s source
 	url := behindProxy(t)
@@ -338,7 +339,7 @@ func TestNoTracking_DeleteAndWait(t *testing.T) {
 	}
 }
 
-// What is loaded while Redis cannot be reached is kept for no longer than MaxStale.
+// A value loaded while Redis is unreachable is kept for MaxStale at most.
 func TestNoTracking_redisAway(t *testing.T) {
 	var s source
 	proxy := redistest.StartProxy(t, redistest.StartUntracked(t, redistest.Start(t, nil).Addr()).Addr())

@@ -1,48 +1,45 @@
 package strata
 
 import (
-	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 
 	"github.com/lokroom/strata/codec"
 )
 
-// setCodec sets the codec of the values, which verifies them if it is used.
-func (c *Cache[K, V]) setCodec() error {
+// setCodec sets the codec of the values, nil for the default, with verification if the cache
+// encodes values, and the schema.
+func setCodec[K comparable, V any](c *untyped[K], inner codec.Codec[V]) error {
 	o := &c.opts
-	if o.Codec == nil {
-		o.Codec = codec.Msgpack[V]()
+	if inner == nil {
+		inner = codec.Msgpack[V]()
 	}
-	c.encodes = c.backend.redis != nil || o.DecodeEach
+	if o.Schema == "" {
+		o.Schema = codec.SchemaOf(inner)
+	}
+	o.Codec = untypedCodec[V]{inner}
+	c.encodes = c.backend.l2.exists() || o.DecodeEach
 	if !c.encodes || o.AllowLossy {
 		return nil
 	}
-	if o.DecodeEach && reflect.TypeFor[V]().Kind() == reflect.Interface {
-		return errors.New("DecodeEach needs a type that is no interface: what is decoded could be of another type; name the type, or set AllowLossy")
+	if o.DecodeEach && c.values.Kind() == reflect.Interface {
+		return fmt.Errorf("DecodeEach requires a concrete type: a decoded %v could have another type; use a concrete type, or set AllowLossy", c.values)
 	}
-	if err := codec.Check(o.Codec); err != nil {
+	if err := codec.Check(inner); err != nil {
 		return err
 	}
 	every := uint64(0)
 	if o.Verify {
 		every = 1
 	}
-	verified, err := codec.Verify(o.Codec, &codec.VerifyOptions{Every: every, Report: c.reportValue})
-	o.Codec = verified
+	verified, err := codec.Verify(inner, &codec.VerifyOptions{Every: every, Report: c.reportValue})
+	o.Codec = untypedCodec[V]{verified}
 	return err
 }
 
-// schema returns the schema part of the keys in Redis.
-func (c *Cache[K, V]) schema() string {
-	if c.opts.Schema != "" {
-		return c.opts.Schema
-	}
-	return SchemaOf(c.opts.Codec)
-}
-
-// SchemaOf returns the schema part that the keys of a cache have by default, as
-// codec.SchemaOf describes it. A nil c is codec.Msgpack.
+// SchemaOf returns the default schema part of the keys of a cache: see codec.SchemaOf. A
+// nil c is codec.Msgpack.
 func SchemaOf[V any](c codec.Codec[V]) string {
 	if c == nil {
 		c = codec.Msgpack[V]()
@@ -50,11 +47,11 @@ func SchemaOf[V any](c codec.Codec[V]) string {
 	return codec.SchemaOf(c)
 }
 
-// reportValue notes an error of the codec, and logs the first.
-func (c *Cache[K, V]) reportValue(err error) {
+// reportValue counts an error of the codec, and logs the first one.
+func (c *untyped[K]) reportValue(err error) {
 	b := c.backend
 	if first := b.values.add(c.name, err); first && b.cfg.Logger != nil {
-		b.cfg.Logger.Warn("strata: Redis or L1 does not keep a value of a cache, or keeps one that cannot be read",
+		b.cfg.Logger.Warn("strata: a value cannot be encoded, or cannot be decoded from the cache",
 			slog.String("cache", c.name), slog.Any("error", err))
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A money is carried by JSON, and not by MessagePack.
+// A money round-trips with JSON, and not with MessagePack.
 type money struct{ cents int64 }
 
 func (m money) MarshalJSON() ([]byte, error) { return codec.JSON[int64]().Append(nil, m.cents) }
@@ -27,8 +27,8 @@ func (m *money) UnmarshalJSON(b []byte) (err error) {
 
 type item struct{ Price money }
 
-// A type that the codec does not carry is refused where values are encoded, with the field, the
-// reason and the remedy; each of the remedies helps.
+// New rejects a type that the codec does not round-trip if values are encoded, with the
+// field, the reason and the remedy; each remedy works.
 func TestNew_refusesTypesThatTheCodecChanges(t *testing.T) {
 	redis := &strata.Config{RedisURL: redistest.Start(t, nil).URL()}
 	const why = `strata: cache "item": item.Price (money) has unexported fields and no MarshalText/MarshalBinary: ` +
@@ -62,7 +62,7 @@ func text(err error) string {
 	return err.Error()
 }
 
-// The process that loads a value answers with the times that all others read, and with their JSON.
+// The process that loads a value returns the same times as all others, and the same JSON.
 func TestGet_timesAreInUTC(t *testing.T) {
 	type show struct {
 		Name string
@@ -99,8 +99,8 @@ func TestGet_timesAreInUTC(t *testing.T) {
 	}
 }
 
-// What the codec does not carry of a value is found by a round trip: the value is answered, kept
-// in memory, and not in Redis; the log, Health and the counters tell of it.
+// Verify finds a value that does not round-trip: it is returned and kept in memory, not in
+// Redis; the log, Health and the counters report it.
 func TestGet_valuesThatDoNotComeBack(t *testing.T) {
 	url := redistest.Start(t, nil).URL()
 	for name, value := range map[string]map[string]any{
@@ -142,8 +142,8 @@ func answersWithoutRedis(t *testing.T, url, name string, value map[string]any) {
 	}
 }
 
-// With DecodeEach a value that is not carried is not kept, which is counted; a type of which
-// nothing is known is refused.
+// With DecodeEach a value that does not round-trip is not kept, which is counted; an
+// interface type is rejected.
 func TestDecodeEach_valuesThatDoNotComeBack(t *testing.T) {
 	b := backend(t, nil)
 	if _, err := strata.New(b, "any", func(context.Context, int) (any, error) { return 5, nil },
@@ -165,7 +165,7 @@ func TestDecodeEach_valuesThatDoNotComeBack(t *testing.T) {
 	}
 }
 
-// A process whose V has changed does not read what was stored before, unless the Schema is set.
+// A process with a changed V does not read older values, unless the Schema is set.
 func TestSchema_isPartOfTheKey(t *testing.T) {
 	type before struct{ Price int64 }
 	type after struct{ Price string }
@@ -191,8 +191,8 @@ func TestSchema_isPartOfTheKey(t *testing.T) {
 	}
 }
 
-// stored returns the value that a new process answers with, whose loader returns v, and waits
-// until it is in Redis.
+// stored returns the value of a new process with a loader that returns v, and waits until
+// it is in Redis.
 func stored[V any](t *testing.T, url, name string, v V, schema string) V {
 	t.Helper()
 	b := backend(t, &strata.Config{RedisURL: url})

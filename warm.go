@@ -9,37 +9,38 @@ import (
 	"sync/atomic"
 
 	"github.com/lokroom/strata/internal/oneline"
+	"github.com/lokroom/strata/layered"
 	"github.com/lokroom/strata/store"
 )
 
-// WarmOptions are the options of [Cache.Warm]. The zero value and nil are the defaults.
+// WarmOptions configure [Cache.Warm]. Nil and the zero value select the defaults.
 type WarmOptions struct {
-	// Concurrency is how many loads may be under way at the same time: calls of
-	// Options.LoadMany, or of the loader where there is none. 0: 8.
+	// Concurrency is the maximum number of concurrent loads: calls of Options.LoadMany, or
+	// of the loader if there is none. 0: 8.
 	Concurrency int
 
-	// BatchSize is how many ids are looked for with one exchange with Redis, and
-	// loaded with one call of Options.LoadMany. 0: 100.
+	// BatchSize is the maximum number of ids in one Redis exchange and in one call of
+	// Options.LoadMany. 0: 100.
 	BatchSize int
 
-	// Progress is called when a batch is done, by one goroutine at a time, with
-	// what was done so far. Warm goes on when it returns. nil: nobody is told.
+	// Progress is called after each batch with the progress so far, by one goroutine at a
+	// time. Warm continues when it returns. nil: progress is not reported.
 	Progress func(WarmProgress)
 }
 
-// WarmProgress is how far a [Cache.Warm] is.
+// WarmProgress is the progress of [Cache.Warm].
 type WarmProgress struct {
-	Done   int // ids for which there is an answer now, be it that the source has none
-	Failed int // ids that could not be loaded, or are none
+	Done   int // ids resolved, including those known to be absent
+	Failed int // ids that could not be loaded, or are invalid
 }
 
 func (o *WarmOptions) normalize() error {
 	var errs []error
 	if o.Concurrency < 0 {
-		errs = append(errs, fmt.Errorf("%d loads at a time: Concurrency is negative", o.Concurrency))
+		errs = append(errs, fmt.Errorf("option Concurrency %d is negative", o.Concurrency))
 	}
 	if o.BatchSize < 0 {
-		errs = append(errs, fmt.Errorf("batches of %d ids: BatchSize is negative", o.BatchSize))
+		errs = append(errs, fmt.Errorf("BatchSize %d is negative", o.BatchSize))
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = 8
@@ -50,21 +51,24 @@ func (o *WarmOptions) normalize() error {
 	return oneline.Join(errs...)
 }
 
-// Warm sees to it that the values of ids are in L1 and in Redis, as GetMany would: it
-// loads what no tier has fresh, joins loads that are under way, and lets others join
-// its own. slices.Values makes a sequence of a list; one that reads ids from somewhere
-// else may take its time. Ids are read by the goroutine that called.
+// Warm fills L1 and Redis with the values of ids, like GetMany. It loads ids that no tier
+// has fresh, waits for loads in flight, and shares its own loads with other callers. ids
+// may be slices.Values of a list, or a sequence that reads from a database; the calling
+// goroutine reads it.
 //
-// It returns for how many ids there is an answer now. An id that fails does not keep
-// the others from being loaded; the error has the first few causes, each once. When ctx
-// ends, so does Warm, with an error that is that of ctx.
-func (c *Cache[K, V]) Warm(ctx context.Context, ids iter.Seq[K], o *WarmOptions) (n int, err error) {
-	w := &warming[K, V]{cache: c, ctx: ctx}
+// It returns the number of ids resolved. A failure of one id does not stop the others; the
+// error has the first few causes, each once. When ctx ends, Warm ends with an error that
+// wraps that of ctx.
+func (c *untyped[K]) Warm(ctx context.Context, ids iter.Seq[K], o *WarmOptions) (n int, err error) {
+	w := &warming[K]{cache: c, ctx: ctx}
 	if o != nil {
 		w.opts = *o
 	}
 	if err := w.opts.normalize(); err != nil {
 		return 0, c.failed("warm", err)
+	}
+	if c.keepsNothing() {
+		return 0, c.failed("warm", errWritesOff)
 	}
 	w.slots = make(chan struct{}, w.opts.Concurrency)
 	w.run(ids)
@@ -78,19 +82,19 @@ func (c *Cache[K, V]) Warm(ctx context.Context, ids iter.Seq[K], o *WarmOptions)
 }
 
 // A warming is one call of Warm.
-type warming[K comparable, V any] struct {
-	cache *Cache[K, V]
+type warming[K comparable] struct {
+	cache *untyped[K]
 	ctx   context.Context
 	opts  WarmOptions
-	slots chan struct{} // those of loads of single ids
+	slots chan struct{} // limits loads of single ids
 
 	mu       sync.Mutex
 	progress WarmProgress
 	errs     warmErrors
 }
 
-// run reads ids and has them warmed, batch by batch.
-func (w *warming[K, V]) run(ids iter.Seq[K]) {
+// run reads ids and passes them on in batches.
+func (w *warming[K]) run(ids iter.Seq[K]) {
 	batches := make(chan []K)
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -128,8 +132,8 @@ func (w *warming[K, V]) run(ids iter.Seq[K]) {
 }
 
 // warm warms one batch.
-func (w *warming[K, V]) warm(batch []K) {
-	if w.ctx.Err() != nil { // it was not begun, and is not counted
+func (w *warming[K]) warm(batch []K) {
+	if w.ctx.Err() != nil { // it was not started and is not counted
 		return
 	}
 	c := w.cache
@@ -160,27 +164,27 @@ func (w *warming[K, V]) warm(batch []K) {
 	w.report(len(ks)-left, failed, failures)
 }
 
-// A failedID is the error of an id; empty: of which the error names the id.
+// A failedID is the error of an id. id is empty if the error names it.
 type failedID struct {
 	id  string
 	err error
 }
 
-// fill fills the tiers, and returns for how many of ks it could not, and why. Where ids are
-// loaded one by one, a batch is only for looking what is there: who wants an id
-// that is being loaded does not have to wait for the others.
-func (w *warming[K, V]) fill(ks []string, ids []K) (left int, errs []error) {
-	c, load := w.cache, w.cache.manyLoader(ks, ids)
+// fill fills the tiers, and returns how many of ks failed, and why. Without a batch loader,
+// the batch is only used for the lookup: a caller that waits for one id does not wait for
+// the others.
+func (w *warming[K]) fill(ks []string, ids []K) (left int, errs []error) {
+	c, src := w.cache, w.cache.manySource(ks, ids)
 	errs = make([]error, len(ks))
-	if c.loadsMany() || load == nil {
-		missing, err := c.tiers.Warm(w.ctx, ks, load)
+	if c.loadsMany() || src.LoadMany == nil {
+		missing, err := c.tiers.Warm(w.ctx, ks, src)
 		of := store.ByKey[string](err)
 		for i, key := range ks {
 			errs[i] = of(key)
 		}
 		return len(missing), errs
 	}
-	missing, _ := c.tiers.Warm(w.ctx, ks, nil) // what Redis does not tell is loaded
+	missing, _ := c.tiers.Warm(w.ctx, ks, layered.Source[any]{}) // ids that Redis did not return are loaded
 	isMissing := make(map[string]bool, len(missing))
 	for _, key := range missing {
 		isMissing[key] = true
@@ -197,7 +201,7 @@ func (w *warming[K, V]) fill(ks []string, ids []K) (left int, errs []error) {
 			if w.ctx.Err() != nil {
 				return
 			}
-			left, err := c.tiers.Warm(w.ctx, []string{key}, load)
+			left, err := c.tiers.Warm(w.ctx, []string{key}, src)
 			if errs[i] = store.ByKey[string](err)(key); len(left) == 0 {
 				done.Add(1)
 			}
@@ -207,8 +211,8 @@ func (w *warming[K, V]) fill(ks []string, ids []K) (left int, errs []error) {
 	return len(missing) - int(done.Load()), errs
 }
 
-// report adds to the progress and tells it.
-func (w *warming[K, V]) report(done, failed int, failures []failedID) {
+// report adds to the progress and calls Progress.
+func (w *warming[K]) report(done, failed int, failures []failedID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.progress.Done += done
@@ -223,21 +227,20 @@ func (w *warming[K, V]) report(done, failed int, failures []failedID) {
 	}
 }
 
-// A HotID is an id and about how often it was read of late.
+// A HotID is an id with an estimate of its recent reads.
 type HotID[K comparable] struct {
 	ID    K
 	Reads float64
 }
 
-// Hottest returns at most n ids that were read most of late in this process, the first
-// of them most, and about how often: one hit in 128 of L1 is counted, and every
-// read behind it. What was read long ago counts less. Some thousand ids are known.
-// Reads are counted from the first call of Hottest or SaveHot, or from the beginning
-// with Options.KeepHot.
+// Hottest returns up to n ids that this process has read most recently and often, in
+// descending order, with estimated counts. It counts one in 128 hits of L1 and every read
+// that misses L1; older reads count less. The sketch holds some thousand ids. Counting
+// starts with the first call of Hottest or SaveHot, or with New if Options.KeepHot is set.
 //
-// Ids are read back from their keys: K is a string or integer kind, or has UnmarshalText
-// beside MarshalText; else it is an error that is errors.ErrUnsupported.
-func (c *Cache[K, V]) Hottest(n int) ([]HotID[K], error) {
+// Ids are parsed from their keys: K must be a string or integer kind, or have MarshalText
+// and UnmarshalText. Otherwise the error wraps errors.ErrUnsupported.
+func (c *untyped[K]) Hottest(n int) ([]HotID[K], error) {
 	if c.id == nil {
 		return nil, c.failed("hottest", errors.ErrUnsupported)
 	}
@@ -248,21 +251,19 @@ func (c *Cache[K, V]) Hottest(n int) ([]HotID[K], error) {
 	return c.hotIDs(hot), nil
 }
 
-// SaveHot adds what was read most in this process since the last SaveHot, n ids at most,
-// to the list of hot ids that Redis keeps for all processes, with one exchange: see
-// WarmHot. Call it every minute or so. How often does not matter to the counts; reads
-// count half after an hour, and without SaveHot the list is forgotten in a week. It
-// keeps 2n ids at most, and Clear leaves it as it is. Reads are counted as for Hottest.
-// Without Redis it is an error that is
+// SaveHot adds the n most-read ids of this process since the last SaveHot to the list of
+// hot ids in Redis, with one exchange: see WarmHot. Call it about once a minute; the
+// interval does not affect the counts. Counts halve after one hour, and the list expires
+// one week after the last SaveHot. It holds at most 2n ids, and Clear does not affect it.
+// Reads are counted as described at Hottest. Without Redis the error wraps
 // errors.ErrUnsupported.
-func (c *Cache[K, V]) SaveHot(ctx context.Context, n int) error { return c.tiers.SaveHot(ctx, n) }
+func (c *untyped[K]) SaveHot(ctx context.Context, n int) error { return c.tiers.SaveHot(ctx, n) }
 
-// WarmHot is Warm for at most n ids of the list of hot ids that Redis keeps: what all
-// processes together have read most, as far as they called SaveHot. A new process calls
-// it before it reports that it is ready. Where nobody has called SaveHot it does nothing.
-// For the types of ids see Hottest; without Redis it is an error that is
-// errors.ErrUnsupported.
-func (c *Cache[K, V]) WarmHot(ctx context.Context, n int, o *WarmOptions) (int, error) {
+// WarmHot is Warm for up to n ids of the list of hot ids in Redis: the ids that all
+// processes that call SaveHot have read most. A new process calls it before it reports that
+// it is ready. It does nothing if the list is empty. For the types of ids see Hottest.
+// Without Redis the error wraps errors.ErrUnsupported.
+func (c *untyped[K]) WarmHot(ctx context.Context, n int, o *WarmOptions) (int, error) {
 	if c.id == nil {
 		return 0, c.failed("warm hot", errors.ErrUnsupported)
 	}
@@ -280,8 +281,8 @@ func (c *Cache[K, V]) WarmHot(ctx context.Context, n int, o *WarmOptions) (int, 
 	}, o)
 }
 
-// hotIDs leaves out keys that are those of no id: somebody else wrote them.
-func (c *Cache[K, V]) hotIDs(hot []store.Hot) []HotID[K] {
+// hotIDs drops keys that are not the text of an id, which another program wrote.
+func (c *untyped[K]) hotIDs(hot []store.Hot) []HotID[K] {
 	ids := make([]HotID[K], 0, len(hot))
 	for _, h := range hot {
 		if id, err := c.id(h.Key); err == nil {

@@ -18,12 +18,12 @@ const (
 	mostWarmIDs = 3
 )
 
-// warmErrors are the causes for which ids could not be warmed, each once.
+// warmErrors holds the causes of failed ids, each once.
 type warmErrors []*warmCause
 
-// A warmCause is the error of some ids. Its text is like that of [store.ManyError].
+// A warmCause is the error of one or more ids. Its text has the form of [store.ManyError].
 type warmCause struct {
-	cause string // the text without an id
+	cause string // text without an id
 	err   error  // of the first id
 	ids   []string
 	n     int
@@ -42,8 +42,8 @@ func (c *warmCause) Error() string {
 
 func (c *warmCause) Unwrap() error { return c.err }
 
-// add notes that id failed with err, unless there is no room for another cause. id is empty
-// if err names it.
+// add records that id failed with err, up to mostWarmCauses causes. id is empty if err
+// names it.
 func (es *warmErrors) add(id string, err error) {
 	cause := err.Error()
 	if e, ok := err.(*store.Error); ok && id != "" {
@@ -70,7 +70,7 @@ func (c *warmCause) addID(id string) {
 	}
 }
 
-// join returns one error of all, or nil if there is none.
+// join returns one error for all causes, or nil.
 func (es warmErrors) join() error {
 	errs := make([]error, len(es))
 	for i, c := range es {
@@ -79,7 +79,7 @@ func (es warmErrors) join() error {
 	return oneline.Join(errs...)
 }
 
-// idText names an id in one line.
+// idText formats an id in one line.
 func idText(id any) string {
 	const most = 200
 	text := fmt.Sprint(id)

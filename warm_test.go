@@ -85,7 +85,7 @@ func testWarm(t *testing.T, b *strata.Backend, many bool) {
 	}
 	for _, id := range ids {
 		e, err := c.GetEntry(t.Context(), id)
-		if id < 0 && !errors.Is(err, store.ErrNotFound) || id > 0 && (err != nil || e.Value.ID != id) || e.Tier == layered.Source {
+		if id < 0 && !errors.Is(err, store.ErrNotFound) || id > 0 && (err != nil || e.Value.ID != id) || e.Tier == layered.Origin {
 			t.Fatalf("%d is %+v, %v", id, e, err)
 		}
 	}
@@ -97,7 +97,7 @@ func testWarm(t *testing.T, b *strata.Backend, many bool) {
 	}
 }
 
-// A new process finds in L1 what it was warmed with from Redis, and loads nothing.
+// A new process that was warmed from Redis answers from L1, and loads nothing.
 func TestWarm_fromRedis(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var r repo
@@ -118,8 +118,8 @@ func TestWarm_fromRedis(t *testing.T) {
 	}
 }
 
-// Ids that fail do not keep the others from being loaded, and the error does not grow
-// with their number.
+// A failure of some ids does not stop the others, and the error does not grow with their
+// number.
 func TestWarm_failures(t *testing.T) {
 	for _, many := range []bool{false, true} {
 		t.Run(fmt.Sprint("LoadMany ", many), func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestWarm_oneCauseOnce(t *testing.T) {
 	}
 }
 
-// eachFailed says that each of ids has failed with err.
+// eachFailed returns a ManyError with err for each of ids.
 func eachFailed(ids []int, err error) error {
 	errs := make(map[int]error)
 	for _, id := range ids {
@@ -210,15 +210,14 @@ func eachFailed(ids []int, err error) error {
 	return store.NewManyError(errs)
 }
 
-// Loads are under way Concurrency at a time, are joined by readers, and end with the
-// context.
+// Concurrency bounds the loads, readers join them, and they end with the context.
 func TestWarm_concurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most, loads, first atomic.Int64
 		load := func(ctx context.Context, id int) (int, error) {
 			most.Store(max(most.Load(), now.Add(1)))
 			if loads.Load() == 0 {
-				first.Store(int64(id)) // of two batches: of them any may have to wait
+				first.Store(int64(id)) // any of the two batches may have to wait
 			}
 			defer now.Add(-1)
 			loads.Add(1)
@@ -275,7 +274,7 @@ func TestWarm_options(t *testing.T) {
 	}
 }
 
-// What is read most is what Hottest returns first, in this process.
+// Hottest returns the most-read ids of this process first.
 func TestHottest(t *testing.T) {
 	for _, e := range []strata.Engine{strata.Otter, strata.Ristretto} {
 		t.Run(e.String(), func(t *testing.T) { testHottest(t, backend(t, &strata.Config{Engine: e})) })
@@ -320,7 +319,7 @@ func testHottest(t *testing.T, b *strata.Backend) {
 	}
 }
 
-// A process that starts warms what all that run have read most.
+// A new process warms the ids that all processes have read most.
 func TestWarmHot(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var r repo
@@ -346,7 +345,7 @@ func TestWarmHot(t *testing.T) {
 	read(a, 2, 3000)
 	read(b, 3, 5000)
 	read(b, 2, 3000)
-	for range 3 { // the second and third time there is nothing new
+	for range 3 { // the second and third time adds nothing
 		for _, c := range []*strata.Cache[int64, listing]{a, b} {
 			if err := c.SaveHot(t.Context(), 50); err != nil {
 				t.Fatal(err)
@@ -412,7 +411,7 @@ func (p *point) UnmarshalText(b []byte) error {
 	return err
 }
 
-// Hottest returns ids as they were asked for.
+// Hottest returns ids in the form in which they were requested.
 func TestHottest_ids(t *testing.T) {
 	hottestIs(t, "a:b")
 	hottestIs(t, word(""))

@@ -11,61 +11,60 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// defaultBatchSize is what Options.BatchSize is if it is zero.
+// defaultBatchSize is the default of Options.BatchSize.
 const defaultBatchSize = 100
 
-// A window gathers the loads of single ids that begin within a time, and has them
-// loaded together. Each load stays one of its own for those who wait for it: it has
-// its context, and its share of the result.
+// A window groups the loads of single ids that start within a time span into one batch.
+// Each load keeps its context and gets its part of the result.
 type window[K comparable, V any] struct {
 	load func(ctx context.Context, ids []K) (map[K]V, error)
 	span time.Duration
 	most int
 
 	mu   sync.Mutex
-	open *gathering[K, V] // what the next load joins; nil: it begins one
-	work sync.WaitGroup   // gatherings that have not ended
+	open *gathering[K, V] // the batch that the next load joins; nil: it starts one
+	work sync.WaitGroup   // batches that have not ended
 }
 
-// A gathering is single loads that become one.
+// A gathering is one batch of loads.
 type gathering[K comparable, V any] struct {
 	done   chan struct{} // closed when values and err are set
 	values map[K]V
 	err    error
-	node   *flight.Node // what those wait for who have joined
+	node   *flight.Node // what the loads in the batch wait for
 
 	// Guarded by window.mu.
 	ctx     context.Context
 	cancel  context.CancelFunc
 	timer   *time.Timer
-	waiting map[K]struct{} // for each id one waits
-	until   time.Time      // the latest deadline of theirs
-	endless bool           // one has none
+	waiting map[K]struct{} // ids with a waiting load
+	until   time.Time      // the latest deadline of the loads
+	endless bool           // a load has no deadline
 	begun   bool
 }
 
-// newWindow returns the window that o describes, nil if there is none to be.
-func newWindow[K comparable, V any](o *Options[K, V], load func(context.Context, []K) (map[K]store.Entry[V], error)) (*window[K, store.Entry[V]], error) {
+// newWindow returns the window for o, or nil without a BatchWindow.
+func newWindow[K comparable, V any](o *Options[K, V], load func(context.Context, []K) (map[K]store.Entry[any], error)) (*window[K, store.Entry[any]], error) {
 	switch {
 	case o.BatchWindow < 0:
 		return nil, fmt.Errorf("BatchWindow %v is negative", o.BatchWindow)
 	case o.BatchSize < 0:
 		return nil, fmt.Errorf("BatchSize %d is negative", o.BatchSize)
 	case o.BatchWindow == 0 && o.BatchSize > 0:
-		return nil, errors.New("BatchSize without a BatchWindow")
+		return nil, errors.New("BatchSize requires BatchWindow")
 	case o.BatchWindow == 0:
 		return nil, nil
 	case o.LoadMany == nil && o.LoadEntries == nil:
-		return nil, errors.New("BatchWindow without LoadMany, which would load the batch")
+		return nil, errors.New("BatchWindow requires LoadMany or LoadEntries")
 	}
-	w := &window[K, store.Entry[V]]{load: load, span: o.BatchWindow, most: o.BatchSize}
+	w := &window[K, store.Entry[any]]{load: load, span: o.BatchWindow, most: o.BatchSize}
 	if w.most == 0 {
 		w.most = defaultBatchSize
 	}
 	return w, nil
 }
 
-// get loads id with whatever else begins to be loaded in the window.
+// get loads id in a batch.
 func (w *window[K, V]) get(ctx context.Context, id K) (v V, err error) {
 	from := flight.NodeOf(ctx)
 	g := w.join(ctx, from, id)
@@ -79,7 +78,7 @@ func (w *window[K, V]) get(ctx context.Context, id K) (v V, err error) {
 	return valueOf(g.values, g.err, id)
 }
 
-// valueOf returns what a LoadMany that returned values and err says of id.
+// valueOf returns the result for id of a LoadMany that returned values and err.
 func valueOf[K comparable, V any](values map[K]V, err error, id K) (V, error) {
 	v, ok := values[id]
 	if ok {
@@ -91,14 +90,14 @@ func valueOf[K comparable, V any](values map[K]V, err error, id K) (V, error) {
 	return v, err
 }
 
-// join joins a gathering for the load from.
+// join adds the load from to a batch.
 func (w *window[K, V]) join(ctx context.Context, from *flight.Node, id K) *gathering[K, V] {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	g := w.open
 	if g != nil {
-		// It was changed since the other one wanted it. Two callers may not want to
-		// share a value: see Options.DecodeEach.
+		// id was changed after the other load started. Also, two callers may not share a
+		// value: see Options.DecodeEach.
 		if _, twice := g.waiting[id]; twice {
 			w.beginNow(g)
 			g = nil
@@ -124,18 +123,18 @@ func (w *window[K, V]) join(ctx context.Context, from *flight.Node, id K) *gathe
 	return g
 }
 
-// beginNow begins g before its time. The lock is held.
+// beginNow starts g before the span ends. The lock is held.
 func (w *window[K, V]) beginNow(g *gathering[K, V]) {
 	w.close(g)
 	g.timer.Stop()
 	go w.begin(g)
 }
 
-// leave is called when one who waits for id does not any more.
+// leave removes the load of id, because its caller no longer waits.
 func (w *window[K, V]) leave(g *gathering[K, V], id K) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if delete(g.waiting, id); len(g.waiting) > 0 { // it need not be loaded, if it is not yet
+	if delete(g.waiting, id); len(g.waiting) > 0 { // if not started yet, the batch loads one id less
 		return
 	}
 	g.cancel()
@@ -147,14 +146,14 @@ func (w *window[K, V]) leave(g *gathering[K, V], id K) {
 	}
 }
 
-// close keeps others from joining g. The lock is held.
+// close prevents further loads from joining g. The lock is held.
 func (w *window[K, V]) close(g *gathering[K, V]) {
 	if w.open == g {
 		w.open = nil
 	}
 }
 
-// begin loads what was gathered.
+// begin loads the batch.
 func (w *window[K, V]) begin(g *gathering[K, V]) {
 	w.mu.Lock()
 	if g.begun {
@@ -182,22 +181,22 @@ func (w *window[K, V]) begin(g *gathering[K, V]) {
 	})
 }
 
-// wait returns when everything that was gathered has been loaded or given up. Nobody
-// may wait for anything any more.
+// wait returns when all batches have ended. No load may be waiting any more.
 func (w *window[K, V]) wait() {
 	if w != nil {
 		w.work.Wait()
 	}
 }
 
-// windowed are tiers whose Close waits for what a window loads, too.
+// windowed is tiers with a Close that also waits for batches.
 type windowed struct {
-	tiers
-	wait func()
+	counted
+	wait  func()
+	space string // what keys in Redis begin with, after Config.Prefix
 }
 
 func (w windowed) Close() error {
-	err := w.tiers.Close() // from here on nobody waits for anything
+	err := w.counted.Close() // afterwards no load waits for a batch
 	w.wait()
 	return err
 }

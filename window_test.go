@@ -14,8 +14,8 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A table is a source that is asked for many rows at a time, each of which has the
-// number of its id, if that is not negative.
+// A table is a source with batch loads. The value of a row is its id, unless that is
+// negative.
 type table struct {
 	takes time.Duration
 	err   func(ids []int) error
@@ -56,7 +56,7 @@ func (s *table) load(ctx context.Context, ids []int) (map[int]int, error) {
 	return values, err
 }
 
-// windowed runs f, with a cache of s, in a bubble.
+// windowed runs f with a cache of s, in a synctest bubble.
 func windowed(t *testing.T, s *table, o strata.Options[int, int], f func(t *testing.T, c *strata.Cache[int, int])) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -74,7 +74,7 @@ func windowed(t *testing.T, s *table, o strata.Options[int, int], f func(t *test
 	})
 }
 
-// getAll gets ids at the same time, and returns what came of them.
+// getAll gets ids concurrently, and returns the results.
 func getAll(t *testing.T, c *strata.Cache[int, int], ids ...int) (values []int, errs []error) {
 	values, errs = make([]int, len(ids)), make([]error, len(ids))
 	var wg sync.WaitGroup
@@ -90,7 +90,7 @@ func TestBatchWindow(t *testing.T) {
 	windowed(t, s, strata.Options[int, int]{BatchWindow: 10 * time.Millisecond}, func(t *testing.T, c *strata.Cache[int, int]) {
 		began := time.Now()
 		done := make(chan struct{}, 2)
-		go func() { // who comes in the window joins, who comes after it does not
+		go func() { // a caller within the window joins, one after it does not
 			time.Sleep(9 * time.Millisecond)
 			getAll(t, c, 4)
 			done <- struct{}{}
@@ -143,7 +143,7 @@ func TestBatchSize(t *testing.T) {
 	})
 }
 
-// An error of one id reaches who wants that, one of all reaches all.
+// An error of one id reaches the callers of that id; an error of all reaches all.
 func TestBatchWindow_errors(t *testing.T) {
 	down, odd := errors.New("down"), errors.New("odd")
 	o := strata.Options[int, int]{BatchWindow: time.Millisecond}
@@ -179,7 +179,7 @@ func TestBatchWindow_errors(t *testing.T) {
 	})
 }
 
-// A load goes on while one waits for it, and has the values of the first who did.
+// A load continues while it has a waiter, and has the values of the first caller's context.
 func TestBatchWindow_cancelledWhenAllHaveLeft(t *testing.T) {
 	s := &table{takes: time.Hour}
 	o := strata.Options[int, int]{BatchWindow: 10 * time.Millisecond, LoadTimeout: -1}
@@ -214,7 +214,7 @@ func TestBatchWindow_cancelledWhenAllHaveLeft(t *testing.T) {
 		if len(s.asks) != 1 {
 			t.Errorf("asked for %v, for nobody", s.asks)
 		}
-		// Close ends what is gathered and what is being loaded, and waits for it.
+		// Close ends batches that are being gathered or loaded, and waits for them.
 		get(5)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -226,7 +226,7 @@ func TestBatchWindow_cancelledWhenAllHaveLeft(t *testing.T) {
 	})
 }
 
-// Close waits for a load that does not end at once, whoever is closed.
+// Close waits for a load that does not end at once, for the Cache and for the Backend.
 func TestBatchWindow_closeWaits(t *testing.T) {
 	for name, closing := range map[string]func(*strata.Backend, *strata.Cache[int, int]) error{
 		"the cache":   func(_ *strata.Backend, c *strata.Cache[int, int]) error { return c.Close() },
@@ -260,8 +260,7 @@ func TestBatchWindow_closeWaits(t *testing.T) {
 	}
 }
 
-// The load has the deadline of the last of those who wait, and what they have in their
-// contexts of the first.
+// The load has the latest deadline of its waiters, and the context values of the first.
 func TestBatchWindow_context(t *testing.T) {
 	type key struct{}
 	var got context.Context
@@ -292,7 +291,7 @@ func TestBatchWindow_context(t *testing.T) {
 	})
 }
 
-// What is deleted while it waits in the window is not answered from before.
+// An id deleted while it waits in the window is not answered with an older value.
 func TestBatchWindow_deletedMeanwhile(t *testing.T) {
 	s := &table{takes: time.Second}
 	windowed(t, s, strata.Options[int, int]{BatchWindow: time.Second}, func(t *testing.T, c *strata.Cache[int, int]) {
@@ -307,7 +306,7 @@ func TestBatchWindow_deletedMeanwhile(t *testing.T) {
 	})
 }
 
-// LoadEntries loads together as LoadMany does, and says what it says of single values.
+// LoadEntries loads batches like LoadMany, and its fields apply to single values.
 func TestBatchWindow_loadEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := strata.Open(t.Context(), nil)
@@ -335,8 +334,8 @@ func TestBatchWindow_loadEntries(t *testing.T) {
 	})
 }
 
-// Who comes after a Delete has a load, and a value, of his own, though the one from
-// before it has not begun.
+// A caller after a Delete has a separate load and value, though the load from before has
+// not started.
 func TestBatchWindow_sameIDTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := strata.Open(t.Context(), nil)

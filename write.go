@@ -5,89 +5,74 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/layered"
+	"github.com/lokroom/strata/store"
 )
 
-// A Write is a change of the source that is under way. See [Cache.BeginWrite].
-type Write[K comparable, V any] struct {
-	cache   *Cache[K, V]
-	bracket *layered.Bracket[V]
+func (c *untyped[K]) set(ctx context.Context, id K, v any) error {
+	key, err := c.key(id)
+	if err != nil {
+		return c.failed("set", err)
+	}
+	if c.keepsNothing() {
+		return c.tiers.Delete(ctx, key)
+	}
+	e, err := c.given(id, v)
+	if err != nil {
+		return c.failed("set", err)
+	}
+	return c.tiers.Set(ctx, key, e)
 }
 
-// BeginWrite opens a bracket around a change of the source of ids, so that a crash
-// between the change and the Delete that should follow it leaves no old value
-// behind:
-//
-//	w, err := listings.BeginWrite(ctx, 10*time.Second, id)
-//	// change the source and commit
-//	err = w.Done(ctx)
-//
-// Until Done, readers get what they load, and it is kept for hold at most, which
-// must be longer than the change can take, a commit whose outcome is in doubt
-// included. If BeginWrite fails, no bracket is open: give up the change, or make it
-// and call Delete.
-func (c *Cache[K, V]) BeginWrite(ctx context.Context, hold time.Duration, ids ...K) (*Write[K, V], error) {
-	ks, err := c.keys(ids)
-	if err != nil {
-		return nil, c.failed("begin write", err)
-	}
-	b, err := c.tiers.BeginWrite(ctx, hold, ks...)
+// Delete invalidates the values of ids in every process, so that the next Get loads them.
+// Call it after the source has changed. It takes one Redis exchange per 400 ids. If Redis
+// is unreachable, the error wraps store.ErrUnavailable, with the effects described at Set.
+// An id that has no key does not keep the others from being invalidated.
+func (c *untyped[K]) Delete(ctx context.Context, ids ...K) error {
+	return c.eachKey("delete", ids, func(ks []string) error { return c.tiers.Delete(ctx, ks...) })
+}
+
+// DeleteAndWait is Delete that returns once no process can serve the old values, not even
+// one that lost its connection without noticing. It takes 1.1 times Config.MaxDisconnected,
+// which must be the same in all processes.
+func (c *untyped[K]) DeleteAndWait(ctx context.Context, ids ...K) error {
+	return c.eachKey("delete", ids, func(ks []string) error { return c.tiers.DeleteAndWait(ctx, ks...) })
+}
+
+// Clear invalidates all values of this cache in every process. Other caches are not
+// affected.
+func (c *untyped[K]) Clear(ctx context.Context) error { return c.tiers.Clear(ctx) }
+
+func (c *untyped[K]) beginWrite(ctx context.Context, hold time.Duration, ids ...K) (*layered.WriteIntent[any], error) {
+	ks, err := c.keys("begin write", ids)
 	if err != nil {
 		return nil, err
 	}
-	return &Write[K, V]{c, b}, nil
+	return c.tiers.BeginWrite(ctx, hold, ks...)
 }
 
-// Done closes the bracket, whether the source was changed or not: every process
-// forgets the values of its ids. If Redis cannot be reached, it is as with
-// [Cache.Delete], and the hold does the rest.
-func (w *Write[K, V]) Done(ctx context.Context) error { return w.bracket.Done(ctx) }
-
-// DoneSet is Done that makes values those of their ids, as the source has them now.
-// Each becomes so only if nobody else has written its id, or begun to, since
-// BeginWrite; otherwise the next Get loads it.
-func (w *Write[K, V]) DoneSet(ctx context.Context, values map[K]V) error {
-	entries, _, errs := w.cache.givenAll("done", values)
-	for _, err := range errs {
-		return err
-	}
-	return w.bracket.DoneSet(ctx, entries)
+// DeleteHolding is Delete for a loader that reads from a replica of the source that lags by
+// up to hold. For that time, a loaded value is cached only until the hold ends. Without
+// Redis the error wraps errors.ErrUnsupported.
+func (c *untyped[K]) DeleteHolding(ctx context.Context, hold time.Duration, ids ...K) error {
+	return c.eachKey("delete", ids, func(ks []string) error { return c.tiers.DeleteHolding(ctx, store.Hold{For: hold}, ks...) })
 }
 
-// DeleteHolding is Delete for a loader that reads from a replica of the source, which
-// may be as far behind as hold: for that time what is loaded is kept only for what
-// is left of it. Without Redis it is an error that is errors.ErrUnsupported.
-func (c *Cache[K, V]) DeleteHolding(ctx context.Context, hold time.Duration, ids ...K) error {
-	ks, err := c.keys(ids)
-	if err != nil {
-		return c.failed("delete", err)
-	}
-	return c.tiers.DeleteHolding(ctx, hold, ks...)
+// DeleteOlder is DeleteHolding after a change that has produced revision. A loaded value
+// with that revision or a newer one, as returned by Options.RevisionOf, is cached for its
+// full TTL at once.
+func (c *untyped[K]) DeleteOlder(ctx context.Context, hold time.Duration, revision uint64, ids ...K) error {
+	return c.eachKey("delete", ids, func(ks []string) error {
+		return c.tiers.DeleteHolding(ctx, store.Hold{For: hold, Revision: revision}, ks...)
+	})
 }
 
-// DeleteOlder is DeleteHolding after a change that has made revision, which
-// Options.RevisionOf tells of values: what is loaded with that revision, or a newer
-// one, is kept for its full life at once.
-func (c *Cache[K, V]) DeleteOlder(ctx context.Context, hold time.Duration, revision uint64, ids ...K) error {
-	ks, err := c.keys(ids)
-	if err != nil {
-		return c.failed("delete", err)
-	}
-	return c.tiers.DeleteOlder(ctx, hold, revision, ks...)
-}
-
-// SetVersion is Set that does nothing, and returns false, if a value of that revision
-// or of a newer one is there. So whoever writes to the source may set what he has
-// written: of several the newest stands, in whatever order their calls come to Redis.
-// revision is the version of v at the source, a number that grows with every change
-// there.
-//
-// Only what is there is compared. After a Delete, and when the newer value has
-// expired or was evicted, an older one is kept; DeleteOlder guards against that for
-// a time. An id whose source lost its value has no newest one: Delete it.
-func (c *Cache[K, V]) SetVersion(ctx context.Context, id K, v V, revision uint64) (kept bool, err error) {
+func (c *untyped[K]) setIfNewer(ctx context.Context, id K, v any, revision uint64) (kept bool, err error) {
 	key, err := c.key(id)
 	if err != nil {
 		return false, c.failed("set", err)
+	}
+	if c.keepsNothing() {
+		return false, c.tiers.Delete(ctx, key)
 	}
 	e, err := c.given(id, v)
 	if err != nil {
@@ -97,14 +82,10 @@ func (c *Cache[K, V]) SetVersion(ctx context.Context, id K, v V, revision uint64
 	return c.tiers.SetNewer(ctx, key, e)
 }
 
-// Expire makes the values of ids stale, however fresh they are: the next Get loads, and
-// falls back on the old value if the source fails. With Options.StaleWhileRevalidate it
-// answers with the old value, while it is loaded: call Delete for what must not be
-// served any more. Without Redis it is an error that is errors.ErrUnsupported.
-func (c *Cache[K, V]) Expire(ctx context.Context, ids ...K) error {
-	ks, err := c.keys(ids)
-	if err != nil {
-		return c.failed("expire", err)
-	}
-	return c.tiers.MarkStale(ctx, ks...)
+// MarkStale makes the values of ids stale, however fresh they are. The next Get loads, and
+// returns the old value if the source fails. With Options.StaleWhileRevalidate it returns
+// the old value during the load; use Delete for values that must not be served any more.
+// Without Redis the error wraps errors.ErrUnsupported.
+func (c *untyped[K]) MarkStale(ctx context.Context, ids ...K) error {
+	return c.eachKey("mark stale", ids, func(ks []string) error { return c.tiers.MarkStale(ctx, ks...) })
 }

@@ -23,15 +23,15 @@ func ExampleCache_BeginWrite() {
 	}
 	listings.Get(ctx, 2)
 
-	// Whatever is loaded from here on is kept for ten seconds at most, so that
-	// even if this program dies below, no old price outlives that.
+	// Values loaded from here on are cached for ten seconds at most: no old price
+	// outlives that, even if this program crashes below.
 	w, err := listings.BeginWrite(ctx, 10*time.Second, 2)
 	if err != nil {
-		log.Fatal(err) // nothing has happened yet
+		log.Fatal(err) // nothing has changed yet
 	}
 	repo[2] = Listing{ID: 2, Title: "Room with a view", Price: 50} // begin, update, commit
-	if err := w.Done(ctx); err != nil {
-		log.Print(err) // the hold does the rest
+	if err := w.Commit(ctx); err != nil {
+		log.Print(err) // old values expire with the hold
 	}
 	l, err := listings.Get(ctx, 2)
 	fmt.Println(l.Price, err)
@@ -62,9 +62,9 @@ func ExampleBackend_InvalidateTags() {
 	}
 	listings.GetMany(ctx, []int64{1, 2, 3})
 
-	// Whatever carries the tag is gone, in all caches, however much it is.
+	// All values with the tag are invalidated, in all caches.
 	if err := b.InvalidateTags(ctx, "cheap"); err != nil {
-		log.Print(err) // other processes may not have heard
+		log.Print(err) // other processes may serve the old value for a while
 	}
 	for id := range int64(3) {
 		e, err := listings.GetEntry(ctx, id+1)
@@ -81,7 +81,7 @@ func ExampleBackend_InvalidateTags() {
 	// Boathouse from source <nil>
 }
 
-func ExampleCache_SetVersion() {
+func ExampleCache_SetIfNewer() {
 	ctx := context.Background()
 	b, err := strata.Open(ctx, nil)
 	if err != nil {
@@ -92,11 +92,11 @@ func ExampleCache_SetVersion() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Two processes have updated the row, which counts its versions, and the one
-	// that came later to the database comes sooner to the cache.
-	kept, err := listings.SetVersion(ctx, 2, Listing{ID: 2, Price: 50}, 8)
+	// Two processes have updated the row, which has a revision. The later update
+	// reaches the cache first.
+	kept, err := listings.SetIfNewer(ctx, 2, Listing{ID: 2, Price: 50}, 8)
 	fmt.Println(kept, err)
-	kept, err = listings.SetVersion(ctx, 2, Listing{ID: 2, Price: 60}, 7)
+	kept, err = listings.SetIfNewer(ctx, 2, Listing{ID: 2, Price: 60}, 7)
 	fmt.Println(kept, err)
 	l, err := listings.Get(ctx, 2)
 	fmt.Println(l.Price, err)

@@ -10,8 +10,8 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A counted is a cache, in a process that goes to Redis through addr, with a counter that
-// stands at 1.
+// counted returns a cache, in a process that reaches Redis through addr, with a counter at
+// 1.
 func counted(t *testing.T, addr string) (*strata.Backend, func(delta int64) (int64, error)) {
 	t.Helper()
 	b := backend(t, &strata.Config{RedisURL: "redis://" + addr, BreakAfter: -1})
@@ -26,15 +26,16 @@ func counted(t *testing.T, addr string) (*strata.Backend, func(delta int64) (int
 	return b, add
 }
 
-// nothingPending checks that a failed Add is not retried: it might count twice.
-func nothingPending(t *testing.T, b *strata.Backend) {
+// nothingQueued checks that a failed Add is not retried: it might count twice.
+func nothingQueued(t *testing.T, b *strata.Backend) {
 	t.Helper()
-	if h := b.Health(); len(h.Caches) != 0 || h.Redis.PendingTags != 0 {
+	if h := b.Health(); len(h.RetryQueues) != 0 || h.Redis.QueuedTags != 0 {
 		t.Errorf("pending: %+v", h)
 	}
 }
 
-// An Add that Redis answers with an error has not counted; its error is never taken for success.
+// An Add that Redis answers with an error has not counted; the error is never treated as
+// success.
 func TestWrites_counterErrorReplies(t *testing.T) {
 	for _, reply := range errorReplies {
 		t.Run(strings.Fields(reply)[0]+" "+strings.Fields(reply)[1], func(t *testing.T) {
@@ -45,7 +46,7 @@ func TestWrites_counterErrorReplies(t *testing.T) {
 			if n, err := add(10); err == nil || store.OutcomeOf(err) == store.Made || n != 0 {
 				t.Errorf("Add returned %d, %v", n, err)
 			}
-			nothingPending(t, b)
+			nothingQueued(t, b)
 			link.Answer(nil, "")
 			redistest.WaitFor(t, "Redis to count", func() bool { _, err := add(0); return err == nil })
 			if n, err := add(1); n != 2 || err != nil {
@@ -55,7 +56,8 @@ func TestWrites_counterErrorReplies(t *testing.T) {
 	}
 }
 
-// An Add whose connection fails is store.ErrUnavailable, and has counted once or not at all.
+// An Add with a failing connection is store.ErrUnavailable, and has counted once or not at
+// all.
 func TestWrites_counterNetwork(t *testing.T) {
 	for name, fail := range networkFaults {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +68,7 @@ func TestWrites_counterNetwork(t *testing.T) {
 			if n, err := add(10); !errors.Is(err, store.ErrUnavailable) || n != 0 {
 				t.Errorf("Add returned %d, %v", n, err)
 			}
-			nothingPending(t, b)
+			nothingQueued(t, b)
 			mend()
 			var n int64
 			redistest.WaitFor(t, "Redis to count", func() (ok bool) {
@@ -81,7 +83,7 @@ func TestWrites_counterNetwork(t *testing.T) {
 	}
 }
 
-// An Add that is refused changes nothing, and is not retried.
+// A refused Add changes nothing, and is not retried.
 func TestWrites_counterRefused(t *testing.T) {
 	b, add := counted(t, redistest.Start(t, nil).Addr())
 	c, err := strata.New[string, int](b, "values", nil, nil)
@@ -107,7 +109,7 @@ func TestWrites_counterRefused(t *testing.T) {
 			t.Errorf("Add %s returned %d, %v", name, n, err)
 		}
 	}
-	nothingPending(t, b)
+	nothingQueued(t, b)
 	if n, err := add(1); n != 2 || err != nil {
 		t.Errorf("then Add returned %d, %v", n, err)
 	}

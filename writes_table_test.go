@@ -21,7 +21,7 @@ type written struct {
 	source      atomic.Int64
 	here, there *strata.Cache[string, int64]
 	backend     *strata.Backend
-	bracket     *strata.Write[string, int64]
+	intent      *strata.WriteIntent[string, int64]
 	err         error
 }
 
@@ -33,32 +33,35 @@ var kindsOfWrite = map[string]func(ctx context.Context, w *written) error{
 	"DeleteHolding":  func(ctx context.Context, w *written) error { return w.here.DeleteHolding(ctx, time.Minute, "k") },
 	"DeleteOlder":    func(ctx context.Context, w *written) error { return w.here.DeleteOlder(ctx, time.Minute, 5, "k") },
 	"Set":            func(ctx context.Context, w *written) error { return w.here.Set(ctx, "k", w.source.Load()) },
+	"SetFor": func(ctx context.Context, w *written) error {
+		return w.here.SetFor(ctx, "k", w.source.Load(), time.Minute)
+	},
 	"SetMany": func(ctx context.Context, w *written) error {
 		return w.here.SetMany(ctx, map[string]int64{"k": w.source.Load(), "l": 1})
 	},
-	"SetVersion": func(ctx context.Context, w *written) error {
-		_, err := w.here.SetVersion(ctx, "k", w.source.Load(), 9)
+	"SetIfNewer": func(ctx context.Context, w *written) error {
+		_, err := w.here.SetIfNewer(ctx, "k", w.source.Load(), 9)
 		return err
 	},
-	"Expire":         func(ctx context.Context, w *written) error { return w.here.Expire(ctx, "k") },
+	"MarkStale":      func(ctx context.Context, w *written) error { return w.here.MarkStale(ctx, "k") },
 	"InvalidateTags": func(ctx context.Context, w *written) error { return w.backend.InvalidateTags(ctx, w.name) },
 	"Clear":          func(ctx context.Context, w *written) error { return w.here.Clear(ctx) },
 	"DeletePattern": func(ctx context.Context, w *written) error {
-		_, err := w.here.Tiers().DeletePattern(ctx, "k*")
+		_, err := w.here.DeletePattern(ctx, "k*")
 		return err
 	},
 	"BeginWrite": func(ctx context.Context, w *written) error {
 		_, err := w.here.BeginWrite(ctx, time.Minute, "k")
 		return err
 	},
-	"Done": func(ctx context.Context, w *written) error { return w.bracket.Done(ctx) },
-	"DoneSet": func(ctx context.Context, w *written) error {
-		return w.bracket.DoneSet(ctx, map[string]int64{"k": w.source.Load()})
+	"Commit": func(ctx context.Context, w *written) error { return w.intent.Commit(ctx) },
+	"CommitSet": func(ctx context.Context, w *written) error {
+		return w.intent.CommitSet(ctx, map[string]int64{"k": w.source.Load()})
 	},
 }
 
-// writtenBy makes a cache for each kind of write, in two processes, of which the first
-// goes to Redis through addr. Both have the old value in L1.
+// writtenBy makes a cache for each kind of write, in two processes; the first reaches Redis
+// through addr. Both have the old value in L1.
 func writtenBy(t *testing.T, server *redistest.Server, addr string) (b *strata.Backend, all map[string]*written) {
 	t.Helper()
 	prefix := fmt.Sprintf("p%d:", prefixes.Add(1))
@@ -77,8 +80,8 @@ func writtenBy(t *testing.T, server *redistest.Server, addr string) (b *strata.B
 		if w.there, err = strata.New(other, name, load, o); err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(name, "Done") {
-			if w.bracket, err = w.here.BeginWrite(t.Context(), time.Minute, "k"); err != nil {
+		if strings.HasPrefix(name, "Commit") {
+			if w.intent, err = w.here.BeginWrite(t.Context(), time.Minute, "k"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -104,8 +107,7 @@ func change(ctx context.Context, all map[string]*written) {
 	wg.Wait()
 }
 
-// madeGood checks what is promised of writes that failed, and that Redis is told once
-// mend has been called.
+// madeGood checks the guarantees of failed writes, and that Redis receives them after mend.
 func madeGood(t *testing.T, b *strata.Backend, all map[string]*written, is error, mend func()) {
 	t.Helper()
 	for name, w := range all {
@@ -119,10 +121,10 @@ func madeGood(t *testing.T, b *strata.Backend, all map[string]*written, is error
 			t.Errorf("%s: then GetFresh returned %d, %v", name, v, err)
 		}
 		h := b.Health()
-		if h.Caches[name].Keys == 0 && (name != "InvalidateTags" || h.Redis.PendingTags == 0) {
+		if h.RetryQueues[name].Keys == 0 && (name != "InvalidateTags" || h.Redis.QueuedTags == 0) {
 			t.Errorf("%s: Health does not say what is pending: %+v", name, h)
 		}
-		if n := w.here.Stats().Pending; n == 0 && name != "InvalidateTags" {
+		if n := w.here.Stats().RetryQueue; n == 0 && name != "InvalidateTags" {
 			t.Errorf("%s: nothing is pending", name)
 		}
 	}
@@ -132,7 +134,7 @@ func madeGood(t *testing.T, b *strata.Backend, all map[string]*written, is error
 	mend()
 	redistest.WaitFor(t, "Redis to be told of all of them", func() bool {
 		h := b.Health()
-		return len(h.Caches) == 0 && h.Redis.PendingTags == 0
+		return len(h.RetryQueues) == 0 && h.Redis.QueuedTags == 0
 	})
 	for name, w := range all {
 		if v, err := w.there.GetFresh(t.Context(), "k"); v != 2 || err != nil {
@@ -144,7 +146,7 @@ func madeGood(t *testing.T, b *strata.Backend, all map[string]*written, is error
 	}
 }
 
-// errorReplies are kinds of errors that servers give.
+// errorReplies are kinds of error replies of servers.
 var errorReplies = []string{
 	"NOPERM this user has no permissions to run the 'evalsha' command",
 	"NOAUTH Authentication required.",
@@ -170,9 +172,9 @@ var errorReplies = []string{
 	"ERR nothing that anybody has seen before",
 }
 
-// TestWrites_errorReplies answers every kind of write with every kind of error that
-// servers give. Each write is made good: this process forgets at once, and Redis is told
-// when it no longer refuses.
+// TestWrites_errorReplies answers every kind of write with every kind of error reply. Each
+// write is retried: this process drops the value at once, and Redis receives the write when
+// it accepts it.
 func TestWrites_errorReplies(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for _, reply := range errorReplies {
@@ -193,7 +195,7 @@ func writes(args []string) bool {
 	return name == "EVALSHA" || name == "EVAL" || name == "SCAN"
 }
 
-// networkFaults are what may happen to connections.
+// networkFaults are faults of connections.
 var networkFaults = map[string]func(p *redistest.Proxy) (mend func()){
 	"refused": func(p *redistest.Proxy) func() {
 		p.Refuse(true)
@@ -210,7 +212,7 @@ var networkFaults = map[string]func(p *redistest.Proxy) (mend func()){
 	},
 }
 
-// TestWrites_network is TestWrites_errorReplies for what connections do.
+// TestWrites_network is TestWrites_errorReplies for faults of connections.
 func TestWrites_network(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for name, fail := range networkFaults {
@@ -233,20 +235,20 @@ func TestWrites_network(t *testing.T) {
 	})
 }
 
-// TestWrites_contextHasEnded: a write whose context had ended before it is as one whose
-// context ends meanwhile.
+// TestWrites_contextHasEnded: a write with a context that had ended before behaves like one
+// with a context that ends meanwhile.
 func TestWrites_contextHasEnded(t *testing.T) {
 	server := redistest.Start(t, nil)
 	link := redistest.StartRewriter(t, server.Addr())
 	b, all := writtenBy(t, server, link.Addr())
-	link.Answer(writes, "LOADING Redis is loading the dataset in memory") // so that it stays pending
+	link.Answer(writes, "LOADING Redis is loading the dataset in memory") // so that it stays in the retry queue
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	change(ctx, all)
 	madeGood(t, b, all, context.Canceled, func() { link.Answer(nil, "") })
 }
 
-// TestWrites_rightsLost takes the rights to write away, and gives them back.
+// TestWrites_rightsLost revokes the rights to write, and grants them again.
 func TestWrites_rightsLost(t *testing.T) {
 	server := redistest.Start(t, nil)
 	acl := func(t *testing.T, args ...any) {
@@ -279,7 +281,7 @@ func TestWrites_rightsLost(t *testing.T) {
 	}
 }
 
-// TestWrites_refused: a write that is refused changes nothing, here or elsewhere.
+// TestWrites_refused: a refused write changes nothing, here or elsewhere.
 func TestWrites_refused(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var source atomic.Int64
@@ -304,9 +306,9 @@ func TestWrites_refused(t *testing.T) {
 		"Set of a large value":         func() error { return here.Set(t.Context(), "k", big) },
 		"Set of a long id":             func() error { return here.Set(t.Context(), long, "v") },
 		"SetMany of both":              func() error { return here.SetMany(t.Context(), map[string]string{"k": big, long: "v"}) },
-		"SetVersion of a large one":    func() error { _, err := here.SetVersion(t.Context(), "k", big, 1); return err },
+		"SetIfNewer of a large one":    func() error { _, err := here.SetIfNewer(t.Context(), "k", big, 1); return err },
 		"Delete of a long id":          func() error { return here.Delete(t.Context(), long) },
-		"Expire of a long id":          func() error { return here.Expire(t.Context(), long) },
+		"Expire of a long id":          func() error { return here.MarkStale(t.Context(), long) },
 		"BeginWrite of a long id":      func() error { _, err := here.BeginWrite(t.Context(), time.Second, long); return err },
 		"InvalidateTags of a long one": func() error { return b.InvalidateTags(t.Context(), strings.Repeat("t", 70<<10)) },
 	} {
@@ -327,8 +329,8 @@ func TestWrites_refused(t *testing.T) {
 	}
 }
 
-// TestWrites_oneOfMany: an id that Redis refuses takes nothing from the others, not even
-// where all are pending.
+// TestWrites_oneOfMany: an id that Redis refuses does not affect the others, not even in
+// the retry queue.
 func TestWrites_oneOfMany(t *testing.T) {
 	server := redistest.Start(t, nil)
 	link := redistest.StartRewriter(t, server.Addr())
@@ -352,36 +354,36 @@ func TestWrites_oneOfMany(t *testing.T) {
 	if err := c.Delete(t.Context(), "a", long); !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("Delete of two: %v", err)
 	}
-	if n := c.Stats().Pending; n != 0 || get("a") != v {
+	if n := c.Stats().RetryQueue; n != 0 || get("a") != v {
 		t.Errorf("%d pending, a is %d", n, get("a"))
 	}
 
-	// In the queue there may be one, because nothing was sent.
+	// The queue may have one, because nothing was sent.
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := c.Delete(ended, "a", long); !errors.Is(err, context.Canceled) {
 		t.Errorf("Delete: %v", err)
 	}
-	redistest.WaitFor(t, "the queue to be empty", func() bool { return c.Stats().Pending == 0 })
-	if n := c.Stats().PendingRefused; n != 1 {
+	redistest.WaitFor(t, "the queue to be empty", func() bool { return c.Stats().RetryQueue == 0 })
+	if n := c.Stats().RetryRefused; n != 1 {
 		t.Errorf("%d were refused", n)
 	}
 
-	// One fails for longer than the others, which are not deleted again and again.
+	// One fails for longer than the others, which are not deleted repeatedly.
 	stuck := func(args []string) bool { return writes(args) && len(args) > 3 && strings.HasSuffix(args[3], ":stuck") }
 	link.Answer(stuck, "CLUSTERDOWN Hash slot not served")
 	if err := c.Delete(t.Context(), "a", "b", "stuck"); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Delete of three: %v", err)
 	}
-	if n := c.Stats().Pending; n != 1 {
+	if n := c.Stats().RetryQueue; n != 1 {
 		t.Errorf("%d pending", n)
 	}
-	// A later write of the id is the end of it.
+	// A later write of the id replaces it.
 	link.Answer(nil, "")
 	if err := c.Set(t.Context(), "stuck", 77); err != nil {
 		t.Fatal(err)
 	}
-	if n := c.Stats().Pending; n != 0 || get("stuck") != 77 {
+	if n := c.Stats().RetryQueue; n != 0 || get("stuck") != 77 {
 		t.Errorf("%d pending, and the value that was set is read as %d", n, get("stuck"))
 	}
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // BenchmarkCodec encodes and decodes a listing. The baseline is codec=plain:
-// msgpack.Marshal and Unmarshal. The others append to a buffer that is used
-// again, as our store of Redis does. bytes is the size of the encoding.
+// msgpack.Marshal and Unmarshal. The others append to a reused buffer, like our Redis
+// store. bytes is the size of the encoding.
 func BenchmarkCodec(b *testing.B) {
 	for _, c := range codecs(b) {
 		b.Run("codec="+c.name+"/op=encode", func(b *testing.B) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// hot is how many keys are read, and how often each is, follows Zipf's law.
+// hot is the number of keys, which are read by Zipf's law.
 const hot = 1000
 
 var (
@@ -19,11 +19,10 @@ var (
 	order  = makeOrder()
 )
 
-// errWrong says that a contender did not do what it is measured for: there is no
-// time for doing the wrong thing.
+// errWrong reports a contender that returned a wrong result, so its time does not count.
 var errWrong = errors.New("missed, or not the value that was asked for")
 
-// A contender is one way to do a piece of work. do gets the number of a hot key.
+// A contender is one implementation of an operation. do gets the number of a hot key.
 type contender struct {
 	name string
 	do   func(key int) error
@@ -45,7 +44,7 @@ func makeNumbers() map[string]int {
 	return number
 }
 
-// makeOrder draws the keys to read beforehand, the same ones in every run.
+// makeOrder draws the keys to read beforehand. They are the same in every run.
 func makeOrder() []uint16 {
 	z := rand.NewZipf(rand.New(rand.NewPCG(1, 2)), 1.01, 1, hot-1)
 	order := make([]uint16, 1<<14)
@@ -58,8 +57,7 @@ func makeOrder() []uint16 {
 // key returns the i-th key to read.
 func key(i int) int { return int(order[i%len(order)]) }
 
-// serially does n pieces of work one after the other, beginning at some place in
-// the order.
+// serially runs n operations one after the other, starting at a position in the order.
 func serially(c contender, start, n int) error {
 	for i := start; i < start+n; i++ {
 		if err := c.do(key(i)); err != nil {
@@ -69,7 +67,7 @@ func serially(c contender, start, n int) error {
 	return nil
 }
 
-// together does n pieces of work on so many goroutines, each in an order of its own.
+// together runs n operations on several goroutines, each with its own order.
 func together(c contender, callers, n int) error {
 	errs := make([]error, callers)
 	var wg sync.WaitGroup
@@ -113,7 +111,7 @@ func benchParallel(b *testing.B, c contender) {
 	})
 }
 
-// benchCallers measures c on exactly so many goroutines, which RunParallel cannot do.
+// benchCallers measures c on a fixed number of goroutines, which RunParallel cannot do.
 func benchCallers(b *testing.B, c contender, callers int) {
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -124,5 +122,5 @@ func benchCallers(b *testing.B, c contender, callers int) {
 	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "ops/s")
 }
 
-// processors is how many goroutines are enough to keep the machine busy.
+// processors is the number of goroutines that keep the machine busy.
 func processors() int { return runtime.GOMAXPROCS(0) }

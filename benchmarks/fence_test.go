@@ -10,9 +10,8 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// BenchmarkL1HitFences reads hot keys from memory without an L2 and with one that
-// tells of changes and whose heart beats: the difference is what coherence costs a
-// hit.
+// BenchmarkL1HitFences reads hot keys from memory, without an L2 and with one that sends
+// invalidations and heartbeats. The difference is the cost of coherence per hit.
 func BenchmarkL1HitFences(b *testing.B) {
 	for _, c := range fences(b) {
 		b.Run("impl="+c.name+"/mode=serial", func(b *testing.B) { benchSerial(b, c) })
@@ -29,8 +28,8 @@ func fences(t testing.TB) []contender {
 	}
 }
 
-// BenchmarkL1HitRefresh reads hot keys from memory without and with moments at which they
-// are to be loaded anew, none of which comes.
+// BenchmarkL1HitRefresh reads hot keys from memory, without and with refresh times, none of
+// which is reached.
 func BenchmarkL1HitRefresh(b *testing.B) {
 	for _, c := range refreshes(b) {
 		b.Run("impl="+c.name+"/mode=serial", func(b *testing.B) { benchSerial(b, c) })
@@ -56,7 +55,7 @@ func refreshes(t testing.TB) (contenders []contender) {
 	return contenders
 }
 
-// foundHit is localHit that looks whether what it finds is to be loaded anew.
+// foundHit is localHit that also checks whether the value needs a refresh.
 func foundHit(t testing.TB, s *layered.Store[listing]) func(int) error {
 	t.Helper()
 	localHit(t, s)
@@ -69,7 +68,7 @@ func foundHit(t testing.TB, s *layered.Store[listing]) func(int) error {
 	}
 }
 
-// localHit loads the hot keys and returns what finds them in L1.
+// localHit loads the hot keys and returns a function that finds them in L1.
 func localHit(t testing.TB, s *layered.Store[listing]) func(int) error {
 	t.Helper()
 	for i, name := range names {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A generated is a listing with methods such as github.com/tinylib/msgp
-// generates: no reflection. It shows what is left when decoding is cheap.
+// A generated is a listing with methods like those that github.com/tinylib/msgp generates,
+// without reflection. It shows the remaining cost when decoding is cheap.
 type generated listing
 
 func newGenerated(i int) generated { return generated(newListing(i)) }
@@ -43,7 +43,7 @@ func (l *generated) MarshalMsg(b []byte) ([]byte, error) {
 	return putTime(putStr(b, "updated_at"), l.UpdatedAt), nil
 }
 
-// UnmarshalMsg reads l from b and returns what comes after it.
+// UnmarshalMsg decodes l from b and returns the remaining bytes.
 func (l *generated) UnmarshalMsg(b []byte) ([]byte, error) {
 	in := &msgReader{b: b}
 	for n := in.length(0xde); n > 0 && !in.bad; n-- {
@@ -132,7 +132,7 @@ func putTime(b []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(t.Unix()))
 }
 
-// A msgReader reads what the functions above write; anything else makes it bad.
+// A msgReader reads the output of the functions above; other input sets bad.
 type msgReader struct {
 	b   []byte
 	bad bool

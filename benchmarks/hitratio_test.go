@@ -18,7 +18,7 @@ import (
 	"github.com/lokroom/strata/store/ristrettostore"
 )
 
-// capacity is how many entries the caches of TestHitRatio have room for.
+// capacity is the number of entries that fit in the caches of TestHitRatio.
 const capacity = 10_000
 
 // A trace returns the key of the i-th read.
@@ -27,8 +27,8 @@ type trace struct {
 	next func(i int) uint64
 }
 
-// traces are one that is about how often keys are read, and three that are about
-// how recently: what an LFU does well and what it does badly.
+// traces has one trace about frequency, and three about recency: what an LFU does well and
+// badly.
 func traces() []trace {
 	zipf := rand.NewZipf(rand.New(rand.NewPCG(1, 2)), 1.01, 1, 1<<20)
 	r := rand.New(rand.NewPCG(3, 4))
@@ -36,25 +36,24 @@ func traces() []trace {
 	return []trace{
 		{"zipf", func(int) uint64 { return zipf.Uint64() }},
 		{"loop", func(i int) uint64 { return uint64(i % (capacity * 5 / 4)) }},
-		{"scan", func(i int) uint64 { // every second 20,000 reads are of keys that are read once
+		{"scan", func(i int) uint64 { // every other 20,000 reads are of keys that are read once
 			if i/20_000%2 == 1 {
 				return 1<<32 + uint64(i)
 			}
 			return small.Uint64()
 		}},
-		{"drift", func(i int) uint64 { // what is new is read for a while, and never again
+		{"drift", func(i int) uint64 { // new keys are read for a while, and never again
 			return 1<<32 + uint64(i/8) - uint64(r.ExpFloat64()*capacity/4)
 		}},
 	}
 }
 
-// TestHitRatio replays traces through our stores of both engines, which have
-// room for 10,000 entries, and through an exact LRU. "make bench-hits" prints
-// the shares of reads that were hits; nothing is asserted.
+// TestHitRatio replays traces through our stores of both engines, with room for 10,000
+// entries, and through an exact LRU. "make bench-hits" prints the hit ratios; nothing is
+// asserted.
 //
-// A miss is followed by a Set at once, or "paced", as by a load that takes
-// a moment: the engine of ristrettostore works in the background, and what it
-// is told faster than it can listen it drops.
+// A miss is followed by a Set at once, or "paced", as after a load that takes a moment: the
+// engine of ristrettostore works in the background, and drops Sets that arrive faster.
 func TestHitRatio(t *testing.T) {
 	reads := 1000
 	if *measure {
@@ -87,8 +86,8 @@ func replay(tr trace, reads int, read subject) float64 {
 	return float64(hits) / float64(reads)
 }
 
-// newSubject returns one of our stores, in which every entry costs the same.
-// Before it keeps something it lets pace pass.
+// newSubject returns one of our stores with equal costs for all entries. It waits for pace
+// before each Set.
 func newSubject(t *testing.T, engine strata.Engine, pace time.Duration) subject {
 	t.Helper()
 	const cost = 1 << 10
@@ -120,7 +119,7 @@ func newSubject(t *testing.T, engine strata.Engine, pace time.Duration) subject 
 	}
 }
 
-// newLRU returns an exact LRU, as a yardstick.
+// newLRU returns an exact LRU for comparison.
 func newLRU() subject {
 	places, recent := make(map[uint64]*list.Element, capacity), list.New()
 	return func(id uint64) bool {

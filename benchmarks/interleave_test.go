@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// Times on a busy or throttled machine drift by more than what is to be shown, so
-// a contender is never measured first and its baseline later. They take turns in
-// short rounds (base, other, other, base, base, ...), each round gives a ratio,
-// and the median of the ratios counts.
+// Times on a busy or throttled machine drift by more than the effects to measure. Therefore
+// a contender and its baseline take turns in short rounds (base, other, other, base, base,
+// ...). Each round gives a ratio, and the result is the median of the ratios.
 
-// A turn does n pieces of work.
+// A turn runs n operations.
 type turn func(n int) error
 
-// A comparison is the outcome of interleave.
+// A comparison is the result of interleave.
 type comparison struct {
-	base, other time.Duration // for one piece of work: the medians
+	base, other time.Duration // for one operation: the medians
 	ratio       float64       // other / base: the median over the rounds
-	low, high   float64       // the quartiles of it
+	low, high   float64       // the quartiles of the ratio
+	best        float64       // the ratio of the fastest turns: what a busy machine disturbs least
 }
 
-// interleave compares two ways to do the same work. A turn takes about as long as
-// slice says; a slice of 0 does 64 pieces of work, which shows that it works.
+// interleave compares two implementations of one operation. A turn takes about slice; a
+// slice of 0 runs 64 operations, as a test.
 func interleave(rounds int, slice time.Duration, base, other turn) (c comparison, err error) {
 	var n [2]int
 	for i, t := range []turn{base, other} {
@@ -49,10 +49,11 @@ func interleave(rounds int, slice time.Duration, base, other turn) (c comparison
 	return comparison{
 		base: time.Duration(quantile(bases, 0.5)), other: time.Duration(quantile(others, 0.5)),
 		ratio: quantile(ratios, 0.5), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75),
+		best: quantile(others, 0) / quantile(bases, 0),
 	}, nil
 }
 
-// calibrate returns how many pieces of work t does in a slice.
+// calibrate returns how many operations t runs in a slice.
 func calibrate(t turn, slice time.Duration) (int, error) {
 	for n := 64; ; n *= 4 {
 		per, err := clock(t, n)
@@ -65,14 +66,14 @@ func calibrate(t turn, slice time.Duration) (int, error) {
 	}
 }
 
-// clock returns the nanoseconds that a piece of work takes.
+// clock returns the nanoseconds per operation.
 func clock(t turn, n int) (float64, error) {
 	start := time.Now()
 	err := t(n)
 	return float64(max(1, time.Since(start))) / float64(n), err
 }
 
-// quantile returns the value that a share q of the values are below.
+// quantile returns the q-quantile of values.
 func quantile(values []float64, q float64) float64 {
 	s := slices.Sorted(slices.Values(values))
 	return s[int(q*float64(len(s)-1)+0.5)]

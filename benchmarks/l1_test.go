@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// life is the TTL of our entries: long enough not to end in between. The
-	// bare engines keep theirs for ever, which costs them nothing to check.
+	// life is the TTL of our entries, which do not expire in a run. The entries of the bare
+	// engines have no TTL to check.
 	life = time.Hour
 
-	// memory is the budget of each cache: the hot keys fit in many times.
+	// memory is the budget of each cache: many times the size of the hot keys.
 	memory = 64 << 20
 
 	// rawCost is what the bare engines count for an entry.
@@ -29,8 +29,8 @@ const (
 
 var engines = []strata.Engine{strata.Otter, strata.Ristretto}
 
-// BenchmarkL1Hit reads hot keys from memory, through more and more of Strata.
-// The baseline is layer=raw: Get of the bare engine, without a TTL.
+// BenchmarkL1Hit reads hot keys from memory, through more and more layers of Strata. The
+// baseline is layer=raw: Get of the bare engine, without a TTL.
 func BenchmarkL1Hit(b *testing.B) {
 	for _, engine := range engines {
 		benchL1Hit(b, engine, "struct", newListing)
@@ -46,9 +46,8 @@ func benchL1Hit[V any](b *testing.B, engine strata.Engine, value string, of func
 	}
 }
 
-// l1Layers returns contenders who have all hot keys in memory: the first is the
-// bare engine, "strata" has ids of type string, "strata-int64" has integers,
-// which it has to turn into keys.
+// l1Layers returns contenders with all hot keys in memory. The first is the bare engine;
+// "strata" has ids of type string, "strata-int64" has integers, which it converts to keys.
 func l1Layers[V any](t testing.TB, engine strata.Engine, of func(int) V) []contender {
 	t.Helper()
 	byKey := func(_ context.Context, key string) (store.Entry[V], error) {
@@ -91,7 +90,7 @@ func fill(t testing.TB, err error) {
 	}
 }
 
-// openL1 returns a store over engine, with a budget of its own.
+// openL1 returns a store over engine, with a separate budget.
 func openL1[V any](t testing.TB, engine strata.Engine) store.Store[V] {
 	t.Helper()
 	if engine == strata.Ristretto {
@@ -122,14 +121,14 @@ func openCacheOn[K comparable, V any](t testing.TB, config *strata.Config, load 
 	return cache
 }
 
-// rawEngine returns Get of the bare engine, which has the hot keys.
+// rawEngine returns Get of the bare engine with the hot keys.
 func rawEngine[V any](t testing.TB, engine strata.Engine, of func(int) V) func(int) error {
 	t.Helper()
 	if engine == strata.Ristretto {
 		cache := rawRistretto[V](t)
 		for i, name := range names {
 			cache.Set(name, of(i), rawCost)
-			cache.Wait() // it would drop Sets that come faster
+			cache.Wait() // it drops Sets that arrive faster
 		}
 		return func(i int) error {
 			if _, ok := cache.Get(names[i]); !ok {
@@ -170,5 +169,5 @@ func rawOtter[V any](t testing.TB) *otter.Cache[string, V] {
 	return cache
 }
 
-// coldKey returns a key that was never asked for.
+// coldKey returns a new key.
 func coldKey() string { return "cold:" + strconv.FormatInt(lastCold.Add(1), 10) }

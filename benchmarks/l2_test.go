@@ -15,12 +15,12 @@ import (
 
 var callerCounts = []int{1, 64, 256}
 
-// BenchmarkL2Hit reads hot keys from Redis, without an L1, so that every read
-// goes there. The baseline is impl=rueidis: GET through a bare client with one
-// connection, and the same decoding of the same bytes.
+// BenchmarkL2Hit reads hot keys from Redis, without an L1, so that every read is an
+// exchange. The baseline is impl=rueidis: GET through a bare client with one connection,
+// and the same decoding of the same bytes.
 //
-// gets/op is how many GETs Redis saw for each read. Callers of impl=strata who
-// want the same key at the same moment share one.
+// gets/op is the number of GETs that Redis received per read. Concurrent callers of
+// impl=strata for the same key share one.
 func BenchmarkL2Hit(b *testing.B) {
 	benchL2Hit(b, "reflection", newListing, idOf)
 	benchL2Hit(b, "generated", newGenerated, idOfGenerated)
@@ -47,12 +47,12 @@ func benchL2Hit[V any](b *testing.B, decoding string, of func(int) V, id func(V)
 	}
 }
 
-// l2Impls returns contenders whose hot keys are in Redis. Between the baseline
-// and our store are some that tell what its parts cost or gain: a connection whose
-// reads the server tracks; one that batches as well, as ours does; and PTTL beside
-// the GET, which a hit takes where nobody listens to the pulse that tells the time of
-// the server, as for impl=redisstore-alone. impl=layered listens for impl=redisstore.
-// impl=strata-notracking reads what impl=strata has written, with strata.NoTracking.
+// l2Impls returns contenders with the hot keys in Redis. Between the baseline and our store
+// are some that show the cost or gain of single parts. They are a tracked connection, one
+// that batches like ours, and PTTL beside the GET. A hit needs PTTL if no heartbeat
+// provides the time of the server, as for impl=redisstore-alone. impl=layered runs the
+// heartbeat for impl=redisstore. impl=strata-notracking reads what impl=strata has written,
+// with strata.NoTracking.
 func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender {
 	t.Helper()
 	at := prefix()
@@ -116,8 +116,8 @@ func l2Impls[V any](t testing.TB, of func(int) V, id func(V) int64) []contender 
 	}
 }
 
-// inRequest returns the baseline and our store, called with a context that may
-// be cancelled, as one of a request may. Ours bounds it, which takes a timer.
+// inRequest returns the baseline and our store, called with a cancellable context, like
+// that of a request. Ours bounds it, which takes a timer.
 func inRequest(t testing.TB) []contender {
 	t.Helper()
 	request, cancel := context.WithCancel(ctx)
@@ -150,8 +150,8 @@ func inRequest(t testing.TB) []contender {
 	}
 }
 
-// fillRemote puts the hot keys into Redis. It returns what they are called
-// there, and how many bytes of a record come before the encoded value.
+// fillRemote writes the hot keys to Redis. It returns their keys there, and the number of
+// bytes in a record before the encoded value.
 func fillRemote[V any](t testing.TB, remote *redisstore.Store[V], prefix string, of func(int) V) (full []string, head int) {
 	t.Helper()
 	for i, name := range names {

@@ -12,12 +12,11 @@ import (
 	"github.com/lokroom/strata/ratelimit/redislimit"
 )
 
-// limitKeys is how many keys the limiters of this process have.
+// limitKeys is the number of keys of the limiters of this process.
 const limitKeys = 10_000
 
-// limitsLocal is what a decision in this process costs, beside what it cannot do without:
-// a clock that is read, and a map of as many keys that is read and written under a
-// lock.
+// limitsLocal measures a decision in this process, beside its unavoidable parts: reading a
+// clock, and reading and writing a map of as many keys under a lock.
 func limitsLocal(t testing.TB, algorithm ratelimit.Algorithm) []contender {
 	t.Helper()
 	l, err := ratelimit.New(ratelimit.Policy{Name: "p", Algorithm: algorithm, Limit: 1_000_000, Window: time.Minute})
@@ -51,8 +50,8 @@ func limitsLocal(t testing.TB, algorithm ratelimit.Algorithm) []contender {
 	}
 }
 
-// limitsBlocked is what it costs to deny keys that Redis has denied, beside what it costs
-// to ask Redis each time.
+// limitsBlocked measures the denial of keys that Redis has denied, beside a request to
+// Redis for each.
 func limitsBlocked(t testing.TB) []contender {
 	t.Helper()
 	c, err := redislimit.Dial(rueidis.ClientOption{InitAddress: []string{server(t).Addr()}})

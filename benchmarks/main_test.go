@@ -21,8 +21,7 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// measure is off in "go test": what it makes long takes part with a few
-// operations then, which shows that it works and no more.
+// measure is off in "go test": long measurements then run only a few operations, as a test.
 var measure = flag.Bool("measure", false, "run TestRatios and TestHitRatio in full and print their tables (with -v)")
 
 var ctx = context.Background()
@@ -36,7 +35,7 @@ var (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(closing{m}) }
 
-// closing stops the server before leaks are looked for.
+// closing stops the server before the leak check.
 type closing struct{ m *testing.M }
 
 func (c closing) Run() int {
@@ -49,7 +48,7 @@ func (c closing) Run() int {
 	return code
 }
 
-// server returns a Redis server that this process has to itself.
+// server returns a Redis server that only this process uses.
 func server(t testing.TB) *redistest.Server {
 	t.Helper()
 	serverUsed.Store(true)
@@ -60,7 +59,7 @@ func server(t testing.TB) *redistest.Server {
 	return s
 }
 
-// dial opens a connection of ours.
+// dial opens a client of redisstore.
 func dial(t testing.TB) *redisstore.Client {
 	t.Helper()
 	c, err := redisstore.Dial(rueidis.ClientOption{InitAddress: []string{server(t).Addr()}})
@@ -71,9 +70,8 @@ func dial(t testing.TB) *redisstore.Client {
 	return c
 }
 
-// dialRaw opens a bare client with one pipelined connection, as ours is. If
-// tracked, the server tracks what it reads, as it does for ours. If batching, it
-// steps back before it sends, as ours does.
+// dialRaw opens a bare client with one pipelined connection, like ours. If tracked, the
+// server tracks its reads, as for ours. If batching, it yields before it sends, like ours.
 func dialRaw(t testing.TB, tracked, batching bool) rueidis.Client {
 	t.Helper()
 	opt := rueidis.ClientOption{
@@ -97,7 +95,7 @@ func dialRaw(t testing.TB, tracked, batching bool) rueidis.Client {
 	return c
 }
 
-// steppingBack lets others run before it sends.
+// steppingBack yields to other goroutines before it sends.
 type steppingBack struct{ net.Conn }
 
 func (c steppingBack) Write(b []byte) (int, error) {
@@ -107,7 +105,7 @@ func (c steppingBack) Write(b []byte) (int, error) {
 
 var lastPrefix atomic.Int64
 
-// prefix returns one that nothing else in the server has.
+// prefix returns an unused key prefix.
 func prefix() string { return "b" + strconv.FormatInt(lastPrefix.Add(1), 10) + ":" }
 
 func openLayered[T any](t testing.TB, l1, l2 store.Store[T]) *layered.Store[T] {
@@ -120,7 +118,7 @@ func openLayered[T any](t testing.TB, l1, l2 store.Store[T]) *layered.Store[T] {
 	return s
 }
 
-// reads returns how many keys the server has looked up for GET and MGET so far.
+// reads returns the number of keys that the server has looked up for GET and MGET.
 func reads(t testing.TB) (n int64) {
 	t.Helper()
 	info, err := server(t).Info("commandstats")

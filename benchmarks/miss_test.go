@@ -24,10 +24,9 @@ func loadEntry(context.Context, string) (store.Entry[listing], error) {
 	return store.Entry[listing]{Value: newListing(1)}, nil
 }
 
-// BenchmarkMissAndLoad reads keys that nobody has read, from a source that
-// answers at once: what remains is what the cache itself takes to look, to load
-// and to keep. With tiers=L1 the baselines are the bare engine, with its loader
-// and without; with tiers=L1+L2 it is GET and SET of a bare client.
+// BenchmarkMissAndLoad reads new keys from a source that answers at once: the rest is the
+// time of the cache to look up, load and store. With tiers=L1 the baselines are the bare
+// engine, with and without its loader. With tiers=L1+L2 it is GET and SET of a bare client.
 func BenchmarkMissAndLoad(b *testing.B) {
 	for _, c := range loadsL1(b) {
 		b.Run("tiers=L1/callers=1/impl="+c.name, func(b *testing.B) { benchCallers(b, c, 1) })
@@ -41,7 +40,7 @@ func BenchmarkMissAndLoad(b *testing.B) {
 	fill(b, flush(b))
 }
 
-// BenchmarkMiss reads keys that nobody has, from Redis and without a loader.
+// BenchmarkMiss reads missing keys from Redis, without a loader.
 func BenchmarkMiss(b *testing.B) {
 	raw := dialRaw(b, false, false)
 	remote := redisstore.New(dial(b), &redisstore.Options[listing]{Prefix: prefix()})
@@ -70,7 +69,7 @@ func BenchmarkMiss(b *testing.B) {
 	}
 }
 
-// flush empties the server of what cold keys left behind.
+// flush removes the cold keys from the server.
 func flush(t testing.TB) error {
 	_, err := server(t).Do("FLUSHALL")
 	return err

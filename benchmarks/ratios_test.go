@@ -18,24 +18,24 @@ var (
 	only   = flag.String("only", "", "with -measure: only comparisons whose name contains this")
 )
 
-// The goals, as shares of what the baseline of the same run does. They are
-// printed, not asserted: how fast a shared machine is proves nothing.
+// Goals, as ratios to the baseline in the same run. They are printed, not asserted, since
+// the speed of a shared machine proves nothing.
 const (
-	goalL1 = 1.5  // layered: at most so many times the time of the engine's Get
-	goalL2 = 0.87 // redisstore, layered: at least that share of GETs a second at 64 callers
+	goalL1 = 1.5  // layered: at most this multiple of the time of the engine's Get
+	goalL2 = 0.87 // redisstore, layered: at least this ratio of GETs per second at 64 callers
 
-	goalUntracked = 0.8 // strata with NoTracking: at least that share of the hits a second of strata, at 64 callers
+	goalUntracked = 0.8 // strata with NoTracking: at least this ratio of hits per second of strata, at 64 callers
 
 	goalFences  = 10 * time.Nanosecond // what an L2 may add to a hit in L1
-	goalRefresh = 5 * time.Nanosecond  // what a moment to load anew may
+	goalRefresh = 5 * time.Nanosecond  // what a refresh time may add
 
-	goalBatch = 1.3 // strata: at most so many times what as many pipelined GETs and the same decoding take
+	goalBatch = 1.3 // strata: at most this multiple of the time of as many pipelined GETs and the same decoding
 )
 
 // A goal is a bound on a comparison.
 type goal struct {
 	most  float64 // of the time of the baseline; 0: no bound
-	least float64 // of the operations a second of the baseline; 0: no bound
+	least float64 // of the operations per second of the baseline; 0: no bound
 
 	above time.Duration // the baseline; 0: no bound
 }
@@ -79,7 +79,7 @@ type table struct {
 func newTable(t *testing.T) *table {
 	tab := &table{t: t}
 	tab.w = tabwriter.NewWriter(&tab.text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tab.w, "what\tbaseline\tcontender\tbaseline/op\tcontender/op\ttime\t(quartiles)\tops/s\tgoal\t")
+	fmt.Fprintln(tab.w, "what\tbaseline\tcontender\tbaseline/op\tcontender/op\ttime\t(quartiles)\tfastest\tops/s\tgoal\t")
 	return tab
 }
 
@@ -98,8 +98,8 @@ func (tab *table) compare(what string, g goal, base, other contender, turnOf fun
 		tab.t.Errorf("%s, %s against %s: %v", what, other.name, base.name, err)
 		return
 	}
-	fmt.Fprintf(tab.w, "%s\t%s\t%s\t%v\t%v\t%.2fx\t%.2f-%.2f\t%.2fx\t%s\t%s\n", what, base.name, other.name,
-		c.base, c.other, c.ratio, c.low, c.high, 1/c.ratio, g, g.met(c))
+	fmt.Fprintf(tab.w, "%s\t%s\t%s\t%v\t%v\t%.2fx\t%.2f-%.2f\t%.2fx\t%.2fx\t%s\t%s\n", what, base.name, other.name,
+		c.base, c.other, c.ratio, c.low, c.high, c.best, 1/c.ratio, g, g.met(c))
 }
 
 func (tab *table) print() {
@@ -109,7 +109,7 @@ func (tab *table) print() {
 	}
 }
 
-// by returns turns on so many goroutines.
+// by returns turns on a number of goroutines.
 func by(callers int) func(contender) turn {
 	return func(c contender) turn {
 		if callers == 1 {
@@ -119,8 +119,8 @@ func by(callers int) func(contender) turn {
 	}
 }
 
-// TestRatios compares, in interleaved rounds, what has a goal and what explains
-// it. "make bench-ratios" runs it in full.
+// TestRatios compares, in interleaved rounds, operations with a goal and those that explain
+// them. "make bench-ratios" runs it in full.
 func TestRatios(t *testing.T) {
 	tab := newTable(t)
 	defer tab.print()
@@ -184,8 +184,8 @@ func ratiosL2[V any](tab *table, decoding string, of func(int) V, id func(V) int
 	tab.compare("L2 hit without tracking, 64 callers, "+decoding, goal{least: goalUntracked}, impls[last-1], impls[last], by(64))
 }
 
-// ratiosBatch compares with the first of impls, 100 pipelined GETs. Those of a
-// connection that is told of changes explain the difference, as does MGET.
+// ratiosBatch compares with the first of impls, 100 pipelined GETs. A connection that
+// receives invalidations explains the difference, as does MGET.
 func ratiosBatch(tab *table, impls []contender) {
 	tab.t.Helper()
 	for _, impl := range impls[1:] {

@@ -21,7 +21,7 @@ const (
 	loadTime   = 20 * time.Millisecond
 )
 
-// A source counts how often it is asked, and takes its time.
+// A source is a slow source that counts its loads.
 type source struct{ loads atomic.Int64 }
 
 func (s *source) load(context.Context, string) (listing, error) {
@@ -35,10 +35,9 @@ func (s *source) loadEntry(ctx context.Context, key string) (store.Entry[listing
 	return store.Entry[listing]{Value: v}, err
 }
 
-// BenchmarkStampede has 1,000 callers ask for one cold key at the same moment,
-// of a source that takes 20 ms. An operation is one such stampede. loads/op is
-// how often the source was asked, p50-ms and p99-ms how long callers waited,
-// from the moment that all of them were let go.
+// BenchmarkStampede has 1,000 callers ask for one cold key at the same moment, from a
+// source that takes 20 ms. An operation is one such stampede. loads/op is the number of
+// loads; p50-ms and p99-ms are how long callers waited after their common start.
 func BenchmarkStampede(b *testing.B) {
 	src := new(source)
 	for _, c := range stampedes(b, src) {
@@ -66,7 +65,7 @@ func benchStampede(b *testing.B, src *source, get func(key string) error) {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// stampede returns how long each of the callers waited.
+// stampede returns the waiting time of each caller.
 func stampede(get func(key string) error, key string) ([]time.Duration, error) {
 	var (
 		wg    sync.WaitGroup
@@ -92,7 +91,7 @@ func stampede(get func(key string) error, key string) ([]time.Duration, error) {
 	return waits, errors.Join(errs...)
 }
 
-// A stampedeImpl is a contender that is told the key.
+// A stampedeImpl is a contender that takes a key.
 type stampedeImpl struct {
 	name string
 	get  func(key string) error
@@ -126,7 +125,7 @@ func stampedes(t testing.TB, src *source) []stampedeImpl {
 	}
 }
 
-// TestStampede_loadsOnce: the claim behind loads/op, which no clock decides.
+// TestStampede_loadsOnce tests the claim behind loads/op, which does not depend on time.
 func TestStampede_loadsOnce(t *testing.T) {
 	src := new(source)
 	for _, c := range stampedes(t, src) {

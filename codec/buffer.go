@@ -2,11 +2,11 @@ package codec
 
 import "sync"
 
-// A sink is a writer that appends to a slice of somebody else.
+// A sink is an io.Writer that appends to a slice.
 type sink struct {
 	b    []byte
-	most int          // the length from which on over is called, once; 0: it is not
-	over func() error // whether writing may go on
+	most int          // length at which over is called, once; 0: never
+	over func() error // returns an error to stop the writer
 }
 
 func (s *sink) Write(p []byte) (int, error) {
@@ -30,11 +30,11 @@ func (s *sink) beyond() error {
 	return s.over()
 }
 
-// mostPooled is the size in bytes above which buffers are left to the garbage
-// collector, so that one huge value does not stay in memory for good.
+// mostPooled is the size in bytes above which buffers are not pooled, so that one huge
+// value does not stay in memory.
 const mostPooled = 1 << 20
 
-// A scratch is a buffer for the time of a call.
+// A scratch is a pooled buffer for one call.
 type scratch struct{ b []byte }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}

@@ -1,30 +1,30 @@
 package codec
 
-// Bytes returns the codec for values that are bytes already. The encoding is
-// the value. Nil has the same encoding as empty, and comes back as empty.
-func Bytes() *BytesCodec { return &BytesCodec{} }
+// Bytes returns a codec for byte slices. The encoding is the value. Nil is encoded as empty
+// and decoded as empty.
+func Bytes() Codec[[]byte] { return &bytesCodec{} }
 
-// BytesCodec is the codec that [Bytes] returns.
-type BytesCodec struct{}
+// bytesCodec is the codec that [Bytes] returns.
+type bytesCodec struct{}
 
 var (
-	_ Codec[[]byte]         = (*BytesCodec)(nil)
-	_ Identifier            = (*BytesCodec)(nil)
-	_ Canonicalizer[[]byte] = (*BytesCodec)(nil)
+	_ Codec[[]byte]         = (*bytesCodec)(nil)
+	_ Identifier            = (*bytesCodec)(nil)
+	_ Canonicalizer[[]byte] = (*bytesCodec)(nil)
 )
 
 // Append never fails.
-func (*BytesCodec) Append(dst, v []byte) ([]byte, error) { return append(dst, v...), nil }
+func (*bytesCodec) Append(dst, v []byte) ([]byte, error) { return append(dst, v...), nil }
 
 // Decode returns a copy of src. It never fails.
-func (*BytesCodec) Decode(src []byte) ([]byte, error) {
+func (*bytesCodec) Decode(src []byte) ([]byte, error) {
 	v := make([]byte, len(src))
 	copy(v, src)
 	return v, nil
 }
 
 // Canonical returns an empty slice for nil, as Decode does.
-func (*BytesCodec) Canonical(v []byte) []byte {
+func (*bytesCodec) Canonical(v []byte) []byte {
 	if v == nil {
 		return []byte{}
 	}
@@ -32,31 +32,31 @@ func (*BytesCodec) Canonical(v []byte) []byte {
 }
 
 // CodecID returns IDBytes.
-func (*BytesCodec) CodecID() byte { return IDBytes }
+func (*bytesCodec) CodecID() byte { return IDBytes }
 
 // String returns "bytes".
-func (*BytesCodec) String() string { return "bytes" }
+func (*bytesCodec) String() string { return "bytes" }
 
-// String returns the codec for values that are strings. The encoding is the
-// bytes of the value, which need not be UTF-8.
-func String() *StringCodec { return &StringCodec{} }
+// String returns a codec for strings. The encoding is the bytes of the value, which need
+// not be UTF-8.
+func String() Codec[string] { return &stringCodec{} }
 
-// StringCodec is the codec that [String] returns.
-type StringCodec struct{}
+// stringCodec is the codec that [String] returns.
+type stringCodec struct{}
 
 var (
-	_ Codec[string] = (*StringCodec)(nil)
-	_ Identifier    = (*StringCodec)(nil)
+	_ Codec[string] = (*stringCodec)(nil)
+	_ Identifier    = (*stringCodec)(nil)
 )
 
 // Append never fails.
-func (*StringCodec) Append(dst []byte, v string) ([]byte, error) { return append(dst, v...), nil }
+func (*stringCodec) Append(dst []byte, v string) ([]byte, error) { return append(dst, v...), nil }
 
 // Decode never fails.
-func (*StringCodec) Decode(src []byte) (string, error) { return string(src), nil }
+func (*stringCodec) Decode(src []byte) (string, error) { return string(src), nil }
 
 // CodecID returns IDString.
-func (*StringCodec) CodecID() byte { return IDString }
+func (*stringCodec) CodecID() byte { return IDString }
 
 // String returns "string".
-func (*StringCodec) String() string { return "string" }
+func (*stringCodec) String() string { return "string" }

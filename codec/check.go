@@ -8,18 +8,31 @@ import (
 	"github.com/lokroom/strata/internal/oneline"
 )
 
-// A Checker is a [Codec] that knows which types it carries.
+// A Checker is a [Codec] that can check whether it round-trips a type.
 type Checker interface {
-	// CheckType returns an error that names each part of the type whose values would not
-	// come back as they were, with the reason and the remedy; nil if there is none.
+	// CheckType returns an error that names each part of the type with values that do not
+	// round-trip, with the reason and the remedy. It returns nil if there is none.
 	CheckType() error
 }
 
-// Check returns what is wrong with T for c, as [Checker] describes it. Without the
-// capability it returns nil.
+// Check returns an error if c does not round-trip all values of T, as described at
+// [Checker]. For a c that is no Checker it returns nil.
 //
-// It finds what the type tells. What depends on the value, such as the contents of an any, is
-// found by [Verify].
+// [JSON] and [Msgpack] do not round-trip:
+//   - fields that are unexported, tagged "-" or shadowed by another of the same name;
+//   - interfaces other than any, and for Msgpack error;
+//   - channels, functions, complex numbers, and for Msgpack uintptr;
+//   - JSON: map keys that are not strings, integers or texts;
+//   - methods that encode without the decoding counterpart, or that are promoted from an
+//     embedded field;
+//   - omitempty if it drops values that are not zero, as JSON does with empty slices and maps;
+//   - Msgpack: embedded pointers, which are decoded as non-nil, structs that embed themselves,
+//     and fields that are hidden from JSON only.
+//
+// Types with generated methods are not checked.
+//
+// Check inspects the type only. [Verify] finds problems that depend on the value, such as
+// the contents of an any.
 func Check[T any](c Codec[T]) error {
 	if k, ok := c.(Checker); ok {
 		return k.CheckType()
@@ -27,22 +40,22 @@ func Check[T any](c Codec[T]) error {
 	return nil
 }
 
-// A typeCheck walks over a type and collects what a codec would not carry.
+// A typeCheck walks a type and collects the parts that a codec does not round-trip.
 type typeCheck struct {
 	codec    string
 	families []*family
-	fields   func(c *typeCheck, t reflect.Type, at place) // checks a struct that has no methods
+	fields   func(c *typeCheck, t reflect.Type, at place) // checks a struct without methods
 	kind     func(c *typeCheck, t reflect.Type, at place) bool
 	key      func(c *typeCheck, t reflect.Type, at place)
-	home     string // the package whose types are named without it
+	home     string // the package with type names that need no qualifier
 	found    []error
 	seen     map[visit]bool
 }
 
-// A place is where in a type another one is.
+// A place is the position of a type inside another.
 type place struct {
-	path        string // as in "Item.Lines[].Price"
-	addressable bool   // methods of pointers can be called
+	path        string // such as "Item.Lines[].Price"
+	addressable bool   // pointer methods can be called
 }
 
 type visit struct {
@@ -50,7 +63,7 @@ type visit struct {
 	addressable bool
 }
 
-// of checks t from its root and returns all that was found.
+// of checks t and returns an error for all findings.
 func (c *typeCheck) of(t reflect.Type) error {
 	c.seen = make(map[visit]bool)
 	c.home = homeOf(t)
@@ -58,7 +71,7 @@ func (c *typeCheck) of(t reflect.Type) error {
 	return oneline.Join(c.found...)
 }
 
-// report adds what is wrong at a place, and what to do about it.
+// report adds a finding with its remedy.
 func (c *typeCheck) report(at place, t reflect.Type, wrong, remedy string) {
 	where := at.path
 	if name := c.name(t); name != at.path {
@@ -70,7 +83,7 @@ func (c *typeCheck) report(at place, t reflect.Type, wrong, remedy string) {
 	c.found = append(c.found, fmt.Errorf("%s %s; %sor set AllowLossy", where, wrong, remedy))
 }
 
-// name returns the name of t as it is used in the package of the type that is checked.
+// name returns the name of t as written in the package of the checked type.
 func (c *typeCheck) name(t reflect.Type) string {
 	if t.PkgPath() == c.home && !strings.Contains(t.Name(), "[") && t.Name() != "" {
 		return t.Name()
@@ -78,7 +91,7 @@ func (c *typeCheck) name(t reflect.Type) string {
 	return t.String()
 }
 
-// homeOf returns the package of t, or of what it holds.
+// homeOf returns the package of t, or of its elements.
 func homeOf(t reflect.Type) string {
 	for t.Name() == "" {
 		switch t.Kind() {
@@ -119,7 +132,7 @@ func (c *typeCheck) pointer(t reflect.Type, at place) {
 	c.value(elem, at)
 }
 
-// methods checks t if it has methods that take part, and reports whether it has.
+// methods checks the encoding methods of t, and reports whether t has any.
 func (c *typeCheck) methods(t reflect.Type, at place) bool {
 	m := methodsOf(t, c.families)
 	switch {
@@ -140,19 +153,19 @@ func (c *typeCheck) methods(t reflect.Type, at place) bool {
 	return true
 }
 
-// takenOver checks that the methods of t are not those of an embedded field, which know
-// nothing of the other fields.
+// takenOver checks that the methods of t are not promoted from an embedded field, since
+// they ignore the other fields.
 func (c *typeCheck) takenOver(t reflect.Type, f *family, at place) {
 	if t.Kind() != reflect.Struct || others(t) == 0 {
 		return
 	}
 	if e, ok := promotes(t, f); ok {
-		c.report(at, t, fmt.Sprintf("embeds %s, whose %s would write it without its other fields", e, f.marshal),
+		c.report(at, t, fmt.Sprintf("embeds %s, and its %s would write it without the other fields", e, f.marshal),
 			fmt.Sprintf("give the embedded field a name, add %s and %s", f.marshal, f.unmarshal))
 	}
 }
 
-// others returns how many fields t has beside its first.
+// others returns the number of fields of t other than its first.
 func others(t reflect.Type) int {
 	n := -1
 	for i := range t.NumField() {
@@ -170,7 +183,7 @@ func (c *typeCheck) byKind(t reflect.Type, at place) {
 		c.report(at, t, fmt.Sprintf("is a %s, which %s does not carry", t.Kind(), c.codec), "remove it from the type")
 	case reflect.Interface:
 		if t.NumMethod() > 0 {
-			c.report(at, t, fmt.Sprintf("is an interface: %s could not tell which type to read", c.codec), "use a concrete type")
+			c.report(at, t, fmt.Sprintf("is an interface: %s could not determine the type to decode", c.codec), "use a concrete type")
 		}
 	case reflect.Slice:
 		c.value(t.Elem(), at.elem())
@@ -184,8 +197,8 @@ func (c *typeCheck) byKind(t reflect.Type, at place) {
 	}
 }
 
-// unstored reports the fields of t, which is a struct, that the codec does not write. all
-// says that it writes none.
+// unstored reports the fields of the struct t that the codec does not write. all means that
+// it writes none.
 func (c *typeCheck) unstored(t reflect.Type, at place, names []string, all bool) {
 	add := "add MarshalText and UnmarshalText"
 	if c.codec != "json" {
@@ -200,5 +213,5 @@ func (c *typeCheck) unstored(t reflect.Type, at place, names []string, all bool)
 	c.report(at, t, fmt.Sprintf("has unexported fields (%s), which %s would not store", strings.Join(names, ", "), c.codec), "export them, "+add)
 }
 
-// blank reports whether nothing is lost with a field.
+// blank reports whether a field holds no information.
 func blank(name string, t reflect.Type) bool { return t.Size() == 0 || name == "_" }

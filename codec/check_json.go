@@ -7,13 +7,8 @@ import (
 	"strings"
 )
 
-// CheckType implements [Checker].
-//
-// It refuses: fields that are unexported, tagged "-" or shadowed by one of the same name;
-// interfaces other than any; channels, functions and complex numbers; keys of maps that are no
-// strings, integers or texts; methods that encode without those that decode, or that an embedded
-// field lends to the whole struct; and omitempty on slices and maps, which drops empty ones.
-func (c *JSONCodec[T]) CheckType() error {
+// CheckType implements [Checker]. [Check] says what it rejects.
+func (c *jsonCodec[T]) CheckType() error {
 	return newJSONCheck().of(reflect.TypeFor[T]())
 }
 
@@ -41,7 +36,7 @@ func checkJSONKey(c *typeCheck, t reflect.Type, at place) {
 	}
 }
 
-// A member is a field of a struct that JSON writes.
+// A member is a struct field that JSON writes.
 type member struct {
 	name string
 	path string
@@ -59,7 +54,7 @@ func checkMembers(c *typeCheck, t reflect.Type, at place) {
 	}
 }
 
-// members checks the fields of t, embedded at prefix, and returns those that are written.
+// members checks the fields of t, embedded at prefix, and returns those that JSON writes.
 func (c *typeCheck) members(t reflect.Type, at place, prefix string, outer []reflect.Type) (all []member) {
 	var hidden []string
 	for i := range t.NumField() {

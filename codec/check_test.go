@@ -66,7 +66,17 @@ type (
 		N  int
 	}
 	status string
-	row    struct {
+
+	selfEmbedded struct {
+		*selfEmbedded //lint:ignore U1000 its kind is what is tested
+		V             int
+	}
+	embedsEachOther struct{ *embedsBack }
+	embedsBack      struct {
+		Note             string
+		*embedsEachOther //lint:ignore U1000 its kind is what is tested
+	}
+	row struct {
 		_msgpack struct{} `msgpack:",as_array"` //lint:ignore U1000 package msgpack reads its tag
 		A, B     int
 	}
@@ -115,6 +125,20 @@ func TestCheck(t *testing.T) {
 		of[struct{ Items []struct{ Price price } }]("Items[].Price (codec_test.price) has unexported fields", ""),
 		of[locked]("locked has unexported fields (mu), which msgpack would not store", "locked has unexported fields (mu)"),
 		of[counter]("counter.Hits (atomic.Int64) has unexported fields", "counter.Hits (atomic.Int64) has unexported fields"),
+		of[selfEmbedded]("selfEmbedded embeds itself: msgpack would never end", "is an embedded pointer to an unexported type"),
+		of[map[string][]embedsEachOther]("embeds itself", "is an embedded pointer to an unexported type"),
+		of[struct {
+			n int
+			F selfEmbedded
+		}]("F (codec_test.selfEmbedded) embeds itself", "has unexported fields (n)"),
+		of[struct {
+			*chained `msgpack:",noinline"`
+		}]("is embedded and unexported", "is an embedded pointer to an unexported type"),
+		of[struct {
+			status
+			N int
+		}]("status (codec_test.status) is embedded and unexported: msgpack could not read it; give it a name", "has unexported fields (status)"),
+		of[struct{ error }]("is embedded and unexported", "has unexported fields and no MarshalText"),
 		of[*time.Location]("has unexported fields", "has unexported fields"),
 		of[fmt.Stringer]("is an interface", "is an interface"), of[struct{ S fmt.Stringer }]("S (fmt.Stringer) is an interface", "S (fmt.Stringer) is an interface"),
 		of[chan int]("is a chan", "is a chan"), of[map[string]func()]("is a func", "is a func"), of[[]complex64]("is a complex64", "is a complex64"),
@@ -124,8 +148,8 @@ func TestCheck(t *testing.T) {
 		of[half]("has MarshalBinary and UnmarshalText", "has UnmarshalText but no MarshalText"),
 		of[map[string]plug]("for pointers only, which msgpack cannot call in a map", "for pointers only"), of[[]plug]("", ""), of[map[string]*plug]("", ""),
 		of[map[plug]int]("for pointers only", "is a key that is no string"),
-		of[event]("embeds time.Time, whose MarshalBinary would write it without its other fields", "embeds time.Time, whose MarshalJSON"),
-		of[site]("embeds *url.URL, whose MarshalBinary", "site.URL.User (url.Userinfo) has unexported fields"),
+		of[event]("embeds time.Time, and its MarshalBinary would write it without the other fields", "embeds time.Time, and its MarshalJSON"),
+		of[site]("embeds *url.URL, and its MarshalBinary would write it without the other fields", "site.URL.User (url.Userinfo) has unexported fields"),
 		of[account]("is written as \"ID\", as model.ID is", "is written as \"ID\""),
 		of[struct {
 			A int `msgpack:"B" json:"B"`

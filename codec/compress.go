@@ -8,15 +8,15 @@ import (
 	"github.com/lokroom/strata/internal/oneline"
 )
 
-// An Algorithm is a way to compress.
+// An Algorithm is a compression algorithm.
 type Algorithm byte
 
 const (
-	// S2 is an extension of Snappy: fast, and the default.
+	// S2 is an extension of Snappy. It is fast, and the default.
 	S2 Algorithm = iota
 
-	// Zstd is Zstandard (RFC 8878): smaller, at several times the cost. The
-	// process keeps up to a few megabytes for each CPU to compress with it.
+	// Zstd is Zstandard (RFC 8878). Its output is smaller, at several times the cost. The
+	// process keeps up to a few megabytes of encoder state per CPU.
 	Zstd
 )
 
@@ -32,32 +32,30 @@ func (a Algorithm) String() string {
 	}
 }
 
-// CompressOptions are the options of [Compress]. The zero value and nil are the
-// defaults.
+// CompressOptions configure [Compress]. Nil and the zero value select the defaults.
 type CompressOptions struct {
-	// Algorithm is what new values are compressed with. Values of either
-	// algorithm are read whatever it is.
+	// Algorithm is the algorithm for new values. Values of both algorithms can be decoded.
+	// Zero: S2.
 	Algorithm Algorithm
 
-	// Threshold is the number of bytes of the inner encoding from which on it
-	// is worth trying to compress. Zero: 1 KiB. 1: always.
+	// Threshold is the minimum size of an inner encoding, in bytes, that is compressed.
+	// Zero: 1 KiB. 1: always.
 	Threshold int
 
-	// MaxSize is the greatest number of bytes of an inner encoding. A larger
-	// one is neither written nor read: Append returns ErrTooLarge, and Decode
-	// refuses bytes that would become larger before it makes room for them.
-	// Zero: 64 MiB. At most 1 GiB.
+	// MaxSize is the maximum size of an inner encoding in bytes. For a larger one, Append
+	// returns ErrTooLarge, and Decode rejects the input before it allocates memory. At most
+	// 1 GiB. Zero: 64 MiB.
 	MaxSize int
 }
 
 const (
 	defaultThreshold = 1 << 10
 	defaultMaxSize   = 64 << 20
-	mostMaxSize      = 1 << 30 // beyond what Redis keeps under a key; S2 ends at 4 GiB
+	mostMaxSize      = 1 << 30 // more than Redis stores in one key; S2 is limited to 4 GiB
 )
 
-// withDefaults returns a copy of o, which may be nil, with its zeros filled in,
-// and all that is wrong with it.
+// withDefaults returns a copy of o, which may be nil, with defaults filled in, and an error
+// that joins all mistakes.
 func (o *CompressOptions) withDefaults() (CompressOptions, error) {
 	var p CompressOptions
 	if o != nil {
@@ -82,19 +80,19 @@ func (o *CompressOptions) withDefaults() (CompressOptions, error) {
 	return p, oneline.Join(errs...)
 }
 
-// Compress returns a codec that compresses what inner writes. Encodings that are
-// short, or that compression does not make shorter, are kept as they are.
+// Compress returns a codec that compresses the output of inner. Encodings that are short,
+// or that would not become shorter, are stored uncompressed.
 //
-// The encoding is a byte that names the method, 0 for none, 1 for S2 and 2 for
-// Zstandard, and then the inner encoding, an S2 block, or a Zstandard frame that
-// states its content size. There is no checksum: bytes that were damaged on the
-// way may decode to another value, unless the store has a checksum or [Seal] is
-// around it.
+// The encoding is a method byte followed by the data: 0 and the inner encoding, 1 and an S2
+// block, or 2 and a Zstandard frame with its content size. Decode reads the output of either
+// algorithm, whichever o has. There is no checksum: damaged
+// bytes may decode to a different value, unless the store has a checksum or [Seal] wraps
+// this codec.
 //
-// A program that can choose a part of a value and see the size of the encoding
-// can find out the rest of it: do not compress secrets together with what
-// strangers write, not even inside Seal.
-func Compress[T any](inner Codec[T], o *CompressOptions) (*CompressCodec[T], error) {
+// An attacker that can choose a part of a value and observe the size of its encoding can
+// find out the rest. Do not compress secrets together with untrusted input, not even inside
+// Seal.
+func Compress[T any](inner Codec[T], o *CompressOptions) (Codec[T], error) {
 	opts, err := o.withDefaults()
 	if inner == nil {
 		err = oneline.Join(errors.New("codec: Compress: no inner codec"), err)
@@ -102,36 +100,36 @@ func Compress[T any](inner Codec[T], o *CompressOptions) (*CompressCodec[T], err
 	if err != nil {
 		return nil, err
 	}
-	return &CompressCodec[T]{inner: inner, opts: opts}, nil
+	return &compressCodec[T]{inner: inner, opts: opts}, nil
 }
 
-// CompressCodec is the codec that [Compress] returns.
-type CompressCodec[T any] struct {
+// compressCodec is the codec that [Compress] returns.
+type compressCodec[T any] struct {
 	inner Codec[T]
 	opts  CompressOptions
 }
 
 var (
-	_ Codec[int] = (*CompressCodec[int])(nil)
-	_ Keyed[int] = (*CompressCodec[int])(nil)
-	_ Identifier = (*CompressCodec[int])(nil)
+	_ Codec[int] = (*compressCodec[int])(nil)
+	_ Keyed[int] = (*compressCodec[int])(nil)
+	_ Identifier = (*compressCodec[int])(nil)
 )
 
 // Append encodes v with the inner codec and compresses the result.
-func (c *CompressCodec[T]) Append(dst []byte, v T) ([]byte, error) {
+func (c *compressCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	out, err := c.inner.Append(append(dst, methodRaw), v)
 	return c.compress(dst, out, err)
 }
 
-// AppendFor is Append; the key is for the inner codec.
-func (c *CompressCodec[T]) AppendFor(dst []byte, key string, v T) ([]byte, error) {
+// AppendFor is Append with a key for the inner codec.
+func (c *compressCodec[T]) AppendFor(dst []byte, key string, v T) ([]byte, error) {
 	out, err := AppendFor(c.inner, append(dst, methodRaw), key, v)
 	return c.compress(dst, out, err)
 }
 
-// compress makes what the inner codec appended to dst, and returned as out and
-// err, shorter if it can.
-func (c *CompressCodec[T]) compress(dst, out []byte, err error) ([]byte, error) {
+// compress compresses the output that the inner codec appended to dst, if that makes it
+// shorter. out and err are the results of the inner codec.
+func (c *compressCodec[T]) compress(dst, out []byte, err error) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
@@ -154,11 +152,11 @@ func (c *CompressCodec[T]) compress(dst, out []byte, err error) ([]byte, error) 
 	return append(out[:len(dst)+1], buf.b...), nil
 }
 
-// Decode is the reverse of Append. It reads what any Compress around the same
-// inner codec wrote, whatever its algorithm.
-func (c *CompressCodec[T]) Decode(src []byte) (T, error) {
+// Decode decodes the output of Append. It decodes the output of any Compress around the
+// same inner codec, with either algorithm.
+func (c *compressCodec[T]) Decode(src []byte) (T, error) {
 	buf := getScratch()
-	defer buf.put() // inner does not keep its bytes
+	defer buf.put() // inner does not keep its input
 	raw, err := c.decompress(buf, src)
 	if err != nil {
 		var none T
@@ -167,8 +165,8 @@ func (c *CompressCodec[T]) Decode(src []byte) (T, error) {
 	return c.inner.Decode(raw)
 }
 
-// DecodeFor is Decode; the key is for the inner codec.
-func (c *CompressCodec[T]) DecodeFor(key string, src []byte) (T, error) {
+// DecodeFor is Decode with a key for the inner codec.
+func (c *compressCodec[T]) DecodeFor(key string, src []byte) (T, error) {
 	buf := getScratch()
 	defer buf.put()
 	raw, err := c.decompress(buf, src)
@@ -179,9 +177,8 @@ func (c *CompressCodec[T]) DecodeFor(key string, src []byte) (T, error) {
 	return DecodeFor(c.inner, key, raw)
 }
 
-// decompress returns the inner encoding that is in src. It is a part of src, or
-// in buf.
-func (c *CompressCodec[T]) decompress(buf *scratch, src []byte) ([]byte, error) {
+// decompress returns the inner encoding in src. The result is a part of src or of buf.
+func (c *compressCodec[T]) decompress(buf *scratch, src []byte) ([]byte, error) {
 	if len(src) == 0 {
 		return nil, corrupt(c.String(), "no bytes", nil)
 	}
@@ -203,16 +200,16 @@ func (c *CompressCodec[T]) decompress(buf *scratch, src []byte) ([]byte, error) 
 	return buf.b, nil
 }
 
-// CheckType implements [Checker] as the inner codec does.
-func (c *CompressCodec[T]) CheckType() error { return Check(c.inner) }
+// CheckType implements [Checker] with the inner codec.
+func (c *compressCodec[T]) CheckType() error { return Check(c.inner) }
 
-// Canonical implements [Canonicalizer] as the inner codec does.
-func (c *CompressCodec[T]) Canonical(v T) T { return Canonical(c.inner, v) }
+// Canonical implements [Canonicalizer] with the inner codec.
+func (c *compressCodec[T]) Canonical(v T) T { return Canonical(c.inner, v) }
 
 // CodecID returns IDCompress.
-func (*CompressCodec[T]) CodecID() byte { return IDCompress }
+func (*compressCodec[T]) CodecID() byte { return IDCompress }
 
-// String returns for instance "s2(msgpack)".
-func (c *CompressCodec[T]) String() string {
+// String returns, for example, "s2(msgpack)".
+func (c *compressCodec[T]) String() string {
 	return fmt.Sprintf("%s(%s)", c.opts.Algorithm, describe(c.inner))
 }

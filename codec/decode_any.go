@@ -1,13 +1,14 @@
 package codec
 
 import (
+	"math"
 	"reflect"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// any returns the next value as an interface holds it: int64, uint64, float64, string, bool,
-// time.Time, []any, map[string]any or nil, or what the application has registered.
+// any decodes the next value for an interface: int64, uint64, float64, string, bool,
+// time.Time, []any, map[string]any, nil, or a registered extension type.
 func (d *decoder) any() (any, error) {
 	c := d.peek()
 	switch {
@@ -33,7 +34,8 @@ func (d *decoder) any() (any, error) {
 		return d.extension()
 	default:
 		if n, _, ok := d.integer(); ok {
-			if c >= 0xcc && c <= 0xcf {
+			// msgpack writes a positive int64 and a uint64 alike. Sources return int64.
+			if c == 0xcf && n > math.MaxInt64 {
 				return n, nil
 			}
 			return int64(n), nil
@@ -42,8 +44,7 @@ func (d *decoder) any() (any, error) {
 	return nil, d.unfit(reflect.TypeFor[any]())
 }
 
-// extension returns the next value, which is a time or of a type that the application has
-// registered.
+// extension decodes the next value, which is a time or a registered extension type.
 func (d *decoder) extension() (v any, err error) {
 	if t, ok := d.time(); ok {
 		return t, nil
@@ -89,7 +90,7 @@ func (d *decoder) anyMap() (map[string]any, error) {
 		}
 		m[string(key)] = v
 	}
-	if len(m) != n { // a key twice
+	if len(m) != n { // a duplicate key
 		return nil, d.unfit(reflect.TypeFor[map[string]any]())
 	}
 	d.leave()

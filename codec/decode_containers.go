@@ -4,8 +4,8 @@ import (
 	"reflect"
 )
 
-// upFront is how many bytes of memory a slice may take for each byte of input that is left
-// before its elements are there: they may be short.
+// upFront is how many bytes a slice may allocate per byte of remaining input before its
+// elements are decoded: they may be short.
 const upFront = 64
 
 func (c *compiler) slice(t reflect.Type) decodeFunc {
@@ -136,7 +136,7 @@ func (c *compiler) mapping(t reflect.Type) decodeFunc {
 			}
 			m.SetMapIndex(k, e)
 		}
-		if m.Len() != n { // a key twice
+		if m.Len() != n { // a duplicate key
 			return d.unfit(t)
 		}
 		v.Set(m)
@@ -157,7 +157,7 @@ func decodeAnyMap(d *decoder, v reflect.Value) error {
 	return nil
 }
 
-// A fieldDecoder decodes a field of a struct.
+// A fieldDecoder decodes a struct field.
 type fieldDecoder struct {
 	name  string
 	index []int
@@ -188,7 +188,7 @@ func (c *compiler) structure(t reflect.Type) decodeFunc {
 			if !ok {
 				return d.unfit(t)
 			}
-			next := last + 1 // if all are there and in order
+			next := last + 1 // the index if all fields are present and in order
 			if next >= len(fields) || fields[next].name != string(name) {
 				if next, ok = names[string(name)]; !ok {
 					if err := d.skip(); err != nil {
@@ -200,7 +200,7 @@ func (c *compiler) structure(t reflect.Type) decodeFunc {
 			ascending = ascending && next > last
 			last = next
 			if err := fields[next].decode(d, v); err != nil {
-				return err
+				return d.within(fields[next].name, err)
 			}
 		}
 		if !ascending && d.twice(begin, n, names) {
@@ -211,8 +211,7 @@ func (c *compiler) structure(t reflect.Type) decodeFunc {
 	}
 }
 
-// twice reports whether one of the fields of names is twice among the n pairs at begin, which
-// have been decoded.
+// twice reports whether one of names occurs twice among the n decoded pairs at begin.
 func (d *decoder) twice(begin, n int, names map[string]int) bool {
 	again := decoder{src: d.src, at: begin, depth: d.depth}
 	seen := make(map[int]bool)
@@ -230,7 +229,7 @@ func (d *decoder) twice(begin, n int, names map[string]int) bool {
 	return false
 }
 
-// row decodes a struct that is written as an array.
+// row decodes a struct that is encoded as an array.
 func (d *decoder) row(t reflect.Type, fields []fieldDecoder, v reflect.Value) error {
 	n, ok := d.array()
 	if !ok || n != len(fields) {
@@ -238,15 +237,15 @@ func (d *decoder) row(t reflect.Type, fields []fieldDecoder, v reflect.Value) er
 	}
 	for i := range fields {
 		if err := fields[i].decode(d, v); err != nil {
-			return err
+			return d.within(fields[i].name, err)
 		}
 	}
 	d.leave()
 	return nil
 }
 
-// decode decodes the next value into the field of v, and makes the embedded structs that
-// it is in.
+// decode decodes the next value into the field of v, and allocates the embedded structs
+// that contain it.
 func (f *fieldDecoder) decode(d *decoder, v reflect.Value) error {
 	for i, at := range f.index {
 		if i > 0 && v.Kind() == reflect.Pointer {

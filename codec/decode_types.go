@@ -15,11 +15,11 @@ import (
 // A decodeFunc decodes the next value into v, which is settable and zero.
 type decodeFunc func(d *decoder, v reflect.Value) error
 
-// A compiler makes decodeFuncs. The ones of types that are being compiled are found in done,
-// so that a type may refer to itself.
+// A compiler builds decodeFuncs. done has those of types that are being compiled, so that a
+// type may refer to itself.
 type compiler struct{ done map[reflect.Type]*decodeFunc }
 
-// compileDecoder returns what decodes values of t.
+// compileDecoder returns a decodeFunc for values of t.
 func compileDecoder(t reflect.Type) decodeFunc {
 	c := compiler{make(map[reflect.Type]*decodeFunc)}
 	return c.of(t)
@@ -83,8 +83,8 @@ func (c *compiler) kind(t reflect.Type) decodeFunc {
 	}
 }
 
-// orExtension is fn for types that the application may have registered with
-// msgpack.RegisterExt.
+// orExtension is fn for types that the application may register with msgpack.RegisterExt
+// later.
 func orExtension(fn decodeFunc) decodeFunc {
 	return func(d *decoder, v reflect.Value) error {
 		if isExtension(d.peek()) {
@@ -107,8 +107,8 @@ func decodeTime(d *decoder, v reflect.Value) error {
 	return nil
 }
 
-// payload returns what a method of the type of v has written, to be read by one. Nil is what
-// becomes of nil bytes.
+// payload returns the output of an encoding method, for the decoding method of the type of
+// v. For a nil it returns nil bytes.
 func (d *decoder) payload(v reflect.Value) (b []byte, err error) {
 	if d.isNil() {
 		return nil, nil
@@ -184,7 +184,8 @@ func decodeUint(d *decoder, v reflect.Value) error {
 	return nil
 }
 
-// decodeFloat takes numbers of any kind that the type has, since other programs write 5.0 as 5.
+// decodeFloat accepts integers that the type can represent, since other programs encode 5.0
+// as 5.
 func decodeFloat(d *decoder, v reflect.Value) error {
 	begin := d.at
 	f, short, ok := d.float()
@@ -219,7 +220,7 @@ func decodeString(d *decoder, v reflect.Value) error {
 
 var errorType = reflect.TypeFor[error]()
 
-// decodeInterface decodes into an any, or an error, which is written as its text.
+// decodeInterface decodes into an any, or into an error, which is encoded as its text.
 func decodeInterface(d *decoder, v reflect.Value) error {
 	if v.Type() != errorType && v.NumMethod() > 0 {
 		return d.unfit(v.Type())

@@ -10,39 +10,54 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// A decoder reads values from a MessagePack encoding, and refuses those that are not the
-// value of a type as msgpack writes it: numbers that do not fit, nil where the type has
-// none, arrays of another length. The Decoder of msgpack wraps the first and takes the
-// second for zero.
+// A decoder decodes MessagePack. It rejects input that msgpack would not write for the
+// type: numbers that overflow, nil for a type without nil, arrays of another length. The
+// Decoder of msgpack truncates the first and decodes the second as zero.
 //
-// What it allocates is bounded: each declared element takes a byte of the input at least,
-// so the elements of all arrays and maps together are no more than the input has bytes.
+// Memory is bounded: each declared element takes at least one byte of input, so all arrays
+// and maps together have no more elements than the input has bytes.
 //
 // The format is https://github.com/msgpack/msgpack/blob/master/spec.md.
 type decoder struct {
 	src    []byte
 	at     int
-	depth  int // how many arrays and maps the value at at is in
-	budget int // elements that may still be declared
+	depth  int // number of arrays and maps around the value at at
+	budget int // number of elements that may still be declared
 
-	foreign bool // a method of T, or an extension, has decoded a part
+	foreign bool   // a method of T, or an extension, has decoded a part
+	path    string // of the struct field that cannot be decoded, such as "Owner.Age"
 	lib     *msgpack.Decoder
-	in      reader // what lib reads from
+	in      reader // input of lib
 }
 
-// reset begins to decode src.
+// reset starts to decode src.
 func (d *decoder) reset(src []byte) {
-	d.src, d.at, d.depth, d.budget, d.foreign = src, 0, 0, len(src), false
+	d.src, d.at, d.depth, d.budget, d.foreign, d.path = src, 0, 0, len(src), false, ""
+}
+
+// mostPath bounds the length of a path to which more is added: input may be nested deeply.
+const mostPath = 100
+
+// within returns err, and notes that it is of the struct field called name.
+func (d *decoder) within(name string, err error) error {
+	if len(d.path) > mostPath {
+		return err
+	}
+	if d.path != "" {
+		name += "." + d.path
+	}
+	d.path = name
+	return err
 }
 
 func (d *decoder) left() int { return len(d.src) - d.at }
 
-// unfit is the error of a value that is none of t.
+// unfit returns the error for a value that does not fit t.
 func (d *decoder) unfit(t reflect.Type) error {
 	return reason(fmt.Sprintf("no %v at byte %d", t, d.at))
 }
 
-// peek returns the first byte of the next value, or one that no value begins with.
+// peek returns the first byte of the next value, or a byte that starts no value.
 func (d *decoder) peek() byte {
 	if d.at >= len(d.src) {
 		return unusedCode
@@ -50,7 +65,7 @@ func (d *decoder) peek() byte {
 	return d.src[d.at]
 }
 
-// The first bytes of values.
+// First bytes of values.
 const (
 	nilCode    = 0xc0
 	unusedCode = 0xc1
@@ -61,7 +76,7 @@ const (
 // isExtension reports whether c is the first byte of an extension.
 func isExtension(c byte) bool { return c >= 0xc7 && c <= 0xc9 || c >= 0xd4 && c <= 0xd8 }
 
-// isNil steps over a nil, if there is one.
+// isNil consumes a nil, if it is next.
 func (d *decoder) isNil() bool {
 	if d.peek() != nilCode {
 		return false
@@ -70,7 +85,7 @@ func (d *decoder) isNil() bool {
 	return true
 }
 
-// take returns the next n bytes, or false.
+// take consumes the next n bytes, or returns false.
 func (d *decoder) take(n int) ([]byte, bool) {
 	if n < 0 || d.left() < n {
 		return nil, false
@@ -80,7 +95,7 @@ func (d *decoder) take(n int) ([]byte, bool) {
 	return b, true
 }
 
-// number returns the big-endian number in the next width bytes, or false.
+// number consumes a big-endian number of width bytes, or returns false.
 func (d *decoder) number(width int) (uint64, bool) {
 	b, ok := d.take(width)
 	if !ok {
@@ -98,8 +113,8 @@ func (d *decoder) number(width int) (uint64, bool) {
 	}
 }
 
-// integer returns the next value, which is that of n as an int64 if negative. If it is no
-// integer, ok is false and the decoder has not moved.
+// integer consumes an integer. n is an int64 if negative is true. If the next value is not
+// an integer, ok is false and the position is unchanged.
 func (d *decoder) integer() (n uint64, negative, ok bool) {
 	begin := d.at
 	c := d.peek()
@@ -124,8 +139,8 @@ func (d *decoder) integer() (n uint64, negative, ok bool) {
 	return n, negative, ok
 }
 
-// float returns the next value, and whether it had 32 bits. If it is no float, ok is false
-// and the decoder has not moved.
+// float consumes a float and reports whether it had 32 bits. If the next value is not a
+// float, ok is false and the position is unchanged.
 func (d *decoder) float() (f float64, short, ok bool) {
 	begin := d.at
 	c := d.peek()
@@ -144,8 +159,8 @@ func (d *decoder) float() (f float64, short, ok bool) {
 	return 0, false, false
 }
 
-// bytes returns the string or the bytes that come next, which are a part of the input. If
-// there are none, ok is false and the decoder has not moved.
+// bytes consumes a string or bytes, which share memory with the input. If the next value is
+// neither, ok is false and the position is unchanged.
 func (d *decoder) bytes() (b []byte, ok bool) {
 	begin := d.at
 	c := d.peek()
@@ -168,8 +183,8 @@ func (d *decoder) bytes() (b []byte, ok bool) {
 	return b, ok
 }
 
-// elements steps into an array, or a map if pairs is 2, and returns its length; leave ends
-// it. If there is none, ok is false and the decoder has not moved.
+// elements enters an array, or a map if pairs is 2, and returns its length; leave ends it.
+// If the next value is neither, ok is false and the position is unchanged.
 func (d *decoder) elements(fixed, long byte, pairs int) (n int, ok bool) {
 	begin := d.at
 	c := d.peek()
@@ -194,7 +209,7 @@ func (d *decoder) array() (n int, ok bool)   { return d.elements(0x90, 0xdc, 1) 
 func (d *decoder) mapping() (n int, ok bool) { return d.elements(0x80, 0xde, 2) }
 func (d *decoder) leave()                    { d.depth-- }
 
-// skip steps over the next value.
+// skip consumes the next value.
 func (d *decoder) skip() error {
 	s := scan{src: d.src}
 	end := s.value(d.at, d.depth)
@@ -205,8 +220,8 @@ func (d *decoder) skip() error {
 	return nil
 }
 
-// time returns the next value in UTC. If it is no time, ok is false and the decoder has not
-// moved.
+// time consumes a time and returns it in UTC. If the next value is not a time, ok is false
+// and the position is unchanged.
 func (d *decoder) time() (t time.Time, ok bool) {
 	begin := d.at
 	c := d.peek()
@@ -232,7 +247,7 @@ func (d *decoder) time() (t time.Time, ok bool) {
 	return t, ok
 }
 
-// timeOf returns the time in UTC that b, the payload of a timestamp, is the encoding of.
+// timeOf decodes the payload of a timestamp, in UTC.
 func timeOf(b []byte) (t time.Time, ok bool) {
 	var sec int64
 	var nsec uint64
@@ -253,14 +268,14 @@ func timeOf(b []byte) (t time.Time, ok bool) {
 	return time.Unix(sec, int64(nsec)).UTC(), true
 }
 
-// looked looks over src for methods that decode it themselves.
+// looked scans src for the decoding methods of a type.
 func (d *decoder) looked(src []byte) error {
 	d.foreign = true
 	return d.in.reset(src, 0)
 }
 
-// delegate has fn read the next values with the Decoder of msgpack. The lengths in them have
-// been looked over.
+// delegate decodes the next values with fn, which gets the Decoder of msgpack. The lengths
+// in the input have been scanned.
 func (d *decoder) delegate(fn func(*msgpack.Decoder) error) error {
 	if !d.foreign {
 		if err := d.in.reset(d.src, d.at); err != nil {
@@ -272,8 +287,8 @@ func (d *decoder) delegate(fn func(*msgpack.Decoder) error) error {
 		d.lib = msgpack.NewDecoder(nil)
 	}
 	d.in.at = d.at
-	// Not with UsePreallocateValues, as in msgpack.Unmarshal: it leaves a goroutine
-	// behind for every type.
+	// Without UsePreallocateValues, unlike msgpack.Unmarshal: it leaves a goroutine behind
+	// for every type.
 	d.lib.Reset(&d.in)
 	d.lib.UseLooseInterfaceDecoding(true)
 	err := fn(d.lib)

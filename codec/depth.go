@@ -4,9 +4,9 @@ import "reflect"
 
 const errTooDeep = reason("values nest deeper than 1000 levels, or refer to themselves")
 
-// nests reports whether v has more than levels arrays, maps and structs in one another, as
-// one that refers to itself has. Encoding it would overflow the stack, which ends the
-// process, or give what no decoder reads.
+// nests reports whether v has more than levels nested arrays, maps and structs, as a cyclic
+// value has. Encoding it would overflow the stack, which ends the process, or produce
+// output that no decoder accepts.
 func nests(v reflect.Value, levels int) bool {
 	for hops := 0; v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface; hops++ {
 		if v.IsNil() {

@@ -5,22 +5,23 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"time"
 )
 
-// A difference finds the first place at which two values are not equal.
+// A difference finds the first difference between two values.
 type difference struct{ seen map[[2]referent]bool }
 
-// between returns where a and b, which are of one type, are not equal, and how; "" if they
-// are. Values are not in it.
+// between describes the first difference between a and b, which have one type; "" if they
+// are equal. The description contains no values.
 func (d *difference) between(a, b reflect.Value, path string) string {
 	where := d.parts(a, b, path)
 	if where == "" || a.Kind() != reflect.Struct || !a.CanInterface() {
 		return where
 	}
-	// Only unexported fields may have several forms of one value.
+	// Only unexported fields may have several representations of one value.
 	if where := d.fields(a, b, path, true); where != "" {
 		return where
 	}
@@ -40,9 +41,10 @@ func (d *difference) parts(a, b reflect.Value, path string) string {
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		equal = a.Uint() == b.Uint()
 	case reflect.Float32, reflect.Float64:
-		equal = a.Float() == b.Float() || a.Float() != a.Float() && b.Float() != b.Float()
+		equal = sameFloat(a.Float(), b.Float())
 	case reflect.Complex64, reflect.Complex128:
-		equal = a.Complex() == b.Complex()
+		x, y := a.Complex(), b.Complex()
+		equal = sameFloat(real(x), real(y)) && sameFloat(imag(x), imag(y))
 	case reflect.String:
 		equal = a.String() == b.String()
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
@@ -62,6 +64,11 @@ func (d *difference) parts(a, b reflect.Value, path string) string {
 	return ""
 }
 
+// sameFloat reports whether x and y print alike: NaN equals NaN, and 0 differs from -0.
+func sameFloat(x, y float64) bool {
+	return x == y && math.Signbit(x) == math.Signbit(y) || x != x && y != y
+}
+
 func (d *difference) elements(a, b reflect.Value, path string) string {
 	for i := range a.Len() {
 		if where := d.between(a.Index(i), b.Index(i), path+"[]"); where != "" {
@@ -71,7 +78,7 @@ func (d *difference) elements(a, b reflect.Value, path string) string {
 	return ""
 }
 
-// fields compares the fields of structs, or those that are exported.
+// fields compares the fields of structs, or only the exported ones.
 func (d *difference) fields(a, b reflect.Value, path string, exported bool) string {
 	for i := range a.NumField() {
 		f := a.Type().Field(i)
@@ -99,7 +106,7 @@ func (d *difference) interfaces(a, b reflect.Value, path string) string {
 	return d.between(a.Elem(), b.Elem(), path)
 }
 
-// referents compares what pointers, slices and maps refer to.
+// referents compares the targets of pointers, slices and maps.
 func (d *difference) referents(a, b reflect.Value, path string) string {
 	switch {
 	case a.IsNil() && b.IsNil():
@@ -131,7 +138,7 @@ func (d *difference) referents(a, b reflect.Value, path string) string {
 	for i := a.MapRange(); i.Next(); {
 		other := b.MapIndex(i.Key())
 		if !other.IsValid() {
-			if k := i.Key(); k.Comparable() && !k.Equal(k) { // NaN, which no key is equal to
+			if k := i.Key(); k.Comparable() && !k.Equal(k) { // NaN, which equals no key
 				continue
 			}
 			return path + " has other keys"
@@ -143,13 +150,13 @@ func (d *difference) referents(a, b reflect.Value, path string) string {
 	return ""
 }
 
-// sayEqual reports whether a has a method Equal that takes b and says so, or both are times
+// sayEqual reports whether a has a method Equal that returns true for b, or both are times
 // of one instant.
 func sayEqual(a, b reflect.Value) (yes bool) {
 	if a.Type() == timeType {
 		return timeAt(a).Equal(timeAt(b)) && sameZone(timeAt(a), timeAt(b))
 	}
-	defer func() { _ = recover() }() // a method that does not expect its value
+	defer func() { _ = recover() }() // a method may panic on its value
 	switch eq := a.Interface().(type) {
 	case interface{ Equal(any) bool }:
 		return eq.Equal(b.Interface())
@@ -163,37 +170,38 @@ func sayEqual(a, b reflect.Value) (yes bool) {
 	return false
 }
 
-// sameZone reports whether a and b print alike.
+// sameZone reports whether a and b have the same text.
 func sameZone(a, b time.Time) bool {
 	_, x := a.Zone()
 	_, y := b.Zone()
 	return x == y
 }
 
-// printSame reports whether the String methods of a and b return the same, or they have none.
+// printSame reports whether the String methods of a and b return the same text. It returns
+// true if they have none.
 func printSame(a, b reflect.Value) (yes bool) {
 	defer func() { _ = recover() }()
 	x, ok := addressed(a).(fmt.Stringer)
 	return !ok || x.String() == addressed(b).(fmt.Stringer).String()
 }
 
-// writeSame reports whether a and b have methods that encode, and each of these writes the
-// same for both. One form alone may leave something out, as the text of a big.Float does with
-// its precision.
+// writeSame reports whether a and b have encoding methods, and each writes the same output
+// for both. A single method may omit something, such as the precision of a big.Float in its
+// text.
 func writeSame(a, b reflect.Value) (yes bool) {
 	defer func() { _ = recover() }()
 	x, y := written(addressed(a)), written(addressed(b))
 	return len(x) > 0 && slices.EqualFunc(x, y, bytes.Equal) && printSame(a, b)
 }
 
-// addressed returns a pointer to a copy of v, which has the methods of pointers too.
+// addressed returns a pointer to a copy of v, which also has pointer methods.
 func addressed(v reflect.Value) any {
 	p := reflect.New(v.Type())
 	p.Elem().Set(v)
 	return p.Interface()
 }
 
-// written returns what each method of v that encodes writes.
+// written returns the output of each encoding method of v.
 func written(v any) (all [][]byte) {
 	add := func(write func() ([]byte, error)) {
 		if b, err := write(); err == nil {

@@ -8,20 +8,20 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// The sentinels below are matched with [errors.Is].
+// Use [errors.Is] to match these errors.
 var (
-	// ErrCorrupt says that bytes are not an encoding of a value of the type,
-	// by this codec, under this key. All that Decode refuses is ErrCorrupt.
+	// ErrCorrupt reports bytes that are not an encoding of a value of the type, by this
+	// codec, for this key. Every error of Decode caused by its input wraps it.
 	ErrCorrupt = errors.New("corrupt")
 
-	// ErrTooLarge says that a value exceeds a bound of the codec. From Decode
-	// it comes together with ErrCorrupt. It is [store.ErrTooLarge].
+	// ErrTooLarge reports a value that exceeds a limit of the codec. Decode returns it
+	// together with ErrCorrupt. It is [store.ErrTooLarge].
 	ErrTooLarge = store.ErrTooLarge
 )
 
-// A failure is an error whose text is free of values. The messages of parsers
-// and of methods of T like to quote what they parse, so the cause is not printed:
-// it is there for errors.Is and errors.As.
+// A failure is an error with a text that contains no values. Parsers and methods of T often
+// quote their input, so the cause is not part of the text. It is available to errors.Is and
+// errors.As.
 type failure struct {
 	text string
 	errs []error
@@ -30,13 +30,13 @@ type failure struct {
 func (f *failure) Error() string   { return f.text }
 func (f *failure) Unwrap() []error { return f.errs }
 
-// A reason is an error of this package, whose text is printed.
+// A reason is an error of this package with a text that is safe to print.
 type reason string
 
 func (r reason) Error() string { return string(r) }
 
-// corrupt is the error of a Decode. why is printed and must not quote the
-// input; cause, which may be nil, is not.
+// corrupt returns an error of Decode. why is printed and must not quote the input; cause,
+// which may be nil, is not printed.
 func corrupt(codec, why string, cause error) error {
 	f := &failure{text: "codec: " + codec + ": " + ErrCorrupt.Error() + ": " + why, errs: []error{ErrCorrupt}}
 	if cause != nil {
@@ -45,13 +45,13 @@ func corrupt(codec, why string, cause error) error {
 	return f
 }
 
-// tooLarge is the error of a Decode that came upon a bound.
+// tooLarge returns the error of a Decode that exceeds a limit.
 func tooLarge(codec string, size uint64, most int) error {
 	return corrupt(codec, fmt.Sprintf("%s: %d bytes, of at most %d", ErrTooLarge, size, most), ErrTooLarge)
 }
 
-// unencodable is the error of an Append that failed for cause. why is printed
-// and must not quote the value; cause is not.
+// unencodable returns the error of an Append that failed with cause. why is printed and
+// must not quote the value; cause is not printed.
 func unencodable[T any](codec, why string, cause error) error {
 	return &failure{text: fmt.Sprintf("codec: %s: cannot encode %s: %s", codec, nameOf[T](), why), errs: []error{cause}}
 }
@@ -59,7 +59,7 @@ func unencodable[T any](codec, why string, cause error) error {
 // nameOf returns the name of T.
 func nameOf[T any]() string { return fmt.Sprintf("%T", (*T)(nil))[1:] }
 
-// A panicError is a panic of a method that takes part in encoding or decoding.
+// A panicError is a panic of a method called during encoding or decoding.
 type panicError struct{ value any }
 
 func (p *panicError) Error() string {
@@ -75,14 +75,14 @@ func (p *panicError) Unwrap() error {
 	return err
 }
 
-// recovered turns a panic of the function that defers it into an error.
+// recovered converts a panic of the deferring function to an error.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = &panicError{r}
 	}
 }
 
-// refusal says what kind of error err is, without its text, which may quote values.
+// refusal describes the kind of err without its text, which may quote values.
 func refusal(err error) string {
 	var p *panicError
 	if errors.As(err, &p) {

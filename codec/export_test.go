@@ -7,13 +7,13 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// CheckMsgpackType is CheckType of MsgpackCodec for a type that is known at run time.
+// CheckMsgpackType is CheckType of msgpackCodec for a type that is known at run time.
 func CheckMsgpackType(t reflect.Type) error { return newMsgpackCheck().of(t) }
 
-// CheckJSONType is CheckType of JSONCodec for a type that is known at run time.
+// CheckJSONType is CheckType of jsonCodec for a type that is known at run time.
 func CheckJSONType(t reflect.Type) error { return newJSONCheck().of(t) }
 
-// TripMsgpack encodes and decodes what v points to, as MsgpackCodec does.
+// TripMsgpack encodes and decodes what v points to, as msgpackCodec does.
 func TripMsgpack(v reflect.Value) (got reflect.Value, err error) {
 	defer recovered(&err)
 	var out sink
@@ -28,7 +28,7 @@ func TripMsgpack(v reflect.Value) (got reflect.Value, err error) {
 	return got, compileDecoder(v.Type().Elem())(&d, got.Elem())
 }
 
-// TripJSON encodes and decodes what v points to, as JSONCodec does.
+// TripJSON encodes and decodes what v points to, as jsonCodec does.
 func TripJSON(v reflect.Value) (got reflect.Value, err error) {
 	defer recovered(&err)
 	out, err := json.Marshal(v.Interface())

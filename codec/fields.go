@@ -7,23 +7,22 @@ import (
 	"time"
 )
 
-// A field is one of the fields that msgpack writes for a struct, those of embedded
-// structs among them.
+// A field is a struct field that msgpack writes, possibly of an embedded struct.
 type field struct {
 	name      string // in the encoding
 	index     []int
 	typ       reflect.Type
 	omitEmpty bool
-	intern    bool   // written in a form that only the Decoder of msgpack reads
-	path      string // in Go, as in "Model.ID"
+	intern    bool   // encoded in a form that only the Decoder of msgpack reads
+	path      string // Go path, such as "Model.ID"
 	tag       reflect.StructTag
 }
 
-// A layout is how msgpack writes a struct: the rules of github.com/vmihailenco/msgpack/v5,
-// which has no function that tells them.
+// A layout describes how msgpack writes a struct. It follows the rules of
+// github.com/vmihailenco/msgpack/v5, which has no function to query them.
 type layout struct {
 	fields  []field
-	names   map[string]int // positions in fields, aliases included
+	names   map[string]int // index in fields, aliases included
 	asArray bool
 	hidden  []hiddenField
 }
@@ -43,10 +42,10 @@ const (
 	shadowed          // by a field of the same name
 )
 
-// layoutOf returns the layout of t, which is a struct.
+// layoutOf returns the layout of the struct t.
 func layoutOf(t reflect.Type) *layout { return layoutIn(t, nil) }
 
-// layoutIn is layoutOf for a struct that is embedded in those of outer.
+// layoutIn is layoutOf for a struct embedded in those of outer.
 func layoutIn(t reflect.Type, outer []reflect.Type) *layout {
 	l := &layout{names: make(map[string]int)}
 	allOmitEmpty := false
@@ -90,8 +89,7 @@ func (l *layout) hide(path string, t reflect.Type, why hiding) {
 	l.hidden = append(l.hidden, hiddenField{path, t, why})
 }
 
-// inline adds the fields of f, which is embedded, in the place of f, and reports
-// whether it did.
+// inline adds the fields of the embedded field f instead of f, and reports whether it did.
 func (l *layout) inline(f field, forced bool, outer []reflect.Type) bool {
 	t := f.typ
 	if t.Kind() == reflect.Pointer {
@@ -130,7 +128,7 @@ func plainStruct(t reflect.Type) bool {
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// tagOptions are what follows the name in a tag.
+// tagOptions are the options after the name in a tag.
 type tagOptions []string
 
 func parseTag(tag string) (name string, _ tagOptions) {

@@ -7,24 +7,26 @@ import (
 	"reflect"
 )
 
-// Types whose values have several forms, of which the codecs return one.
+// Types with several representations of one value, of which the codecs return one.
 var (
 	ipType  = reflect.TypeFor[net.IP]()          // an IPv4 address has 4 or 16 bytes
 	rawType = reflect.TypeFor[json.RawMessage]() // JSON drops white space
 )
 
-// hasForms reports whether values of t have several forms.
+// hasForms reports whether values of t have several representations.
 func hasForms(t reflect.Type) bool { return t == timeType || t == ipType || t == rawType }
 
-// holdsForms reports whether t has several forms, or may hold a value of such a type.
+// holdsForms reports whether t has several representations, or may contain a type that has.
 func holdsForms(t reflect.Type) bool {
 	return hasForms(t) || isAny(t)
 }
 
-func isAny(t reflect.Type) bool { return t.Kind() == reflect.Interface && t.NumMethod() == 0 }
+func isAny(t reflect.Type) bool { return isInterface(t) && t.NumMethod() == 0 }
 
-// bytesInForm returns v, which is a net.IP or a json.RawMessage, in the form in which it is
-// decoded, and whether that is another one.
+func isInterface(t reflect.Type) bool { return t.Kind() == reflect.Interface }
+
+// bytesInForm returns the decoded form of v, a net.IP or json.RawMessage, and whether it
+// differs from v.
 func (w *utcWalk) bytesInForm(v reflect.Value) (reflect.Value, bool) {
 	b := v.Bytes()
 	switch {

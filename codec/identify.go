@@ -1,7 +1,7 @@
 package codec
 
-// The identities of the codecs of this package. 7 to 127 are reserved for it;
-// codecs of others choose from 128 to 255.
+// Identities of the codecs in this package. It reserves 7 to 127; other codecs use 128 to
+// 255.
 const (
 	IDUnknown  byte = 0
 	IDMsgpack  byte = 1
@@ -12,16 +12,16 @@ const (
 	IDSeal     byte = 6
 )
 
-// An Identifier is a [Codec] that has an identity. Stores keep it beside the
-// bytes, so that what another codec wrote is a miss rather than garbage.
+// An Identifier is a [Codec] with an identity. Stores keep it with the bytes, so that bytes
+// of another codec are a miss instead of garbage.
 type Identifier interface {
-	// CodecID returns the identity of the wire format, which never changes. A
-	// codec that wraps another returns its own.
+	// CodecID returns the identity of the wire format, which must never change. A codec
+	// that wraps another returns its own.
 	CodecID() byte
 }
 
-// ID returns the identity of c as [Identifier] describes it, or IDUnknown
-// without the capability.
+// ID returns the identity of c as described at [Identifier], or IDUnknown if c is no
+// Identifier.
 func ID[T any](c Codec[T]) byte {
 	if i, ok := c.(Identifier); ok {
 		return i.CodecID()

@@ -8,7 +8,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The first byte of what Compress writes.
+// First bytes of the output of Compress.
 const (
 	methodRaw  byte = 0
 	methodS2   byte = 1
@@ -28,14 +28,13 @@ func methodName(method byte) string {
 	}
 }
 
-// The coders for Zstandard are shared, because each keeps tables for every CPU.
-// Without streams they have no goroutines. The size of what is read is bounded
-// by the room that inflate gives the decoder; the window bounds only memory that
-// streams use, and what our own encoder needs to keep at hand.
+// The Zstandard coders are shared, because each keeps tables for every CPU. Without streams
+// they have no goroutines. inflate bounds the size of decoded data by the buffer that it
+// passes; the window size bounds the memory of streams and of our encoder only.
 var (
 	zstdEncoder = sync.OnceValues(func() (*zstd.Encoder, error) {
 		return zstd.NewWriter(nil, zstd.WithEncoderCRC(false), zstd.WithWindowSize(1<<20),
-			zstd.WithSingleSegment(true)) // states the content size, however small
+			zstd.WithSingleSegment(true)) // writes the content size, however small
 	})
 	zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
 		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true),
@@ -45,8 +44,8 @@ var (
 
 var errMismatch = errors.New("the size is not the declared one")
 
-// deflate compresses raw into buf, whose contents and length do not matter, and
-// returns the result, which is in buf if there is room.
+// deflate compresses raw into buf, with any contents and length, and returns the result,
+// which is in buf if it fits.
 func deflate(a Algorithm, buf, raw []byte) ([]byte, error) {
 	if a == S2 {
 		return s2.Encode(buf[:cap(buf)], raw), nil
@@ -58,7 +57,7 @@ func deflate(a Algorithm, buf, raw []byte) ([]byte, error) {
 	return enc.EncodeAll(raw, buf[:0]), nil
 }
 
-// inflatedSize returns the size that body declares for itself. It allocates nothing.
+// inflatedSize returns the size that body declares. It does not allocate.
 func inflatedSize(method byte, body []byte) (uint64, error) {
 	switch method {
 	case methodRaw:
@@ -80,7 +79,7 @@ func inflatedSize(method byte, body []byte) (uint64, error) {
 	}
 }
 
-// inflate fills dst, which has the size that body declares, from body.
+// inflate decompresses body into dst, which has the declared size.
 func inflate(method byte, dst, body []byte) error {
 	var out []byte
 	var err error

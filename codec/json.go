@@ -8,12 +8,19 @@ import (
 	"sync"
 )
 
-// JSON returns a codec that writes JSON with encoding/json, for caches that
-// other programs read too. Its rules apply: interface values come back as float64,
-// map[string]any and so on. Text that is not UTF-8 is an error of Append. Times are written and come back in UTC. Unlike [json.Marshal] it does not escape
-// the characters that are special in HTML.
-func JSON[T any]() *JSONCodec[T] {
-	c := &JSONCodec[T]{shape: sync.OnceValue(func() shape { return jsonShape(reflect.TypeFor[T]()) })}
+// JSON returns a codec that uses encoding/json, for caches that other programs read too.
+// Values in interfaces are decoded as float64, map[string]any and so on. Append returns an
+// error for values that JSON cannot represent: channels, functions, NaN, infinities, cycles
+// and text that is not UTF-8. Times are encoded and decoded in UTC. Unlike
+// [json.Marshal], it does not escape characters that are special in HTML.
+//
+// Decode ignores white space and object members without a field in T; a field without a member
+// is zero. It returns [ErrCorrupt] for input that encoding/json would decode as a different
+// value: null for a value that is never nil, an array of another length, a duplicate name or
+// one in another case, invalid Unicode, and an integer that does not fit, also into a float. A
+// literal with a fraction is decoded as the nearest float.
+func JSON[T any]() Codec[T] {
+	c := &jsonCodec[T]{shape: sync.OnceValue(func() shape { return jsonShape(reflect.TypeFor[T]()) })}
 	c.pool.New = func() any {
 		w := &jsonWriter{}
 		w.enc = json.NewEncoder(&w.sink)
@@ -23,8 +30,8 @@ func JSON[T any]() *JSONCodec[T] {
 	return c
 }
 
-// JSONCodec is the codec that [JSON] returns.
-type JSONCodec[T any] struct {
+// jsonCodec is the codec that [JSON] returns.
+type jsonCodec[T any] struct {
 	pool  sync.Pool // *jsonWriter
 	shape func() shape
 }
@@ -35,19 +42,20 @@ type jsonWriter struct {
 }
 
 var (
-	_ Codec[int]         = (*JSONCodec[int])(nil)
-	_ Identifier         = (*JSONCodec[int])(nil)
-	_ Canonicalizer[int] = (*JSONCodec[int])(nil)
+	_ Codec[int]         = (*jsonCodec[int])(nil)
+	_ Identifier         = (*jsonCodec[int])(nil)
+	_ Canonicalizer[int] = (*jsonCodec[int])(nil)
 )
 
-// Append fails for values that JSON cannot express: channels, functions, NaN, infinities,
-// cycles and strings that are not UTF-8, and for those whose methods panic.
-func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
+// Append returns an error for values that JSON cannot represent: channels, functions, NaN,
+// infinities, cycles and strings that are not UTF-8. It also returns an error if a method
+// of the value panics.
+func (c *jsonCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	inUTC(&v, utcWalk{compact: true})
 	w := c.pool.Get().(*jsonWriter)
 	w.sink.b = dst
 	if err := w.encode(&v); err != nil {
-		// w is not used again: a panic leaves the Encoder in the middle of a value.
+		// w is not reused: after a panic the Encoder is in the middle of a value.
 		return dst, unencodable[T]("json", explainJSON(err), err)
 	}
 	out := w.sink.b
@@ -60,17 +68,14 @@ func (c *JSONCodec[T]) Append(dst []byte, v T) ([]byte, error) {
 	return out, nil
 }
 
-// encode writes what v points to. By way of a pointer, so that methods of pointers are found.
+// encode writes the target of v. It takes a pointer so that pointer methods are called.
 func (w *jsonWriter) encode(v any) (err error) {
 	defer recovered(&err)
 	return w.enc.Encode(v)
 }
 
-// Decode ignores object members that T has no field for, and white space. A field that has no
-// member is zero. What encoding/json would read as another value is ErrCorrupt: null for a value that
-// is never nil, an array of another length, a name twice or in another case, text that is
-// not Unicode, and an integer that does not fit, also into a float. A literal with a fraction is read as the nearest float.
-func (c *JSONCodec[T]) Decode(src []byte) (T, error) {
+// Decode implements [Codec]. [JSON] says what it ignores and what it refuses.
+func (c *jsonCodec[T]) Decode(src []byte) (T, error) {
 	var v T
 	if err := unmarshalJSON(src, &v, c.shape()); err != nil {
 		var none T
@@ -88,7 +93,7 @@ func unmarshalJSON(src []byte, v any, s shape) (err error) {
 	return misfit(src, s)
 }
 
-// explainJSON says what err is about, without the literals that it quotes.
+// explainJSON describes err without the literals that it quotes.
 func explainJSON(err error) string {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
@@ -109,13 +114,13 @@ func explainJSON(err error) string {
 }
 
 // Canonical implements [Canonicalizer].
-func (*JSONCodec[T]) Canonical(v T) T {
+func (*jsonCodec[T]) Canonical(v T) T {
 	inUTC(&v, utcWalk{compact: true})
 	return v
 }
 
 // CodecID returns IDJSON.
-func (*JSONCodec[T]) CodecID() byte { return IDJSON }
+func (*jsonCodec[T]) CodecID() byte { return IDJSON }
 
 // String returns "json".
-func (*JSONCodec[T]) String() string { return "json" }
+func (*jsonCodec[T]) String() string { return "json" }

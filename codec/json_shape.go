@@ -7,28 +7,28 @@ import (
 	"slices"
 )
 
-// A shape is what a strictScan knows of a type.
+// A shape is the part of a type that a strictScan needs.
 type shape struct {
 	typ    reflect.Type
-	null   bool // has a value that is written as null
-	quoted bool // written in a string, by the option "string" of a tag
+	null   bool // nil is written as null
+	quoted bool // written in a string, because of the tag option "string"
 	in     *contents
 }
 
-// contents are what the values of a type consist of. Types of the same contents may differ in
-// whether they can be nil. A nil *contents is not looked into.
+// contents describe the values of a type. Types that differ only in whether they can be nil
+// share them. Values with nil *contents are not scanned.
 type contents struct {
-	fields []fieldShape   // of a struct; nil: of another type
-	places map[string]int // of names in fields
+	fields []fieldShape   // of a struct; otherwise nil
+	places map[string]int // index in fields by name
 	elem   shape          // of a map, slice or array
-	length int            // of an array, or -1
-	bits   int            // of a float, or 0
-	exact  int            // how long an integer may be that a float of these bits has in any case
+	length int            // of an array; otherwise -1
+	bits   int            // of a float; otherwise 0
+	exact  int            // digits of an integer that a float of these bits always represents
 }
 
 type fieldShape struct {
 	name  string
-	begin []byte // how encoding/json writes the name, and the colon
+	begin []byte // the quoted name and the colon, as encoding/json writes them
 	shape
 }
 
@@ -37,7 +37,7 @@ func (c *contents) folds(name []byte) bool {
 	return slices.ContainsFunc(c.fields, func(f fieldShape) bool { return bytes.EqualFold([]byte(f.name), name) })
 }
 
-// shapes are the contents of the types that have been begun with.
+// shapes are the contents of the types visited so far.
 type shapes map[reflect.Type]*contents
 
 // jsonShape returns the shape of t.
@@ -58,11 +58,11 @@ func (s shapes) of(t reflect.Type) shape {
 	return sh
 }
 
-// writesNull reports whether t, which has UnmarshalJSON, writes null for what it makes of null.
-// That of most types, time.Time among them, ignores null.
+// writesNull reports whether t, which has UnmarshalJSON, writes null for the value that it
+// decodes from null. Most types, such as time.Time, ignore null.
 func writesNull(t reflect.Type) (is bool) {
 	var err error
-	defer recovered(&err) // a method that panics leaves is at false
+	defer recovered(&err) // a method that panics leaves is false
 	v := reflect.New(t).Interface()
 	if err = json.Unmarshal([]byte("null"), v); err != nil {
 		return false
@@ -71,7 +71,7 @@ func writesNull(t reflect.Type) (is bool) {
 	return err == nil && string(out) == "null"
 }
 
-// contents returns what values of t, which is encoded by its kind, consist of.
+// contents returns the contents of t, which is encoded by its kind.
 func (s shapes) contents(t reflect.Type) *contents {
 	if c, ok := s[t]; ok {
 		return c
@@ -130,7 +130,7 @@ func (s shapes) addFields(c *contents, t reflect.Type, outer []reflect.Type) {
 			name = f.Name
 		}
 		if i, ok := c.places[name]; ok {
-			c.fields[i].shape = shape{null: true} // either, by rules that need not be known here
+			c.fields[i].shape = shape{null: true} // two fields of one name: not checked
 			continue
 		}
 		c.places[name] = len(c.fields)
@@ -140,7 +140,7 @@ func (s shapes) addFields(c *contents, t reflect.Type, outer []reflect.Type) {
 	}
 }
 
-// quotable reports whether the option "string" of a tag has an effect on k.
+// quotable reports whether the tag option "string" affects k.
 func quotable(k reflect.Kind) bool {
 	return k >= reflect.Bool && k <= reflect.Float64 || k == reflect.String
 }

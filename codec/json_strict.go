@@ -10,19 +10,20 @@ import (
 	"unicode/utf8"
 )
 
-// A strictScan walks over JSON that encoding/json has decoded, and looks for what it read as
-// another value without an error: null for a value that is never nil, an array of another
-// length, a name twice or in another case, integers that a float does not have, text that is
-// not Unicode.
+// A strictScan scans JSON that encoding/json has decoded, for input that it decoded as a
+// different value without an error. This is null for a value that is never nil, an array of
+// another length, a duplicate name or one in another case, integers that a float cannot
+// represent, and invalid Unicode.
 //
-// The input is valid JSON of the right kinds, because encoding/json has accepted it. So the scan
-// does not check it again, and its recursion is bounded as that of encoding/json is.
+// The input is valid JSON of the right kinds, because encoding/json has accepted it. The
+// scan does not check that again, and its recursion is bounded like that of encoding/json.
 type strictScan struct {
 	src []byte
 	at  int
 }
 
-// misfit returns an error that names what src has that is no value of s, or nil.
+// misfit returns an error that names the first part of src that is not a value of s, or
+// nil.
 func misfit(src []byte, s shape) error {
 	if !utf8.Valid(src) {
 		return reason("text that is not UTF-8")
@@ -31,7 +32,7 @@ func misfit(src []byte, s shape) error {
 	return c.value(&s)
 }
 
-// value steps over a value of s.
+// value scans a value of s.
 func (c *strictScan) value(s *shape) error {
 	begin := c.next()
 	switch {
@@ -54,8 +55,8 @@ func (c *strictScan) value(s *shape) error {
 	return c.number(s, start, c.src[start:c.at])
 }
 
-// object steps over an object that is a struct. encoding/json writes the fields in their order, and
-// those that ascend are distinct.
+// object scans an object for a struct. encoding/json writes fields in order, and ascending
+// fields are distinct.
 func (c *strictScan) object(s *shape) error {
 	begin, ascending, place := c.at, true, -1
 	for c.more('}') {
@@ -79,8 +80,8 @@ func (c *strictScan) object(s *shape) error {
 	return (&strictScan{src: c.src, at: begin}).distinct(s)
 }
 
-// field steps over a name, and returns the place of its field, or -1 if there is none. The
-// place is likely to be expect.
+// field scans a name, and returns the index of its field or -1. The index is probably
+// expect.
 func (c *strictScan) field(s *shape, expect int) (int, error) {
 	if expect < len(s.in.fields) && bytes.HasPrefix(c.src[c.at:], s.in.fields[expect].begin) {
 		c.at += len(s.in.fields[expect].begin)
@@ -102,8 +103,8 @@ func (c *strictScan) field(s *shape, expect int) (int, error) {
 	}
 }
 
-// mapping steps over an object that is a map. encoding/json writes the keys in their order, and
-// keys that ascend are distinct.
+// mapping scans an object for a map. encoding/json writes keys in order, and ascending keys
+// are distinct.
 func (c *strictScan) mapping(s *shape) error {
 	begin, ascending := c.at, true
 	var last []byte
@@ -124,8 +125,8 @@ func (c *strictScan) mapping(s *shape) error {
 	return (&strictScan{src: c.src, at: begin}).distinct(s)
 }
 
-// distinct checks that the object at at, a value of t, has no name twice, but for those of fields
-// that a struct does not have.
+// distinct checks that the object at at, a value of t, has no duplicate name, except names
+// without a struct field.
 func (c *strictScan) distinct(s *shape) error {
 	seen := make(map[string]bool)
 	for c.more('}') {
@@ -144,7 +145,7 @@ func (c *strictScan) distinct(s *shape) error {
 	return nil
 }
 
-// array steps over an array.
+// array scans an array.
 func (c *strictScan) array(s *shape) error {
 	begin, n := c.at, 0
 	for ; c.more(']'); n++ {
@@ -158,7 +159,7 @@ func (c *strictScan) array(s *shape) error {
 	return nil
 }
 
-// name steps over a name and the colon, and returns the name.
+// name scans a name and the colon, and returns the name.
 func (c *strictScan) name() ([]byte, error) {
 	start := c.at
 	escapes := c.skipText()
@@ -182,7 +183,7 @@ func notUnicode(at int) error {
 	return reason(fmt.Sprintf("text that is not Unicode at byte %d", at))
 }
 
-// text steps over a string.
+// text scans a string.
 func (c *strictScan) text(s *shape) error {
 	start := c.at
 	escapes := c.skipText()
@@ -198,8 +199,8 @@ func (c *strictScan) text(s *shape) error {
 	return c.number(s, start, raw[1:len(raw)-1])
 }
 
-// number checks that a float has the integer of a literal. A literal with a fraction is the float
-// that is nearest to it.
+// number checks that a float can represent an integer literal. For a literal with a
+// fraction the nearest float is correct.
 func (c *strictScan) number(s *shape, at int, literal []byte) error {
 	if s.in == nil || s.in.bits == 0 || len(literal) <= s.in.exact || bytes.ContainsAny(literal, ".eE") {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// next steps over white space and returns the first byte behind it.
+// next skips white space and returns the next byte.
 func (c *strictScan) next() byte {
 	for c.src[c.at] <= ' ' {
 		c.at++
@@ -15,8 +15,8 @@ func (c *strictScan) next() byte {
 	return c.src[c.at]
 }
 
-// more steps over what separates the elements of an object or array, and reports whether there
-// is another one. If not, it has stepped over the end.
+// more consumes the separator in an object or array and reports whether there is another
+// element. Otherwise it consumes the end.
 func (c *strictScan) more(end byte) bool {
 	b := c.next()
 	if b == '{' || b == '[' || b == ',' {
@@ -30,7 +30,7 @@ func (c *strictScan) more(end byte) bool {
 	return true
 }
 
-// skip steps over a value, whatever it is.
+// skip consumes any value.
 func (c *strictScan) skip() {
 	for depth := 0; ; {
 		switch c.next() {
@@ -54,7 +54,7 @@ func (c *strictScan) skip() {
 	}
 }
 
-// skipLiteral steps over a number, true, false or null.
+// skipLiteral consumes a number, true, false or null.
 func (c *strictScan) skipLiteral() {
 	for c.at < len(c.src) {
 		switch b := c.src[c.at]; {
@@ -65,7 +65,7 @@ func (c *strictScan) skipLiteral() {
 	}
 }
 
-// skipText steps over a string, and reports whether it has escapes.
+// skipText consumes a string, and reports whether it has escapes.
 func (c *strictScan) skipText() (escapes bool) {
 	c.at++
 	n := bytes.IndexByte(c.src[c.at:], '"')
@@ -83,8 +83,8 @@ func (c *strictScan) skipText() (escapes bool) {
 	return true
 }
 
-// hasLoneSurrogate reports whether raw escapes half of a character, for which encoding/json
-// reads U+FFFD.
+// hasLoneSurrogate reports whether raw escapes half of a surrogate pair, which
+// encoding/json decodes as U+FFFD.
 func hasLoneSurrogate(raw []byte) bool {
 	for {
 		i := bytes.IndexByte(raw, '\\')
@@ -104,7 +104,7 @@ func hasLoneSurrogate(raw []byte) bool {
 	}
 }
 
-// escaped returns the character of the escape \uXXXX that raw begins with, or -1.
+// escaped returns the character of the escape \uXXXX at the start of raw, or -1.
 func escaped(raw []byte) rune {
 	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
 		return -1

@@ -1,18 +1,16 @@
 package codec
 
-// A Keyed codec is a [Codec] whose bytes belong to one cache key, as those of
-// [Seal] do.
+// A Keyed codec is a [Codec] with output that depends on the cache key, such as [Seal].
 type Keyed[T any] interface {
-	// AppendFor is Append for a value that is kept under key.
+	// AppendFor is Append for a value stored under key.
 	AppendFor(dst []byte, key string, v T) ([]byte, error)
 
-	// DecodeFor is Decode for bytes that were found under key.
+	// DecodeFor is Decode for bytes found under key.
 	DecodeFor(key string, src []byte) (T, error)
 }
 
-// AppendFor appends the encoding of v, to be kept under key, to dst as [Keyed]
-// describes it. Without the capability it calls Append: the key does not matter
-// to c then. A panic of c is an error, and dst is then as it was.
+// AppendFor appends the encoding of v for key to dst, as described at [Keyed]. If c is not
+// Keyed, it calls Append. It returns a panic of c as an error, with dst unchanged.
 func AppendFor[T any](c Codec[T], dst []byte, key string, v T) (out []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -26,8 +24,8 @@ func AppendFor[T any](c Codec[T], dst []byte, key string, v T) (out []byte, err 
 	return c.Append(dst, v)
 }
 
-// DecodeFor decodes src, which was found under key, as [Keyed] describes it.
-// Without the capability it calls Decode. A panic of c is ErrCorrupt.
+// DecodeFor decodes src, found under key, as described at [Keyed]. If c is not Keyed, it
+// calls Decode. It returns a panic of c as ErrCorrupt.
 func DecodeFor[T any](c Codec[T], key string, src []byte) (v T, err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -10,40 +10,38 @@ import (
 	"github.com/lokroom/strata/internal/oneline"
 )
 
-// A Key is a secret with a name. Printing it, or encoding it as text or JSON,
-// shows its ID only.
+// A Key is a secret with an ID. Its text and JSON forms show the ID only.
 type Key struct {
-	// ID names the key in what it seals. It is not secret. An ID must not be
-	// used again for another secret.
+	// ID identifies the key in sealed values. It is not secret. An ID must not be reused
+	// for another secret.
 	ID uint32
 
-	// Secret is 32 random bytes: from crypto/rand or a key management service,
-	// not a password.
+	// Secret must be 32 random bytes from crypto/rand or a key management service, not a
+	// password.
 	Secret []byte
 }
 
-// String returns for instance "key 7".
+// String returns, for example, "key 7".
 func (k Key) String() string { return "key " + strconv.FormatUint(uint64(k.ID), 10) }
 
-// Format writes the result of String whatever the verb is.
+// Format writes the result of String for every verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
 
 // MarshalText returns the result of String.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// A KeyRing holds the keys of [Seal]: the first one seals, all of them open. It
-// does not change and may be used concurrently and by many codecs.
+// A KeyRing holds the keys of [Seal]. The first key encrypts, and all keys decrypt. It is
+// immutable, safe for concurrent use, and may be shared by several codecs.
 //
-// To change keys, add the new key behind the old one in all programs, then make
-// it the first, and remove the old one when what it sealed has expired. Values
-// of a key that was removed are ErrCorrupt, which for a cache is a miss.
+// To rotate keys, add the new key after the old one in all programs, then make it the
+// first. Remove the old key when the values that it sealed have expired. Values sealed with
+// a removed key are ErrCorrupt, which is a miss for a cache.
 type KeyRing struct {
-	seal uint32 // ID of the key that seals
+	seal uint32 // ID of the key that encrypts
 	keys map[uint32]cipher.AEAD
 }
 
-// NewKeyRing returns a ring of keys, of which there must be one at least. The
-// secrets are copied.
+// NewKeyRing returns a ring of keys, which must not be empty. It copies the secrets.
 func NewKeyRing(keys ...Key) (*KeyRing, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("codec: NewKeyRing: no keys")

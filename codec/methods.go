@@ -8,9 +8,9 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// A family is a pair of methods by which a type takes part in encoding and decoding.
+// A family is a pair of methods that encode and decode a type.
 type family struct {
-	marshal, unmarshal     string // the names of the methods
+	marshal, unmarshal     string // method names
 	marshaler, unmarshaler reflect.Type
 }
 
@@ -25,14 +25,13 @@ var (
 	jsonFamilies    = []*family{byJSON, byText}
 )
 
-// methods are the families by which a type is encoded and decoded; nil: by its kind.
+// methods are the families that encode and decode a type; nil: it is encoded by its kind.
 type methods struct {
 	encode, decode *family
-	byPointer      bool // only a pointer to the type has the method that encodes
+	byPointer      bool // only pointers have the encoding method
 }
 
-// methodsOf chooses among families for t as msgpack does: methods of t go before those
-// of *t.
+// methodsOf selects among families for t like msgpack: methods of t precede those of *t.
 func methodsOf(t reflect.Type, families []*family) (m methods) {
 	if t.Kind() == reflect.Interface {
 		return m

@@ -293,3 +293,28 @@ func TestMsgpack_oneGeneratedMethodIsNotUsed(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// The error of Decode names the struct field that does not fit, by its path.
+func TestMsgpack_Decode_field(t *testing.T) {
+	type owner[A any] struct {
+		Name string
+		Age  A
+	}
+	type listing[A any] struct {
+		ID     int
+		Owners []owner[A]
+		Title  string
+	}
+	b, err := codec.Msgpack[listing[string]]().Append(nil, listing[string]{ID: 1, Owners: []owner[string]{{"planted", "planted"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := codec.Msgpack[listing[int]]()
+	_, err = c.Decode(b)
+	if err == nil || !strings.Contains(err.Error(), "field Owners.Age: no int at byte ") || strings.Contains(err.Error(), "planted") {
+		t.Errorf("a field of another type: %v", err)
+	}
+	if _, err := c.Decode([]byte{1}); err == nil || strings.Contains(err.Error(), "field") {
+		t.Errorf("no struct: %v", err)
+	}
+}

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// reaches reports whether is is true of t, or of a type that values of t hold where others
-// can see it.
+// reaches reports whether is returns true for t, or for a type that values of t contain in
+// exported parts.
 func reaches(t reflect.Type, is func(reflect.Type) bool, seen map[reflect.Type]bool) bool {
 	if is(t) {
 		return true
@@ -26,7 +26,7 @@ func reaches(t reflect.Type, is func(reflect.Type) bool, seen map[reflect.Type]b
 	return false
 }
 
-// reachesItself reports whether root or a type on the way is a part of itself.
+// reachesItself reports whether root or a type on the path is a part of itself.
 func reachesItself(t, root reflect.Type, path []reflect.Type) bool {
 	if slices.Contains(path, t) {
 		return true
@@ -40,7 +40,7 @@ func reachesItself(t, root reflect.Type, path []reflect.Type) bool {
 	return false
 }
 
-// partsOf returns the types that values of t hold where others can see it.
+// partsOf returns the types that values of t contain in exported parts.
 func partsOf(t reflect.Type) []reflect.Type {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array:

@@ -2,20 +2,20 @@ package codec
 
 import "io"
 
-// errOpaque stops a decoder that reads the payload of an extension as a value.
-// The decoder of msgpack v5 does so where it expects a map and finds an
-// extension; the lengths in there have not been looked over.
+// errOpaque stops a decoder that reads the payload of an extension as a value. The decoder
+// of msgpack v5 does that if it expects a map and finds an extension. The lengths in the
+// payload have not been scanned.
 const errOpaque = reason("a value inside an extension")
 
-// A reader hands scanned input to a decoder, which reads the first byte of each
-// value with ReadByte, and the payload of an extension with Read.
+// A reader passes scanned input to a decoder, which reads the first byte of each value with
+// ReadByte, and the payload of an extension with Read.
 type reader struct {
 	scan
 	at   int
-	next int // index in opaque of the first payload that is not behind at
+	next int // index in opaque of the first payload that is not before at
 }
 
-// reset looks over src from the offset at, where a value begins, and begins to read there.
+// reset scans src from the offset at, where a value begins, and starts to read there.
 func (r *reader) reset(src []byte, at int) error {
 	r.src, r.at, r.next = src, at, 0
 	return r.all(at)

@@ -1,32 +1,32 @@
 package codec
 
-// maxDepth is how deep MessagePack values may nest. Decoders recurse, and a
-// byte of input is enough for a level.
+// maxDepth limits the nesting of MessagePack values. Decoders are recursive, and a level
+// takes only one byte of input.
 const maxDepth = 1000
 
-// A scan walks over a MessagePack encoding before a decoder sees it.
+// A scan walks a MessagePack encoding before it is decoded.
 //
-// Decoders allocate what a length in the input declares, and five bytes can
-// declare 2^32 elements. Every element takes a byte at least, so if all that is
-// declared is there, as the scan makes sure, then all lengths together declare no
-// more elements than the input has bytes.
+// Decoders allocate the length that the input declares, and five bytes can declare 2^32
+// elements. Every element takes at least one byte. The scan ensures that all declared
+// elements are present, so all lengths together declare no more elements than the input has
+// bytes.
 //
 // The format is https://github.com/msgpack/msgpack/blob/master/spec.md.
 type scan struct {
 	src []byte
 
-	// opaque are the offsets at which the payloads of extensions begin, in
-	// increasing order: bytes that the scan did not look into.
+	// opaque holds the offsets of the payloads of extensions, in increasing order. The scan
+	// does not look into them.
 	opaque []int
 }
 
-// truncated is the offset that says that a value does not fit into its input.
+// truncated is the offset returned for a value that does not fit its input.
 const truncated = -1
 
 const errTruncated = reason("a length exceeds the input, or values nest too deep")
 
-// all walks over all values in s.src from the offset at. There may be several: methods
-// EncodeMsgpack often write more than one.
+// all scans all values in s.src from the offset at. There may be several: EncodeMsgpack
+// methods often write more than one.
 func (s *scan) all(at int) error {
 	s.opaque = s.opaque[:0]
 	for at < len(s.src) {
@@ -37,8 +37,8 @@ func (s *scan) all(at int) error {
 	return nil
 }
 
-// value returns the offset behind the value at offset at, or truncated.
-// depth is how many arrays and maps it is in.
+// value returns the offset after the value at offset at, or truncated. depth is the number
+// of enclosing arrays and maps.
 func (s *scan) value(at, depth int) int {
 	if at >= len(s.src) {
 		return truncated
@@ -74,7 +74,7 @@ func (s *scan) value(at, depth int) int {
 	return s.long(c, at, depth)
 }
 
-// long is value for the types that begin with a length of one, two or four bytes.
+// long is value for types that begin with a length of one, two or four bytes.
 func (s *scan) long(c byte, at, depth int) int {
 	var width int
 	switch c {
@@ -93,7 +93,7 @@ func (s *scan) long(c byte, at, depth int) int {
 		n = n<<8 | uint64(s.src[at])
 		at++
 	}
-	if n > uint64(len(s.src)) { // so that it fits an int
+	if n > uint64(len(s.src)) { // it must fit an int
 		return truncated
 	}
 	switch c {
@@ -108,7 +108,7 @@ func (s *scan) long(c byte, at, depth int) int {
 	}
 }
 
-// items is value for n values in a row.
+// items is value for n consecutive values.
 func (s *scan) items(at, n, depth int) int {
 	if depth == maxDepth {
 		return truncated
@@ -119,7 +119,7 @@ func (s *scan) items(at, n, depth int) int {
 	return at
 }
 
-// extension is value for an extension of n bytes, whose type is at offset at.
+// extension is value for an extension of n bytes with its type at offset at.
 func (s *scan) extension(at, n int) int {
 	if n > 0 {
 		s.opaque = append(s.opaque, at+1)
@@ -127,7 +127,7 @@ func (s *scan) extension(at, n int) int {
 	return s.skip(at, 1+n)
 }
 
-// skip is value for n bytes that mean nothing to a scan.
+// skip is value for n bytes that need no scan.
 func (s *scan) skip(at, n int) int {
 	if len(s.src)-at < n {
 		return truncated

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// SchemaOf returns eight characters that tell encodings of T by c from those of other types
-// and codecs: a hash of the name of c, and of the fields of T with their names, types and tags
-// `msgpack` and `json`, recursively.
+// SchemaOf returns eight characters that identify the encoding of T by c. They are a hash
+// of the name of c, and of the fields of T with their names, types and tags `msgpack` and
+// `json`, recursively.
 //
-// It is the same in all processes and builds, and on all architectures. The names and packages
-// of types that are encoded by their fields do not matter, so a type may be renamed or moved;
-// those of types that have methods such as MarshalText do, because nothing else tells what they
-// write. A change in what such a method writes is not seen, nor is the order of fields, unless
-// they are written as an array.
+// The result is the same in all processes and builds, and on all architectures. The names
+// and packages of types that are encoded by their fields are not included, so a type may be
+// renamed or moved. Those of types with methods such as MarshalText are included, because
+// only the methods determine the encoding. SchemaOf does not detect a change in the output
+// of such a method. The order of fields counts.
 func SchemaOf[T any](c Codec[T]) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "strata schema 1\n%s\n", formatOf(c))
@@ -26,7 +26,8 @@ func SchemaOf[T any](c Codec[T]) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(h.Sum(nil)))[:8]
 }
 
-// formatOf names the format that the innermost codec writes. What wraps it is told by the bytes.
+// formatOf returns the name of the format of the innermost codec. Wrappers are identified
+// by their output.
 func formatOf[T any](c Codec[T]) string {
 	if w, ok := c.(interface{ format() string }); ok {
 		return w.format()
@@ -34,16 +35,17 @@ func formatOf[T any](c Codec[T]) string {
 	return describe(c)
 }
 
-// format names the inner codec: encodings say themselves how they are compressed.
-func (c *CompressCodec[T]) format() string { return "compress(" + formatOf(c.inner) + ")" }
+// format returns the inner format: encodings contain their compression method.
+func (c *compressCodec[T]) format() string { return "compress(" + formatOf(c.inner) + ")" }
 
-// format names the inner codec.
-func (c *SealCodec[T]) format() string { return "seal(" + formatOf(c.inner) + ")" }
+// format returns the inner format.
+func (c *sealCodec[T]) format() string { return "seal(" + formatOf(c.inner) + ")" }
 
-// format names the inner codec, whose encodings it writes.
-func (c *VerifyCodec[T]) format() string { return formatOf(c.inner) }
+// format returns the inner format, which is also that of the output.
+func (c *verifyCodec[T]) format() string { return formatOf(c.inner) }
 
-// A schema writes down a type. Types that it has begun with are written as their number.
+// A schema writes the description of a type. Types that it has already visited are written
+// as a number.
 type schema struct {
 	w    io.Writer
 	seen map[reflect.Type]int
@@ -83,7 +85,7 @@ func (s *schema) value(t reflect.Type) {
 	io.WriteString(s.w, ")")
 }
 
-// hasMethods reports whether t or *t takes part in encoding by methods.
+// hasMethods reports whether t or *t has encoding methods.
 func hasMethods(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
 		return false

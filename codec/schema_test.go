@@ -44,6 +44,10 @@ func TestSchemaOf(t *testing.T) {
 			A int
 			C string
 		}](),
+		"another order": schemaOf[struct {
+			B string
+			A int
+		}](),
 		"another type": schemaOf[struct {
 			A int64
 			B string

@@ -10,28 +10,26 @@ import (
 	"github.com/lokroom/strata/internal/oneline"
 )
 
-// Seal returns a codec that encrypts and authenticates what inner writes, with
-// AES-256-GCM (NIST SP 800-38D) under the keys of ring. Whoever can read and write
-// the shared cache, but does not have the keys, learns the length of a value and
-// nothing else, and cannot make one that Decode accepts. The cache key is
-// authenticated together with the value, so a value does not open under any key
-// but the one it was sealed for. What remains possible is to put back an older
+// Seal returns a codec that encrypts and authenticates the output of inner with AES-256-GCM
+// (NIST SP 800-38D), using the keys of ring. An attacker with access to the shared cache,
+// but without the keys, learns only the length of a value. It cannot forge a value that
+// Decode accepts. The cache key is authenticated together with the value, so a value only
+// decrypts under the key that it was sealed for. An attacker can still restore an older
 // value of the same key.
 //
-// The encoding is 33 bytes longer than the inner one: a byte 1 for the version of
-// the format, four bytes for the ID of the key (big endian), 12 random bytes of
-// nonce, the ciphertext, and 16 bytes of tag. The additional data is the first
-// five bytes and the cache key.
+// The encoding is 33 bytes longer than the inner one: a version byte 1, four bytes of key
+// ID (big endian), 12 random bytes of nonce, the ciphertext, and a 16-byte tag. The
+// additional data is the first five bytes and the cache key.
 //
-// Nonces are random: a key must not seal more than 2^32 values, or the chance that
-// two of them share a nonce, which betrays both, exceeds 2^-32. At 1000 writes a
-// second by all programs together that is 49 days; change keys before.
+// Nonces are random. A key must not seal more than 2^32 values; otherwise the probability
+// of a repeated nonce, which reveals both values, exceeds 2^-32. At 1000 writes per second
+// by all programs together this takes 49 days; rotate keys before.
 //
-// Because they do not know the cache key, Append and Decode return an error that
-// is errors.ErrUnsupported: use [AppendFor] and [DecodeFor], as all stores do.
+// Append and Decode do not have the cache key and return an error that wraps
+// errors.ErrUnsupported. Use [AppendFor] and [DecodeFor], as all stores do.
 //
-// Seal goes outside [Compress]. The other way round works, but saves nothing.
-func Seal[T any](inner Codec[T], ring *KeyRing) (*SealCodec[T], error) {
+// Seal should wrap [Compress]; the reverse order works but saves no space.
+func Seal[T any](inner Codec[T], ring *KeyRing) (Codec[T], error) {
 	var errs []error
 	if inner == nil {
 		errs = append(errs, errors.New("codec: Seal: no inner codec"))
@@ -42,19 +40,19 @@ func Seal[T any](inner Codec[T], ring *KeyRing) (*SealCodec[T], error) {
 	if err := oneline.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &SealCodec[T]{inner: inner, ring: ring}, nil
+	return &sealCodec[T]{inner: inner, ring: ring}, nil
 }
 
-// SealCodec is the codec that [Seal] returns.
-type SealCodec[T any] struct {
+// sealCodec is the codec that [Seal] returns.
+type sealCodec[T any] struct {
 	inner Codec[T]
 	ring  *KeyRing
 }
 
 var (
-	_ Codec[int] = (*SealCodec[int])(nil)
-	_ Keyed[int] = (*SealCodec[int])(nil)
-	_ Identifier = (*SealCodec[int])(nil)
+	_ Codec[int] = (*sealCodec[int])(nil)
+	_ Keyed[int] = (*sealCodec[int])(nil)
+	_ Identifier = (*sealCodec[int])(nil)
 )
 
 const (
@@ -66,21 +64,21 @@ const (
 )
 
 // Append returns an error that is errors.ErrUnsupported.
-func (c *SealCodec[T]) Append(dst []byte, _ T) ([]byte, error) { return dst, c.noKey("Append") }
+func (c *sealCodec[T]) Append(dst []byte, _ T) ([]byte, error) { return dst, c.noKey("Append") }
 
-// Decode returns an error that is errors.ErrUnsupported. It is not ErrCorrupt,
-// so that a store that does not pass the key on is not taken for an empty one.
-func (c *SealCodec[T]) Decode([]byte) (T, error) {
+// Decode returns an error that is errors.ErrUnsupported. It is not ErrCorrupt, so that a
+// store that does not pass the key does not look like an empty one.
+func (c *sealCodec[T]) Decode([]byte) (T, error) {
 	var none T
 	return none, c.noKey("Decode")
 }
 
-func (c *SealCodec[T]) noKey(op string) error {
+func (c *sealCodec[T]) noKey(op string) error {
 	return fmt.Errorf("codec: %s: %s without the cache key: %w", c, op, errors.ErrUnsupported)
 }
 
 // AppendFor encodes v with the inner codec and seals the result for key.
-func (c *SealCodec[T]) AppendFor(dst []byte, key string, v T) ([]byte, error) {
+func (c *sealCodec[T]) AppendFor(dst []byte, key string, v T) ([]byte, error) {
 	out := append(dst, sealVersion)
 	out = binary.BigEndian.AppendUint32(out, c.ring.seal)
 	out = append(out, make([]byte, sealNonce)...)
@@ -97,13 +95,13 @@ func (c *SealCodec[T]) AppendFor(dst []byte, key string, v T) ([]byte, error) {
 	ad := getScratch()
 	defer ad.put()
 	ad.b = append(append(ad.b[:0], head[:sealHeader]...), key...)
-	// In place: the ciphertext takes the room of the plaintext.
+	// In place: the ciphertext replaces the plaintext.
 	return c.ring.keys[c.ring.seal].Seal(out[:prefix], head[sealHeader:], out[prefix:], ad.b), nil
 }
 
-// DecodeFor opens src and decodes the result with the inner codec. It returns
-// ErrCorrupt for what was not sealed by a key of the ring, or not for key.
-func (c *SealCodec[T]) DecodeFor(key string, src []byte) (T, error) {
+// DecodeFor decrypts src and decodes the result with the inner codec. It returns ErrCorrupt
+// for bytes that were not sealed with a key of the ring and for key.
+func (c *sealCodec[T]) DecodeFor(key string, src []byte) (T, error) {
 	var none T
 	if len(src) < sealPrefix+sealTag {
 		return none, corrupt(c.String(), "too short", nil)
@@ -118,7 +116,7 @@ func (c *SealCodec[T]) DecodeFor(key string, src []byte) (T, error) {
 	}
 	ad, plain := getScratch(), getScratch()
 	defer ad.put()
-	defer plain.put() // inner does not keep its bytes
+	defer plain.put() // inner does not keep its input
 	ad.b = append(append(ad.b[:0], src[:sealHeader]...), key...)
 	opened, err := aead.Open(plain.b[:0], src[sealHeader:sealPrefix], src[sealPrefix:], ad.b)
 	if err != nil {
@@ -128,14 +126,14 @@ func (c *SealCodec[T]) DecodeFor(key string, src []byte) (T, error) {
 	return DecodeFor(c.inner, key, opened)
 }
 
-// CheckType implements [Checker] as the inner codec does.
-func (c *SealCodec[T]) CheckType() error { return Check(c.inner) }
+// CheckType implements [Checker] with the inner codec.
+func (c *sealCodec[T]) CheckType() error { return Check(c.inner) }
 
-// Canonical implements [Canonicalizer] as the inner codec does.
-func (c *SealCodec[T]) Canonical(v T) T { return Canonical(c.inner, v) }
+// Canonical implements [Canonicalizer] with the inner codec.
+func (c *sealCodec[T]) Canonical(v T) T { return Canonical(c.inner, v) }
 
 // CodecID returns IDSeal.
-func (*SealCodec[T]) CodecID() byte { return IDSeal }
+func (*sealCodec[T]) CodecID() byte { return IDSeal }
 
-// String returns for instance "seal(msgpack)".
-func (c *SealCodec[T]) String() string { return fmt.Sprintf("seal(%s)", describe(c.inner)) }
+// String returns, for example, "seal(msgpack)".
+func (c *sealCodec[T]) String() string { return fmt.Sprintf("seal(%s)", describe(c.inner)) }

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// A Canonicalizer is a [Codec] that has one form for values that differ in what it does not
-// carry, such as the zone of a time.
+// A Canonicalizer is a [Codec] that decodes some distinct values as one, such as times that
+// differ in their zone.
 type Canonicalizer[T any] interface {
-	// Canonical returns v in the form in which Decode returns it. It does not change what
-	// v points to: where something there has another form, it returns a copy.
+	// Canonical returns the form of v that Decode returns. It does not modify data that v
+	// refers to; if that has another form, it returns a copy.
 	Canonical(v T) T
 }
 
-// Canonical returns v in the form in which c decodes it, as [Canonicalizer] describes it.
-// Without the capability it returns v.
+// Canonical returns the form of v that c decodes, as described at [Canonicalizer]. If c is
+// no Canonicalizer, it returns v.
 //
-// [Msgpack] and [JSON] carry instants: times are in UTC and have no monotonic reading, so
+// [Msgpack] and [JSON] encode instants: times are in UTC and have no monotonic reading, so
 // that all processes print and compare them alike.
 func Canonical[T any](c Codec[T], v T) T {
 	if k, ok := c.(Canonicalizer[T]); ok {
@@ -26,11 +26,13 @@ func Canonical[T any](c Codec[T], v T) T {
 	return v
 }
 
-// A timeMap says where in values of a type there may be times.
+// A timeMap describes where values of a type may contain times.
 type timeMap struct {
-	any       bool  // there are, or there is an any that may hold one
-	fields    []int // of a struct: where they are
-	recursive bool  // the type is reached from itself, or holds an any: values may refer to themselves
+	any       bool  // it has times, or an any that may hold one
+	fields    []int // indices of the struct fields that have them
+	recursive bool  // values may be cyclic, because the type contains itself or an any
+	endless   bool  // it contains a struct that embeds itself
+	dynamic   bool  // it contains an interface
 }
 
 var timeMaps sync.Map // *timeMap by reflect.Type
@@ -39,7 +41,7 @@ func timesOf(t reflect.Type) *timeMap {
 	if m, ok := timeMaps.Load(t); ok {
 		return m.(*timeMap)
 	}
-	m := &timeMap{any: reaches(t, holdsForms, nil), recursive: isRecursive(t)}
+	m := &timeMap{any: reaches(t, holdsForms, nil), recursive: isRecursive(t), endless: reaches(t, embedsItself, nil), dynamic: reaches(t, isInterface, nil)}
 	if t.Kind() == reflect.Struct && t != timeType {
 		for i := range t.NumField() {
 			if f := t.Field(i); (f.IsExported() || f.Anonymous) && reaches(f.Type, holdsForms, nil) {
@@ -51,21 +53,21 @@ func timesOf(t reflect.Type) *timeMap {
 	return m
 }
 
-// isRecursive reports whether values of t may refer to themselves.
+// isRecursive reports whether values of t may be cyclic.
 func isRecursive(t reflect.Type) bool {
 	return t != timeType && (reaches(t, isAny, nil) || reachesItself(t, t, nil))
 }
 
-// A utcWalk puts the times of a value into UTC, and what else has several forms into the one
-// that is decoded.
+// A utcWalk converts the times in a value to UTC, and other types with several
+// representations to the decoded one.
 type utcWalk struct {
-	own     bool // what pointers and slices of the value refer to may be changed
-	compact bool // raw JSON loses its white space
+	own     bool // the targets of pointers and slices may be modified
+	compact bool // white space is removed from raw JSON
 	seen    map[referent]reflect.Value
 }
 
-// A referent is what a pointer, a slice or a map refers to. The walk keeps those of values that
-// may refer to themselves, with what it has put there instead.
+// A referent is the target of a pointer, slice or map. For values that may be cyclic, the
+// walk keeps the targets that it has visited, with their replacements.
 type referent struct {
 	at  uintptr
 	len int
@@ -80,8 +82,8 @@ func referentOf(v reflect.Value) referent {
 	return p
 }
 
-// inUTC puts the times of *v into UTC as how says. If how.own is not set, it changes *v alone,
-// and copies what that refers to.
+// inUTC converts the times in *v to UTC. Unless how.own is set, it modifies only *v, and
+// copies the data that it refers to.
 func inUTC[T any](v *T, how utcWalk) {
 	t := reflect.TypeFor[T]()
 	if !timesOf(t).any {
@@ -95,7 +97,7 @@ func inUTC[T any](v *T, how utcWalk) {
 
 func utc(t time.Time) time.Time { return t.Round(0).UTC() } // without the monotonic reading
 
-// enters reports whether the walk has not been to what v refers to.
+// enters reports whether the walk has not visited the target of v yet.
 func (w *utcWalk) enters(v, instead reflect.Value) bool {
 	if !timesOf(v.Type()).recursive {
 		return true
@@ -111,7 +113,7 @@ func (w *utcWalk) enters(v, instead reflect.Value) bool {
 	return true
 }
 
-// finds reports whether there is a time in v that is not in UTC.
+// finds reports whether v contains a time that is not in UTC.
 func (w *utcWalk) finds(v reflect.Value) bool {
 	t := v.Type()
 	if t == timeType {
@@ -173,7 +175,7 @@ func timeAt(v reflect.Value) time.Time {
 	return v.Interface().(time.Time)
 }
 
-// change puts the times of v, which is addressable and may be changed, into UTC.
+// change converts the times in v, which is addressable and may be modified, to UTC.
 func (w *utcWalk) change(v reflect.Value) {
 	m := timesOf(v.Type())
 	if !m.any || !v.CanSet() && v.Kind() != reflect.Struct {
@@ -223,7 +225,7 @@ func (w *utcWalk) changed(v reflect.Value) reflect.Value {
 	return c
 }
 
-// changeReferred has v, which is a pointer, a slice or a map, refer to what has its times in UTC.
+// changeReferred makes v, a pointer, slice or map, refer to data with times in UTC.
 func (w *utcWalk) changeReferred(v reflect.Value) {
 	instead := v
 	switch {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"net"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -107,6 +108,26 @@ func TestVerify_methods(t *testing.T) {
 	equal(err)
 }
 
+type angle struct {
+	Degrees float64 `msgpack:",omitempty" json:",omitempty"`
+	Exact   float64
+}
+
+var minusZero = angle{Degrees: math.Copysign(0, -1)}
+
+// A negative zero prints another text than zero, and omitempty drops it.
+func TestVerify_negativeZero(t *testing.T) {
+	for _, inner := range []codec.Codec[angle]{codec.Msgpack[angle](), codec.JSON[angle]()} {
+		c, _ := verify(t, inner, 1)
+		if _, err := c.Append(nil, angle{Degrees: 1, Exact: minusZero.Degrees}); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Append(nil, minusZero); !errors.Is(err, codec.ErrLossy) || !strings.Contains(err.Error(), "angle.Degrees has another value") {
+			t.Errorf("%v: a -0 that comes back as 0: %v", inner, err)
+		}
+	}
+}
+
 // lowered is written in lower case.
 type (
 	lowered       string
@@ -142,36 +163,65 @@ func changes[T any](t *testing.T, v T) {
 
 // The first value is verified and each Every-th; once one has failed, all are.
 func TestVerify_every(t *testing.T) {
-	c, reports := verify[any](t, codec.Msgpack[any](), 5)
-	fails := func(v any) bool {
+	c, reports := verify[angle](t, codec.Msgpack[angle](), 5)
+	fails := func(v angle) bool {
 		_, err := c.Append(nil, v)
 		return err != nil
 	}
 	for i, want := range []bool{false, false, false, false, true, true, true} {
-		v := any(i)
+		v := minusZero
 		if i == 0 {
-			v = "text"
+			v = angle{Degrees: 1}
 		}
 		if got := fails(v); got != want {
 			t.Errorf("value %d: failed %v, want %v", i+1, got, want)
 		}
 	}
-	if fails("text") || len(*reports) != 3 {
+	if fails(angle{Degrees: 1}) || len(*reports) != 3 {
 		t.Errorf("%d reports", len(*reports))
 	}
 }
 
 // What cannot be read is reported, and has further values verified.
 func TestVerify_decode(t *testing.T) {
-	c, reports := verify[any](t, codec.Msgpack[any](), 1000)
-	if _, err := c.Append(nil, "text"); err != nil {
+	c, reports := verify[angle](t, codec.Msgpack[angle](), 1000)
+	if _, err := c.Append(nil, angle{Degrees: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Decode([]byte{0xc1}); !errors.Is(err, codec.ErrCorrupt) || len(*reports) != 1 {
 		t.Errorf("%v, %d reports", err, len(*reports))
 	}
-	if _, err := c.Append(nil, 5); !errors.Is(err, codec.ErrLossy) {
+	if _, err := c.Append(nil, minusZero); !errors.Is(err, codec.ErrLossy) {
 		t.Error(err)
+	}
+}
+
+// Each value with a new type in an any or error is verified, however late it comes, as are
+// nils and unsigned integers there.
+func TestVerify_newTypes(t *testing.T) {
+	now := time.Now()
+	for _, inner := range []codec.Codec[wrapped]{codec.Msgpack[wrapped](), codec.JSON[wrapped]()} {
+		c, _ := verify(t, inner, 0)
+		good := []wrapped{{Any: "text"}, {Any: map[string]any{"a": 2.5, "b": []any{true, "c"}}}, {}}
+		if isMsgpack := codec.ID(inner) == codec.IDMsgpack; isMsgpack {
+			good = append(good, wrapped{Any: int64(200)}, wrapped{Any: now}, wrapped{Err: errors.New("text")}, wrapped{Any: uint64(1 << 63)})
+		}
+		for _, v := range good {
+			if _, err := c.Append(nil, v); err != nil {
+				t.Errorf("%v: %v", inner, err)
+			}
+		}
+		for _, bad := range []wrapped{
+			{Any: []any{"text", 5}}, {Any: map[string]any{"a": map[string]any{"b": float32(1)}}}, {Any: &now}, {Err: cause{1}},
+			{Any: []any{uint64(1)}}, {Any: map[string]any(nil)}, {Any: struct{ A any }{"b"}},
+		} {
+			fresh, _ := verify(t, inner, 0)
+			for _, v := range append(good, bad) {
+				if _, err := fresh.Append(nil, v); (err != nil) != reflect.DeepEqual(v, bad) {
+					t.Errorf("%v: %v: %v", inner, v, err)
+				}
+			}
+		}
 	}
 }
 

@@ -1,17 +1,19 @@
-// Package keys makes the strings that entries are stored under, and the patterns
-// that find them again.
+// Package keys builds the keys of entries and the patterns that match them.
 //
-// A [Space] is a family of keys with a name and a version. It joins parts in a
-// way that no two lists of parts give the same key, whatever bytes are in them:
+// A [Space] is a set of keys with a name and a schema version. It joins parts so that two
+// different lists of parts never have the same key, whatever bytes they contain:
 //
-//	listings, err := keys.New("listing", &keys.Options{Version: 3})
+//	listings, err := keys.New("listing", &keys.Options{SchemaVersion: 3})
 //	listings.Key("42", "photos")            // listing:v3:42:photos
 //	listings.Tagged("host:7", "42")         // listing:v3:{host%3A7}:42
 //	listings.All()                          // listing:v3:*
 //
-// The form of the keys is a wire format: processes of different releases share
-// a server. It will not change.
+// The format of keys is stable, because processes of different releases share a server.
 //
-// [Short], [Medium], [Long] and [VeryLong] are the usual lives of entries,
-// [Jitter] spreads them.
+// A [Definition] describes the keys of one cache: its name, the types of the parts of its
+// ids, its [Class] of lifetimes, and the tags of its entries. [Define1], [Define2] and
+// [Define3] add one to a [Registry], which refuses definitions that could collide.
+//
+// [Short], [Medium], [Long] and [VeryLong] are common TTLs, and [Jitter] spreads expiry
+// times.
 package keys

@@ -4,7 +4,7 @@ import "unicode/utf8"
 
 const hexDigits = "0123456789ABCDEF"
 
-// plain are the ASCII bytes that stand for themselves in a key.
+// plain marks the ASCII bytes that are not escaped in a key.
 var plain = func() (t [utf8.RuneSelf]bool) {
 	for c := byte(' '); c < 0x7f; c++ {
 		t[c] = c != '%' && c != ':' && c != '{' && c != '}' && c != '~'
@@ -12,12 +12,12 @@ var plain = func() (t [utf8.RuneSelf]bool) {
 	return t
 }()
 
-// appendPart appends part as it is written in keys.
+// appendPart appends the escaped form of part.
 func appendPart(dst []byte, part string) []byte {
 	if part == "" {
 		return append(dst, '~')
 	}
-	done := 0 // what has been appended of part
+	done := 0 // number of bytes of part that are appended
 	for i := 0; i < len(part); {
 		c := part[i]
 		if c < utf8.RuneSelf {
@@ -40,8 +40,8 @@ func appendPart(dst []byte, part string) []byte {
 	return append(dst, part[done:]...)
 }
 
-// unescape undoes appendPart. What appendPart would not have written gives
-// something that it writes in another way.
+// unescape is the inverse of appendPart. For any other text the result has a different
+// escaped form.
 func unescape(part string) string {
 	if part == "~" {
 		return ""
@@ -64,7 +64,8 @@ func unescape(part string) string {
 	return part
 }
 
-// hexValue returns the value of a digit, and anything for what is none.
+// hexValue returns the value of a hexadecimal digit; the result for other bytes is
+// unspecified.
 func hexValue(c byte) byte {
 	if c >= 'A' {
 		return c - 'A' + 10

@@ -11,7 +11,7 @@ import (
 )
 
 func ExampleNew() {
-	listings, err := keys.New("listing", &keys.Options{Version: 3})
+	listings, err := keys.New("listing", &keys.Options{SchemaVersion: 3})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -2,34 +2,34 @@ package keys
 
 import "strings"
 
-// Match reports whether pattern matches all of key. It works on bytes, knows no
-// locale and no case folding, and never fails: every pattern means something.
+// Match reports whether pattern matches the whole key. It compares bytes, without locale or
+// case folding. Every pattern is valid.
 //
 //	?       one byte
-//	*       any number of bytes, none included
+//	*       any number of bytes, including none
 //	[abc]   one byte of the set
-//	[a-z]   one byte of the range, whose ends may be given in either order
+//	[a-z]   one byte of the range; the ends may be in either order
 //	[^a-z]  one byte that is not in the set
 //	\c      the byte c
 //	c       the byte c
 //
-// In a set `\` takes the next byte as it is too. A set that is not closed ends
-// with the pattern; the empty set `[]` matches nothing and `[^]` any byte. A `-`
-// is a range's if something follows it, be that a `]`: write `[-a]` or `[a\-]`. A
-// `\` that ends the pattern stands for itself.
+// In a set, `\` also makes the next byte literal. A set without `]` ends with the pattern.
+// The empty set `[]` matches nothing, and `[^]` matches any byte. A `-` forms a range if
+// any byte follows it, including `]`: to match it, write `[-a]` or `[a\-]`. A trailing `\`
+// is literal.
 //
-// This is the grammar of Redis (stringmatchlen in its util.c), and Match agrees
-// with it but for two oddities: in Redis a pattern of several stars does not
-// match the empty key, and the ends of a range compare as signed bytes on some
-// platforms, which makes a difference where one is ASCII and the other is not.
+// The grammar is that of Redis (stringmatchlen in its util.c), with two differences. In
+// Redis a pattern of several stars does not match the empty key. On some platforms Redis
+// compares the ends of a range as signed bytes, which matters if one is ASCII and the other
+// is not.
 //
-// The time is at most proportional to the product of the two lengths, and to
-// their sum for patterns with one star.
+// The time is at most proportional to the product of the two lengths, and to their sum for
+// patterns with one star.
 func Match(pattern, key string) bool {
 	p, k := 0, 0
-	// Each element but the star takes exactly one byte. So when something does
-	// not fit, only the last star needs to take one byte more: what lies before
-	// it has been matched with the fewest bytes already.
+	// Each element but the star matches exactly one byte. After a mismatch, only the last
+	// star needs to match one byte more: everything before it has been matched with the
+	// fewest bytes.
 	afterStar, retry := -1, 0
 	for k < len(key) {
 		if p < len(pattern) {
@@ -58,8 +58,8 @@ func Match(pattern, key string) bool {
 	return p == len(pattern)
 }
 
-// matchByte reports whether the element of pattern that begins at p, which is
-// no star, matches c, and where the next element begins if it does.
+// matchByte reports whether the element of pattern at p, which is not a star, matches c.
+// next is the position of the next element.
 func matchByte(pattern string, p int, c byte) (next int, ok bool) {
 	switch pattern[p] {
 	case '?':
@@ -74,7 +74,7 @@ func matchByte(pattern string, p int, c byte) (next int, ok bool) {
 	return p + 1, pattern[p] == c
 }
 
-// matchSet is matchByte for the set whose first byte after the bracket is at p.
+// matchSet is matchByte for a set; p is the position after "[".
 func matchSet(pattern string, p int, c byte) (next int, ok bool) {
 	negated := p < len(pattern) && pattern[p] == '^'
 	if negated {
@@ -96,7 +96,7 @@ func matchSet(pattern string, p int, c byte) (next int, ok bool) {
 	return min(p+1, len(pattern)), ok != negated
 }
 
-// Quote returns a pattern that matches literal and nothing else.
+// Quote returns a pattern that matches literal only.
 func Quote(literal string) string {
 	const special = `*?[\`
 	if !strings.ContainsAny(literal, special) {

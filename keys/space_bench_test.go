@@ -13,10 +13,8 @@ func TestSpace_allocations(t *testing.T) {
 		t.Log("allocations are counted without the race detector")
 		return
 	}
-	s := space(t, "listing", &keys.Options{Version: 3})
+	s := space(t, "listing", &keys.Options{SchemaVersion: 3})
 	city, night := "são paulo", "2026-11-22"
-	buf := make([]byte, 0, 512)
-	long := strings.Repeat("x", 300)
 	for _, c := range []struct {
 		name string
 		want float64
@@ -25,10 +23,6 @@ func TestSpace_allocations(t *testing.T) {
 		{"Key", 1, func() { _ = s.Key("42", city, night) }},
 		{"KeyInt", 1, func() { _ = s.KeyInt(1 << 40) }},
 		{"Tagged", 1, func() { _ = s.Tagged("42", city, night) }},
-		{"AppendKey", 0, func() { buf = s.AppendKey(buf[:0], "42", city, night) }},
-		{"AppendKey, shortened", 0, func() { buf = s.AppendKey(buf[:0], "42", long) }},
-		{"AppendKeyInt", 0, func() { buf = s.AppendKeyInt(buf[:0], 1<<40) }},
-		{"AppendTagged", 0, func() { buf = s.AppendTagged(buf[:0], "42", city, night) }},
 		{"Match", 0, func() { keys.Match("listing:*:[0-9]*", "listing:v3:42") }},
 	} {
 		if got := testing.AllocsPerRun(100, c.do); got > c.want {
@@ -38,8 +32,7 @@ func TestSpace_allocations(t *testing.T) {
 }
 
 func BenchmarkSpace(b *testing.B) {
-	s := space(b, "listing", &keys.Options{Version: 3})
-	buf := make([]byte, 0, 512)
+	s := space(b, "listing", &keys.Options{SchemaVersion: 3})
 	long := strings.Repeat("x", 300)
 	for _, c := range []struct {
 		name string
@@ -50,7 +43,6 @@ func BenchmarkSpace(b *testing.B) {
 		{"Key/shortened", func() { _ = s.Key("42", long) }},
 		{"KeyInt", func() { _ = s.KeyInt(123456789) }},
 		{"Tagged", func() { _ = s.Tagged("42", "photos", "1") }},
-		{"AppendKey", func() { buf = s.AppendKey(buf[:0], "42", "photos", "1") }},
 		{"Concatenation", func() { _ = s.Prefix() + strings.Join([]string{"42", "photos", "1"}, ":") }},
 		{"Sprintf", func() { _ = fmt.Sprintf("listing:v%d:%s:%s:%d", 3, "42", "photos", 1) }},
 	} {

@@ -29,8 +29,8 @@ func space(t testing.TB, name string, o *keys.Options) *keys.Space {
 // The form of the keys is a wire format. If this test fails, what is stored on
 // servers is not found any more: do not rewrite the golden file, restore the form.
 func TestSpace_golden(t *testing.T) {
-	listings := space(t, "listing", &keys.Options{Version: 3})
-	odd := space(t, "50% {off}: ~\x00é\xff", &keys.Options{Version: math.MaxUint})
+	listings := space(t, "listing", &keys.Options{SchemaVersion: 3})
+	odd := space(t, "50% {off}: ~\x00é\xff", &keys.Options{SchemaVersion: math.MaxUint})
 	sub, err := listings.Sub("host:7")
 	if err != nil {
 		t.Fatal(err)
@@ -110,11 +110,11 @@ func TestNew_mistakes(t *testing.T) {
 		o    *keys.Options
 		says []string
 	}{
-		{"", nil, []string{"needs a name"}},
+		{"", nil, []string{"empty name"}},
 		{"listing", &keys.Options{MaxLen: 20}, []string{"at least 105, not 20"}},
 		{"listing", &keys.Options{MaxLen: -1}, []string{"at least 105, not -1"}},
 		{strings.Repeat("x", 103), nil, []string{"at least 201, not 200"}},
-		{"", &keys.Options{MaxLen: 1}, []string{"needs a name", "not 1"}},
+		{"", &keys.Options{MaxLen: 1}, []string{"empty name", "not 1"}},
 	} {
 		s, err := keys.New(c.name, c.o)
 		if !errors.Is(err, store.ErrInvalidKey) {
@@ -143,7 +143,7 @@ func spaces(t testing.TB) []*keys.Space {
 	var all []*keys.Space
 	for _, name := range []string{"a", "a:v1", "a:", "ab", "a*", "[a]", "?", "*", "~", "{a}", "%", "a%3A", "é", "\xff", `\`} {
 		for _, version := range []uint{0, 1, 10, 11} {
-			all = append(all, space(t, name, &keys.Options{Version: version}))
+			all = append(all, space(t, name, &keys.Options{SchemaVersion: version}))
 		}
 	}
 	return all
@@ -221,7 +221,7 @@ func TestSpace_Tagged_slot(t *testing.T) {
 		t.Fatalf("slot is %#x", got)
 	}
 	short := space(t, "a", &keys.Options{MaxLen: 120})
-	other := space(t, "another:{space}", &keys.Options{Version: 7})
+	other := space(t, "another:{space}", &keys.Options{SchemaVersion: 7})
 	long := strings.Repeat("}x", 100)
 	for _, tag := range []string{"t", "host:7", "{", "}", "{}", "}{", "a{b}c", " ", "\x00\xff", "é", long, long + "y"} {
 		want := slot(short.Tagged(tag))
@@ -257,23 +257,6 @@ func TestSpace_KeyInt(t *testing.T) {
 		if got, want := s.KeyInt(n), s.Key(strconv.FormatInt(n, 10)); got != want {
 			t.Errorf("KeyInt(%d) = %q, want %q", n, got, want)
 		}
-	}
-}
-
-func TestSpace_Append(t *testing.T) {
-	s := space(t, "a", &keys.Options{MaxLen: 120})
-	long := strings.Repeat("é%", 100)
-	for _, parts := range [][]string{nil, {"1", "2"}, {long}} {
-		if got, want := string(s.AppendKey([]byte("before "), parts...)), "before "+s.Key(parts...); got != want {
-			t.Errorf("AppendKey: %q, want %q", got, want)
-		}
-		got, want := string(s.AppendTagged([]byte("before "), long, parts...)), "before "+s.Tagged(long, parts...)
-		if got != want {
-			t.Errorf("AppendTagged: %q, want %q", got, want)
-		}
-	}
-	if got, want := string(s.AppendKeyInt([]byte("before "), 7)), "before "+s.KeyInt(7); got != want {
-		t.Errorf("AppendKeyInt: %q, want %q", got, want)
 	}
 }
 

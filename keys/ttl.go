@@ -7,28 +7,25 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// The usual lives of entries. Few of them, used everywhere, are easier to reason
-// about than a number at each call.
+// Common TTLs. A few named values are easier to review than a number at each call.
 const (
-	// Short is for what changes often or is cheap to load: counts, searches.
+	// Short is for values that change often or are cheap to load: counts, searches.
 	Short time.Duration = time.Minute
 
-	// Medium is the default.
+	// Medium is the default TTL of caches.
 	Medium time.Duration = 5 * time.Minute
 
-	// Long is for what changes seldom and is invalidated when it does.
+	// Long is for values that change rarely and are invalidated on change.
 	Long time.Duration = time.Hour
 
-	// VeryLong is for what hardly ever changes: lists of countries, old bookings.
+	// VeryLong is for values that hardly ever change: lists of countries, old bookings.
 	VeryLong time.Duration = 24 * time.Hour
 )
 
-// Jitter returns a duration between (1-share)*d and d, all equally likely, so
-// that entries that were stored together do not expire together. It never
-// exceeds d, so a life stays the upper bound that it was meant to be, and a
-// positive d stays positive. A share is taken as 0, which returns d, if it is
-// less or not a number, and as 1 if it is more. [store.Forever] and what is not
-// positive are returned as they are.
+// Jitter returns a random duration between (1-share)*d and d, uniformly distributed, so
+// that entries stored together do not expire together. The result never exceeds d, and is
+// positive if d is. A share below 0 or NaN counts as 0, which returns d; a share above 1
+// counts as 1. [store.Forever] and durations that are not positive are returned unchanged.
 func Jitter(d time.Duration, share float64) time.Duration {
 	if !(share > 0) || d <= 0 || d == store.Forever {
 		return d

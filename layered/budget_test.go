@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,7 +33,7 @@ func TestMaxLoads(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 27 {
 			wg.Go(func() {
-				if _, err := s.Find(t.Context(), fmt.Sprint(i), load); err != nil {
+				if _, err := s.Find(t.Context(), fmt.Sprint(i), layered.Source[int]{Load: load}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -61,26 +62,26 @@ func TestMaxLoads(t *testing.T) {
 // Who would have to wait longer than SoftTimeout, or a second, gets what is stale, or an
 // error.
 func TestMaxLoads_overload(t *testing.T) {
-	for _, patience := range []time.Duration{0, 3 * time.Second} {
+	for _, maxWait := range []time.Duration{0, 3 * time.Second} {
 		o := soft()
-		o.MaxLoads, o.SoftTimeout = 1, patience
+		o.MaxLoads, o.SoftTimeout = 1, maxWait
 		waits := time.Second
-		if patience > 0 {
-			waits = patience * 7 / 8
+		if maxWait > 0 {
+			waits = maxWait * 7 / 8
 		}
 		everySetup(t, o, func(t *testing.T, s *layered.Store[int]) {
 			mustGet(t, s, "stale", value(1))
 			time.Sleep(100 * time.Second)
-			go s.Find(t.Context(), "long", slow(20*time.Second, 2))
+			go s.Find(t.Context(), "long", layered.Source[int]{Load: slow(20*time.Second, 2)})
 			synctest.Wait()
 			began := time.Now()
-			_, err := s.Find(t.Context(), "new", mustNotLoad(t))
+			_, err := s.Find(t.Context(), "new", layered.Source[int]{Load: mustNotLoad(t)})
 			var e *store.Error
 			if !errors.Is(err, store.ErrOverload) || !errors.As(err, &e) || e.Key != "new" || time.Since(began) != waits {
 				t.Errorf("got %v after %v", err, time.Since(began))
 			}
 			began = time.Now()
-			f, err := s.Find(t.Context(), "stale", mustNotLoad(t))
+			f, err := s.Find(t.Context(), "stale", layered.Source[int]{Load: mustNotLoad(t)})
 			if err != nil || f.Value != 1 || !f.Stale || !errors.Is(f.Cause, store.ErrOverload) || time.Since(began) != waits {
 				t.Errorf("got %+v, %v after %v", f, err, time.Since(began))
 			}
@@ -119,15 +120,15 @@ func TestMaxLoads_placesComeBack(t *testing.T) {
 				return store.Entry[int]{}, ctx.Err()
 			},
 		} {
-			s.Find(ctx, name, load)
+			s.Find(ctx, name, layered.Source[int]{Load: load})
 			synctest.Wait()
 			gets(t, t.Context(), s, "after "+name, value(1), 0, 1, nil)
 		}
-		s.Find(t.Context(), "deaf", func(context.Context, string) (store.Entry[int], error) {
+		s.Find(t.Context(), "deaf", layered.Source[int]{Load: func(context.Context, string) (store.Entry[int], error) {
 			time.Sleep(time.Hour)
 			return store.Entry[int]{}, nil
-		})
-		if _, err := s.Find(t.Context(), "k", mustNotLoad(t)); !errors.Is(err, store.ErrOverload) {
+		}})
+		if _, err := s.Find(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)}); !errors.Is(err, store.ErrOverload) {
 			t.Errorf("while the other runs: %v", err)
 		}
 		time.Sleep(time.Hour)
@@ -138,11 +139,11 @@ func TestMaxLoads_placesComeBack(t *testing.T) {
 // Who waits for a place and is left takes none.
 func TestMaxLoads_left(t *testing.T) {
 	everySetup(t, layered.Options[int]{MaxLoads: 1, SoftTimeout: time.Hour}, func(t *testing.T, s *layered.Store[int]) {
-		go s.Find(t.Context(), "long", slow(20*time.Second, 2))
+		go s.Find(t.Context(), "long", layered.Source[int]{Load: slow(20*time.Second, 2)})
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := s.Find(ctx, "k", mustNotLoad(t)); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := s.Find(ctx, "k", layered.Source[int]{Load: mustNotLoad(t)}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		time.Sleep(2 * time.Minute)
@@ -161,7 +162,7 @@ func TestMaxLoads_background(t *testing.T) {
 		mustGet(t, s, "k", r.load)
 		time.Sleep(100 * time.Second)
 		r.v.Store(1)
-		go s.Find(t.Context(), "long", slow(10*time.Second, 2))
+		go s.Find(t.Context(), "long", layered.Source[int]{Load: slow(10*time.Second, 2)})
 		synctest.Wait()
 		for range 5 {
 			staleHit(t, s, "k", r.load, 0)
@@ -193,7 +194,7 @@ func TestLoadBudget(t *testing.T) {
 		s := open(o)
 		mustGet(t, s, "1", value(1))
 		mustGet(t, s, "2", value(2)) // the burst is used up
-		if _, err := s.Find(t.Context(), "3", mustNotLoad(t)); !errors.Is(err, store.ErrOverload) || !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := s.Find(t.Context(), "3", layered.Source[int]{Load: mustNotLoad(t)}); !errors.Is(err, store.ErrOverload) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		time.Sleep(9 * time.Second)
@@ -247,7 +248,7 @@ func TestLoadBudget_panics(t *testing.T) {
 		return nil
 	}})
 	for range 3 {
-		if _, err := s.Find(t.Context(), "k", mustNotLoad(t)); err == nil || errors.Is(err, store.ErrOverload) {
+		if _, err := s.Find(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)}); err == nil || errors.Is(err, store.ErrOverload) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -257,19 +258,56 @@ func TestLoadBudget_panics(t *testing.T) {
 	}
 }
 
-func TestFallBack(t *testing.T) {
+func TestSource_Default(t *testing.T) {
 	s, _, _ := tiers(t, nil)
-	def := func(err error) (int, bool) { return 42, !errors.Is(err, store.ErrOverload) }
-	f, ok := s.FallBack(errSource, def)
-	if !ok || f.Value != 42 || !f.Stale || f.Cause != errSource || f.Tier != layered.Default || f.Tier.String() != "default" {
-		t.Errorf("got %+v, %v", f, ok)
+	other := errors.New("no default for this")
+	def := func(key string, err error) (int, error) {
+		if key == "none" || errors.Is(err, store.ErrNotFound) || errors.Is(err, context.Canceled) {
+			return 1, other
+		}
+		return 42, nil
 	}
-	for _, err := range []error{nil, store.ErrNotFound, store.ErrClosed, context.Canceled, store.ErrOverload} {
-		if f, ok := s.FallBack(err, def); ok || f.Value != 0 || f.Stale {
-			t.Errorf("%v: fell back", err)
+	src := layered.Source[int]{Load: failing(errSource), Default: def}
+	reads := map[string]func(ctx context.Context, key string, src layered.Source[int]) (layered.Found[int], error){
+		"Find": s.Find, "FindFresh": s.FindFresh,
+		"FindMany": func(ctx context.Context, key string, src layered.Source[int]) (found layered.Found[int], failed error) {
+			s.FindMany(ctx, []string{key}, src, func(_ int, f *layered.Found[int], err error) { found, failed = *f, err })
+			return found, failed
+		},
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for name, read := range reads {
+		f, err := read(t.Context(), "k", src)
+		if err != nil || f.Value != 42 || !f.Stale || f.Cause != errSource || f.Tier != layered.Default || f.Tier.String() != "default" {
+			t.Errorf("%s: got %+v, %v", name, f, err)
+		}
+		if f, err := read(t.Context(), "none", src); err != other || f.Value != 0 || f.Stale {
+			t.Errorf("%s: got %+v, %v instead of the error of Default", name, f, err)
+		}
+		if _, err := read(ended, "k", src); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s with a context that has ended: %v", name, err)
+		}
+		absent := layered.Source[int]{Load: failing(store.ErrNotFound), Default: def}
+		if _, err := read(t.Context(), "absent", absent); !errors.Is(err, store.ErrNotFound) || errors.Is(err, other) {
+			t.Errorf("%s of what is absent: %v", name, err)
+		}
+		broken := layered.Source[int]{Load: failing(errSource), Default: func(string, error) (int, error) { panic("broken") }}
+		if _, err := read(t.Context(), "k", broken); !errors.Is(err, errSource) || !strings.Contains(err.Error(), "panicked: broken") {
+			t.Errorf("%s with a Default that panics: %v", name, err)
 		}
 	}
-	if n := s.Counts().Defaults; n != 1 {
+	if n := s.Counts().Defaults; n != uint64(len(reads)) {
 		t.Errorf("%d were counted", n)
+	}
+	if _, err := s.Refresh(t.Context(), "k", src); err != errSource {
+		t.Errorf("Refresh: %v", err)
+	}
+	if left, err := s.Warm(t.Context(), []string{"k"}, src); len(left) != 1 || !errors.Is(err, errSource) {
+		t.Errorf("Warm: %v, %v", left, err)
+	}
+	s.Close()
+	if _, err := s.Find(t.Context(), "k", src); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("a store that is closed: %v", err)
 	}
 }

@@ -56,7 +56,7 @@ func TestGuard_readOvertakenByAChange(t *testing.T) {
 			})
 			// The fence is what does it: without it L1 serves the old value.
 			t.Run(read+", "+change+", without the guard", func(t *testing.T) {
-				defer mutant.Without(&mutant.NoGuard)()
+				defer mutant.Without(&mutant.NoFence)()
 				if change == "connection lost" { // a fence of its own
 					defer mutant.Without(&mutant.NoEpoch)()
 				}
@@ -112,11 +112,17 @@ func TestWatch_changeElsewhereIsSeen(t *testing.T) {
 	}
 }
 
+// Copies that an L2 cannot confirm are dropped when changes may have been missed.
 func TestWatch_lossEmptiesL1(t *testing.T) {
-	s, first, second := tiers(t, nil)
-	mustGet(t, s, "a", value(1))
-	mustGet(t, s, "b", value(1))
-	second.Peer().Clear(t.Context())
+	first, m := memstore.New[int](nil), memstore.New[int](nil)
+	s := open(t, first, watchOnly{m, m}, nil)
+	for _, key := range []string{"a", "b"} {
+		if err := m.Set(t.Context(), key, store.Entry[int]{Value: 1}); err != nil {
+			t.Fatal(err)
+		}
+		mustGet(t, s, key, mustNotLoad(t))
+	}
+	m.Peer().Clear(t.Context())
 	for _, key := range []string{"a", "b"} {
 		if _, err := first.Get(t.Context(), key); err != store.ErrNotFound {
 			t.Errorf("%q is still in L1: %v", key, err)
@@ -374,7 +380,11 @@ func TestWrite_readIsOvertaken(t *testing.T) {
 // A slowWatcher has not come to tell of anything yet.
 type slowWatcher struct{}
 
-func (slowWatcher) Watch(func(store.Invalidation)) (stop func()) { return func() {} }
+func (slowWatcher) MaxStale() time.Duration { return 0 }
+func (slowWatcher) Watch(w store.Watching) (stop func(), err error) {
+	w.Connected(true)
+	return func() {}, nil
+}
 
 // What L2 does not watch must not stay in L1.
 func TestFill_notWatchedIsNotKept(t *testing.T) {
@@ -393,7 +403,7 @@ func TestFill_notWatchedIsNotKept(t *testing.T) {
 			if _, ok := s.Local(t.Context(), "k"); ok {
 				t.Error("L1 keeps it")
 			}
-			f, err := s.Find(t.Context(), "k", mustNotLoad(t))
+			f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)})
 			if err != nil || f.Tier != layered.L2 {
 				t.Errorf("second read: from %v, %v, want L2", f.Tier, err)
 			}

@@ -1,6 +1,7 @@
 package layered_test
 
 import (
+	"io"
 	"testing"
 
 	"github.com/lokroom/strata/layered"
@@ -24,7 +25,7 @@ func TestConformance(t *testing.T) {
 						l1 = memstore.New[value](nil)
 					}
 					if mem.l2 {
-						l2 = memstore.New[value](nil)
+						l2 = memstore.NewShared[value](nil)
 					}
 					s, err := layered.New(l1, l2, nil)
 					if err != nil {
@@ -33,11 +34,11 @@ func TestConformance(t *testing.T) {
 					t.Cleanup(func() { s.Close() })
 					return s
 				},
-				Close:         func(s store.Store[value]) { s.(*layered.Store[value]).Close() },
+				Close:         func(s store.Store[value]) { s.(io.Closer).Close() },
 				KeepsLoadedAt: true,
 				Want: []storetest.Capability{
 					storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter,
-					storetest.PatternDeleter, storetest.Clearer, storetest.Tagger, storetest.Pinger, storetest.Reporter, storetest.Reviser,
+					storetest.PatternDeleter, storetest.Clearer, storetest.Pinger, storetest.Reporter, storetest.Reviser,
 				},
 			})
 		})

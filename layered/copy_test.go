@@ -52,7 +52,7 @@ func TestCopy(t *testing.T) {
 				return m["k"].Value, err
 			},
 			"Refresh": func() (list, error) {
-				f, err := s.Refresh(t.Context(), "k", one)
+				f, err := s.Refresh(t.Context(), "k", layered.Source[list]{Load: one})
 				return f.Value, err
 			},
 		} {

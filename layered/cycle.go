@@ -7,11 +7,11 @@ import (
 )
 
 // A loader that waits for a load that waits for the loader would wait until LoadTimeout.
-// Each reader that is part of a load, from, therefore notes the calls that it waits for,
-// before their work begins. from is nil for all other readers, who note nothing.
+// So each reader that is part of a load, from, notes the calls that it waits for, before
+// their work begins. from is nil for other readers, which note nothing.
 
-// begin is flights.Begin. Its error is store.ErrCycle. Else from.Waited must be called when
-// the reader does not wait for c any more.
+// begin is flights.Begin. It returns store.ErrCycle, or from.Waited must be called when the
+// reader does not wait for c any more.
 func (s *Store[T]) begin(ctx context.Context, from *flight.Node, key string) (c *call[T], lead bool, err error) {
 	if err := s.flights.Own(from, key, false); err != nil {
 		return nil, false, err
@@ -40,32 +40,4 @@ func waitFrom[T any](from *flight.Node, c *call[T], lead bool) error {
 		c.Quit()
 	}
 	return err
-}
-
-// beginMany is flights.BeginMany for the keys of q that which names, as begin is Begin. It
-// answers the keys whose loads wait for from, and removes them from which.
-func (s *Store[T]) beginMany(ctx context.Context, from *flight.Node, q *search[T], which []int) (left []int, calls []*call[T], leads []bool) {
-	if from == nil {
-		calls, leads = s.flights.BeginMany(ctx, q.keys, which)
-		return which, calls, leads
-	}
-	own := which[:0]
-	for _, i := range which {
-		if err := s.flights.Own(from, q.keys[i], false); err != nil {
-			q.fail(i, err)
-		} else {
-			own = append(own, i)
-		}
-	}
-	calls, leads = s.flights.BeginMany(ctx, q.keys, own)
-	n := 0
-	for j, c := range calls {
-		if err := waitFrom(from, c, leads[j]); err != nil {
-			q.fail(own[j], err)
-			continue
-		}
-		own[n], calls[n], leads[n] = own[j], c, leads[j]
-		n++
-	}
-	return own[:n], calls[:n], leads[:n]
 }

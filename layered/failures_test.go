@@ -26,7 +26,7 @@ func TestRetryAfter(t *testing.T) {
 		time.Sleep(100 * time.Second)
 		r.err = errSource
 		for i := range 50 {
-			f, err := s.Find(t.Context(), "k", r.load)
+			f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: r.load})
 			if err != nil || !f.Stale || !errors.Is(f.Cause, errSource) || errors.Is(f.Cause, store.ErrLoadFailed) != (i%10 != 0) {
 				t.Errorf("got %+v, %v", f, err)
 			}
@@ -63,7 +63,7 @@ func TestRetryAfter_otherwise(t *testing.T) {
 	})
 	everySetup(t, soft(), func(t *testing.T, s *layered.Store[int]) {
 		for range 3 {
-			if _, err := s.Find(t.Context(), "new", failing(errSource)); err != errSource {
+			if _, err := s.Find(t.Context(), "new", layered.Source[int]{Load: failing(errSource)}); err != errSource {
 				t.Errorf("nothing stale: %v, want the error as it is", err)
 			}
 		}
@@ -78,7 +78,7 @@ func TestRetryAfter_otherwise(t *testing.T) {
 		for i := 2; i < keys; i++ {
 			gets(t, t.Context(), s, fmt.Sprint(i), value(-i), 0, -i, nil)
 		}
-		if f, err := s.Refresh(t.Context(), "1", value(5)); err != nil || f.Value != 5 {
+		if f, err := s.Refresh(t.Context(), "1", layered.Source[int]{Load: value(5)}); err != nil || f.Value != 5 {
 			t.Errorf("Refresh: %+v, %v", f, err)
 		}
 		gets(t, t.Context(), s, "0", failing(errSource), 0, 0, errSource)
@@ -121,7 +121,7 @@ func TestRetryAfter_batch(t *testing.T) {
 
 // Where neither L2 nor the source can answer, and a copy in doubt does, the source is not
 // asked by every read either.
-func TestRetryAfter_inDoubt(t *testing.T) {
+func TestRetryAfter_suspect(t *testing.T) {
 	inEachWay(t, func(t *testing.T, get func(context.Context, *layered.Store[int], string, layered.Loader[int]) (layered.Found[int], error)) {
 		o := lasting()
 		o.RetryAfter = 10 * time.Second
@@ -149,7 +149,7 @@ func TestRetryAfter_givenUp(t *testing.T) {
 		time.Sleep(100 * time.Second)
 		ctx, leave := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, leave)
-		if _, err := s.Find(ctx, "k", slow(time.Hour, 2)); !errors.Is(err, context.Canceled) {
+		if _, err := s.Find(ctx, "k", layered.Source[int]{Load: slow(time.Hour, 2)}); !errors.Is(err, context.Canceled) {
 			t.Errorf("who left got %v", err)
 		}
 		synctest.Wait()
@@ -161,7 +161,7 @@ func TestHoldErrors(t *testing.T) {
 	everySetup(t, layered.Options[int]{HoldErrors: true, RetryAfter: 10 * time.Second}, func(t *testing.T, s *layered.Store[int]) {
 		r := &row{err: errSource}
 		for i := range 50 {
-			_, err := s.Find(t.Context(), "k", r.load)
+			_, err := s.Find(t.Context(), "k", layered.Source[int]{Load: r.load})
 			if !errors.Is(err, errSource) || errors.Is(err, store.ErrLoadFailed) != (i%10 != 0) {
 				t.Errorf("got %v", err)
 			}
@@ -192,7 +192,7 @@ func TestStore_staleIsServedWhenTheLoaderPanics(t *testing.T) {
 			t.Errorf("got %s, %v", got, err)
 		}
 		// Even where what it panics with would say something else.
-		if _, err := s.Find(t.Context(), "new", func(context.Context, string) (store.Entry[int], error) { panic(store.ErrNotFound) }); err == nil || err == store.ErrNotFound {
+		if _, err := s.Find(t.Context(), "new", layered.Source[int]{Load: func(context.Context, string) (store.Entry[int], error) { panic(store.ErrNotFound) }}); err == nil || err == store.ErrNotFound {
 			t.Errorf("got %v", err)
 		}
 		gets(t, t.Context(), s, "new", value(3), 0, 3, nil)
@@ -215,7 +215,7 @@ func TestLoadTimeout_loaderDoesNotHeedIt(t *testing.T) {
 		took := 10*time.Second + 100*time.Millisecond
 		gets(t, t.Context(), s, "k", deaf, took, 1, context.DeadlineExceeded)
 		began := time.Now()
-		if _, err := s.Find(t.Context(), "new", deaf); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != took {
+		if _, err := s.Find(t.Context(), "new", layered.Source[int]{Load: deaf}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != took {
 			t.Errorf("got %v after %v", err, time.Since(began))
 		}
 		gets(t, t.Context(), s, "new", value(2), 0, 2, nil) // nobody waits for it

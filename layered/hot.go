@@ -10,14 +10,15 @@ import (
 
 	"github.com/lokroom/strata/internal/hot"
 	"github.com/lokroom/strata/keys"
+	"github.com/lokroom/strata/layered/internal/lazy"
 	"github.com/lokroom/strata/store"
 )
 
-// A heat counts what is read through a Store: from L1 a sample, from behind it all. It
-// does so from when somebody asks for it, by Options.KeepHot, Hottest or SaveHot.
-type heat struct {
-	sketch  lazy[hot.Sketch] // made when counting begins
-	unknown bool             // L1 does not tell what it is asked for
+// hotKeys is the hot-key sketch of a Store: a sample of the reads that L1 answers, and all
+// other reads. Counting starts with Options.KeepHot, or the first call of Hottest or SaveHot.
+type hotKeys struct {
+	sketch  lazy.Value[hot.Sketch] // allocated when counting begins
+	unknown bool                   // L1 is no HitSampler
 	saving  sync.Mutex
 	work    sync.WaitGroup // of Options.KeepHot
 
@@ -26,7 +27,7 @@ type heat struct {
 	stop  func() // ends the sampling of L1; nil: there is none
 }
 
-// saveHotEvery is how often Options.KeepHot has keys saved.
+// saveHotEvery is the interval of saving with Options.KeepHot.
 const saveHotEvery = time.Minute
 
 // keepsHot returns what is wrong with Options.KeepHot for these tiers, which may be nil.
@@ -43,10 +44,10 @@ func (o *Options[T]) keepsHot(l1, l2 store.Store[T]) (errs []error) {
 	return errs
 }
 
-// startHeat begins to count if Options.KeepHot says so. l1 may be nil.
-func (s *Store[T]) startHeat(l1 store.Store[T]) {
+// startHotKeys begins to count with Options.KeepHot. l1 may be nil.
+func (s *Store[T]) startHotKeys(l1 store.Store[T]) {
 	if _, samples := l1.(store.HitSampler); l1 != nil && !samples {
-		s.heat.unknown = true
+		s.hotKeys.unknown = true
 		return
 	}
 	if s.opts.KeepHot <= 0 {
@@ -55,20 +56,20 @@ func (s *Store[T]) startHeat(l1 store.Store[T]) {
 	s.countReads()
 	if s.hasL2 {
 		ctx, cancel := context.WithCancel(context.Background())
-		s.heat.work.Go(func() { s.keepHot(ctx) })
-		s.stop = append(s.stop, func() { cancel(); s.heat.work.Wait() })
+		s.hotKeys.work.Go(func() { s.keepHot(ctx) })
+		s.stop = append(s.stop, func() { cancel(); s.hotKeys.work.Wait() })
 	}
 }
 
-// countReads begins to count, unless that has begun, and returns the counts.
+// countReads begins to count, unless it has begun, and returns the sketch.
 func (s *Store[T]) countReads() *hot.Sketch {
-	h := &s.heat
-	if sketch := h.sketch.peek(); sketch != nil {
+	h := &s.hotKeys
+	if sketch := h.sketch.Peek(); sketch != nil {
 		return sketch
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	sketch := h.sketch.get()
+	sketch := h.sketch.Get()
 	if h.ended || h.stop != nil {
 		return sketch
 	}
@@ -82,7 +83,7 @@ func (s *Store[T]) countReads() *hot.Sketch {
 }
 
 // end ends the counting.
-func (h *heat) end() {
+func (h *hotKeys) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ended = true; h.stop != nil {
@@ -90,10 +91,10 @@ func (h *heat) end() {
 	}
 }
 
-// keepHot saves what is hot until ctx ends. What fails is saved with the next.
+// keepHot saves hot keys until ctx ends. After a failure they are saved the next time.
 func (s *Store[T]) keepHot(ctx context.Context) {
 	for {
-		t := time.NewTimer(keys.Jitter(saveHotEvery, 0.1)) // so that a fleet does not do it in step
+		t := time.NewTimer(keys.Jitter(saveHotEvery, 0.1)) // so that processes do not do it at the same time
 		select {
 		case <-t.C:
 			_ = s.SaveHot(ctx, s.opts.KeepHot)
@@ -106,8 +107,8 @@ func (s *Store[T]) keepHot(ctx context.Context) {
 
 // noteRead counts reads of keys that L1 does not answer.
 func (s *Store[T]) noteRead(keys ...string) {
-	sketch := s.heat.sketch.peek()
-	if sketch == nil { // nobody has asked
+	sketch := s.hotKeys.sketch.Peek()
+	if sketch == nil { // counting has not begun
 		return
 	}
 	for _, key := range keys {
@@ -115,34 +116,33 @@ func (s *Store[T]) noteRead(keys ...string) {
 	}
 }
 
-// Hottest returns at most n keys that were read most of late through this Store, the
-// first of them most, and about how often. What was read long ago counts less: the
-// counts are halved now and then. Of some thousand keys the counts are known; of more,
-// of those that are read most. Reads are counted from the first call of Hottest or
-// SaveHot, or from the beginning with Options.KeepHot. The counts take up to 400 KB and
-// the texts of the keys, beside the memory of L1. An L1 that is no [store.HitSampler] is
-// an error that is errors.ErrUnsupported.
+// Hottest returns at most n keys that were read most through this Store recently, hottest
+// first, with approximate counts. Counts are halved from time to time, so old reads count
+// less. They cover some thousand keys; of more keys, those that are read most. Counting
+// starts with the first call of Hottest or SaveHot, or with Options.KeepHot. It takes up to
+// 400 KB and the texts of the keys, outside the memory budget of L1. An L1 that is no
+// [store.HitSampler] is an error that is errors.ErrUnsupported.
 func (s *Store[T]) Hottest(n int) ([]store.Hot, error) {
-	if err := s.heated("hottest"); err != nil {
+	if err := s.canCount("hottest"); err != nil {
 		return nil, err
 	}
 	return s.countReads().Hottest(n), nil
 }
 
-// SaveHot adds what was read most through this Store since the last SaveHot, n keys at
-// most, to the list that L2 keeps for all processes, with one exchange. The list has
-// 2n keys at most, and what is on it counts half after [store.HotHalfLife]. How often
-// SaveHot is called does not matter to the counts, which begin as with Hottest. An L2 that is no [store.HotKeeper],
-// or none, is an error that is errors.ErrUnsupported; and so is an L1 as in Hottest.
+// SaveHot adds the keys read most through this Store since the last SaveHot, at most n, to
+// the list that L2 keeps for all processes, with one exchange. The list has at most 2n keys,
+// and their counts halve every [store.HotHalfLife]. The frequency of calls does not change the
+// counts. Counting starts as in Hottest. An L2 that is no [store.HotKeeper], or none, or an
+// L1 that is no [store.HitSampler], is an error that is errors.ErrUnsupported.
 func (s *Store[T]) SaveHot(ctx context.Context, n int) error {
-	if err := s.heated("save hot"); err != nil {
+	if err := s.canCount("save hot"); err != nil {
 		return err
 	}
 	if n < 1 {
 		return s.failed("save hot", "", fmt.Errorf("of %d keys", n))
 	}
-	s.heat.saving.Lock()
-	defer s.heat.saving.Unlock()
+	s.hotKeys.saving.Lock()
+	defer s.hotKeys.saving.Unlock()
 	sketch := s.countReads()
 	hot := sketch.Unsaved(n)
 	if err := store.AddHot(ctx, s.l2, hot, 2*n); err != nil {
@@ -152,8 +152,8 @@ func (s *Store[T]) SaveHot(ctx context.Context, n int) error {
 	return nil
 }
 
-// SavedHot returns at most n keys of the list that L2 keeps: those that all processes
-// together have read most, as far as they called SaveHot.
+// SavedHot returns at most n keys of the list that L2 keeps: those that all processes that
+// call SaveHot read most.
 func (s *Store[T]) SavedHot(ctx context.Context, n int) ([]store.Hot, error) {
 	if s.closed.Load() {
 		return nil, s.errClosed("saved hot", "")
@@ -162,11 +162,11 @@ func (s *Store[T]) SavedHot(ctx context.Context, n int) ([]store.Hot, error) {
 	return hot, s.named(err)
 }
 
-func (s *Store[T]) heated(op string) error {
+func (s *Store[T]) canCount(op string) error {
 	switch {
 	case s.closed.Load():
 		return s.errClosed(op, "")
-	case s.heat.unknown:
+	case s.hotKeys.unknown:
 		return s.failed(op, "", errors.ErrUnsupported)
 	}
 	return nil

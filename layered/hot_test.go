@@ -35,7 +35,7 @@ func keyed(loads *int) layered.ManyLoader[int] {
 func TestWarm(t *testing.T) {
 	s, first, second := tiers(t, nil)
 	var loads int
-	left, err := s.Warm(t.Context(), []string{"k1", "k2", "none", "k2"}, keyed(&loads))
+	left, err := s.Warm(t.Context(), []string{"k1", "k2", "none", "k2"}, layered.Source[int]{LoadMany: keyed(&loads)})
 	if len(left) != 0 || err != nil || loads != 1 {
 		t.Errorf("left %v, %v, with %d loads", left, err, loads)
 	}
@@ -61,7 +61,7 @@ func TestWarm_withoutLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	left, err := s.Warm(t.Context(), []string{"fresh", "stale", "absent", "gone", "gone"}, nil)
+	left, err := s.Warm(t.Context(), []string{"fresh", "stale", "absent", "gone", "gone"}, layered.Source[int]{})
 	if slices.Sort(left); err != nil || !slices.Equal(left, []string{"gone", "stale"}) {
 		t.Errorf("left %v, %v", left, err)
 	}
@@ -82,7 +82,7 @@ func TestHottest(t *testing.T) {
 			mustGet(t, s, "a", value(1))
 		}
 		for range 3 {
-			if _, err := s.Find(t.Context(), "b", value(1)); err != nil {
+			if _, err := s.Find(t.Context(), "b", layered.Source[int]{Load: value(1)}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := s.GetManyOrLoad(t.Context(), []string{"b", "c"}, keyed(&loads)); err != nil {

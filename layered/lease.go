@@ -3,239 +3,283 @@ package layered
 import (
 	"context"
 	"errors"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
-// leadLeased loads as the only one of all processes, or waits for the one that
-// does. old is what L2 has, or had, for the case that the source fails.
-func (s *Store[T]) leadLeased(ctx context.Context, c *call[T], load Loader[T], old Found[T]) (Found[T], error) {
-	key, patience := c.Key(), s.patience()
+// leased ends the open calls as the only process that loads their keys: it loads those for
+// which it gets a lease, with one load, waits for the others, and begins again with what is
+// open then. It never waits while it has a lease. Keys about which L2 must not be asked are
+// loaded without a lease, and so are calls that are open when leased returns.
+func (m *miss[T]) leased(ctx, values context.Context) {
+	s := m.s
+	m.lease.Start(ctx, s.loadEnd(time.Now()))
+	defer m.lease.Cancel(nil)
+	defer m.waiter.Stop()
 	poll := s.poll()
-	ctx, cancel := s.waitContext(ctx)
-	defer cancel()
-	// What is fresh by its life, though the read did not find it so: it cannot be
-	// read, or one of its tags was invalidated.
-	var fresh uint64
-	if old.Tier == Source {
-		fresh = old.Version
-	}
 	for {
-		changed, stop := s.guard.await(key) // before the lease is asked for
-		g, err := s.leaser.Lease(c.Values(), key, s.opts.Lease, fresh)
-		switch {
-		case err != nil:
-			stop()
-			s.count.l2Errors.Add(1)
-			return s.leadAlone(c.Context(), c, load, old, err)
-		case g.State == store.Granted:
-			stop()
-			if g.Told {
-				c.Stand()
-			}
-			return s.loadLeased(c, load, old, &g, patience)
-		case g.State == store.BackedOff:
-			stop()
-			return s.failSafe(s.inDoubt(c.Values(), key, old, nil), s.backedOff(key, &g))
-		case g.State == store.Taken:
+		m.apart(ctx)
+		if len(m.open) == 0 {
+			return
+		}
+		for _, j := range m.open { // before the request for leases
+			m.waiter.Await(s.fence, j.key)
+		}
+		s.lease(values, m.open)
+		round := m.granted(values)
+		if granted := m.take(func(j *job[T]) bool { return j.leased }); len(granted) > 0 {
+			m.loadGranted(ctx, values, granted)
+		}
+		m.apart(ctx)
+		if round.taken && !round.fresh {
 			s.countWait(poll)
 			began := time.Now()
-			var left time.Duration
-			left, fresh = s.passBy(&g, fresh, old.Tier == Source)
-			err = waitFor(ctx, changed, poll.next(left))
-			patience = max(0, patience-time.Since(began)) // whom we have waited for may have been refused
-			stop()
-			if err != nil { // nobody waits any more, or the other does not come to an end
-				return s.leadAlone(c.Context(), c, load, old, errWaited)
+			err := waitFor(&m.lease, m.waiter.Changed(), poll.next(round.left))
+			if err != nil { // no caller waits any more, or another process takes too long
+				for _, j := range m.open {
+					j.why = errWaited
+				}
+				return
 			}
-		default:
-			stop()
+			m.maxWait = max(0, m.maxWait-time.Since(began)) // the load of the other process may have been refused
 		}
-		again, l2err := s.behindAgain(c.Values(), key, Look[T]{}, false)
-		switch {
-		case l2err != nil:
-			return s.leadAlone(c.Context(), c, load, old, l2err)
-		case again.Tier != Source && !again.Stale:
-			return again, again.MissError()
-		case again.Tier != Source:
-			old = again
-			s.offer(c, &old)
-		}
-		if g.State == store.Fresh {
-			fresh = g.Version
-		}
+		m.waiter.Stop()
+		m.lookAgain(values, false)
 	}
 }
 
-// errWaited says why a load is not kept in L2: another process has the lease.
-var errWaited = errors.New("another process has been loading for too long")
-
-// waitContext bounds how long others are waited for.
-func (s *Store[T]) waitContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	return s.loadContext(ctx)
+// apart loads the open keys about which L2 must not be asked.
+func (m *miss[T]) apart(ctx context.Context) {
+	m.alone(ctx, m.take(func(j *job[T]) bool { return j.why != nil }))
 }
 
-// waitFor returns when the key has changed, or the lease that was seen is over. The
-// push of a change is what usually comes; that of an expiry may come seconds late.
-func waitFor(ctx context.Context, changed <-chan struct{}, left time.Duration) error {
-	t := time.NewTimer(left + time.Millisecond)
-	defer t.Stop()
-	select {
-	case <-changed:
-		return nil
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// A leaseRound is the result of one request for leases.
+type leaseRound struct {
+	taken bool          // another process loads a key
+	left  time.Duration // the shortest of its leases
+	fresh bool          // a key can be read
 }
 
-// loadLeased loads under a lease and keeps the result in both tiers if the lease
-// still stands then. That it does proves that nothing happened to the key from
-// before the load on, so that the result answers all who have joined until then.
-func (s *Store[T]) loadLeased(c *call[T], load Loader[T], old Found[T], g *store.Grant, patience time.Duration) (Found[T], error) {
-	key, lease := c.Key(), g.Lease
-	f := Found[T]{asOf: s.moment.Add(1)}
-	m := s.mark(key)
-	stands := s.oldFrom(&old)
-	if old.Version != g.Version { // it has changed since it was read
-		stands = nil
+// granted takes in the answers to a request for leases. It ends the calls of keys with a
+// source to be left alone.
+func (m *miss[T]) granted(values context.Context) (r leaseRound) {
+	s := m.s
+	for _, j := range m.open {
+		switch g := &j.grant; g.State {
+		case store.Granted:
+			j.leased = true
+			if g.NotifiesOwn {
+				j.c.Stand()
+			}
+		case store.Taken:
+			var left time.Duration
+			left, j.not = s.leaseWait(g, j.not, j.old.Tier == Origin)
+			if !r.taken || left < r.left {
+				r.left = left
+			}
+			r.taken = true
+		case store.Fresh:
+			j.not, r.fresh = g.Version, true
+		}
 	}
-	stop := s.renew(c.Values(), key, lease)
-	released := false
-	defer func() { // also if something panics
-		stop()
-		if !released {
-			_ = s.leaser.Release(c.Values(), key, lease, 0, "") // or it ends by itself
+	m.waiter.Leave(func(i int) bool { return m.open[i].grant.State != store.Taken })
+	m.take(func(j *job[T]) bool {
+		if j.grant.State != store.BackedOff {
+			return false
+		}
+		s.fail(values, j, s.backedOff(j.key, &j.grant))
+		return true
+	})
+	return r
+}
+
+// loadGranted loads the keys of jobs under their leases, and ends their calls. A value is kept
+// if its lease is still valid at the end: the key has not changed since before the load, so
+// the result answers all readers that have joined until then.
+func (m *miss[T]) loadGranted(ctx, values context.Context, jobs []*job[T]) {
+	s := m.s
+	asOf := s.moment.Add(1)
+	for _, j := range jobs {
+		j.found.asOf, j.mark = asOf, s.token(j.key)
+		j.reload = s.reloads(&m.src, len(jobs), &j.old) && j.old.Version == j.grant.Version // else it has changed since it was read
+		s.loads(j.c, asOf, j.grant.Stamp)
+	}
+	keeper := keepUp(s.opts.Lease/3, func() error { return s.renew(values, jobs) })
+	back := func() {
+		keeper.stop()
+		for _, j := range jobs {
+			s.giveBack(ctx, values, j)
+		}
+	}
+	defer func() { // after a panic
+		if !m.solo.left {
+			back()
 		}
 	}()
-	var err error
-	s.loads(f.asOf, g.Stamp, c)
-	f.Entry, err = s.load(c.Context(), key, load, stands, patience)
-	stop()
+	m.load(ctx, jobs, m.maxWait, func() {
+		defer back() // after a panic
+		keeper.stop()
+		m.loadedGranted(ctx, values, jobs)
+	})
+}
+
+// loadedGranted ends the calls of jobs, which were loaded under their leases.
+func (m *miss[T]) loadedGranted(ctx, values context.Context, jobs []*job[T]) {
+	s := m.s
 	if !mutant.LateJoin.Load() {
-		c.Leave() // what is done to the key from here on does not refuse the fill
+		for _, j := range jobs {
+			j.c.Leave() // a change of the key from here on does not refuse the fill
+		}
 	}
-	if err != nil {
-		released = true
-		s.giveBack(c.Context(), c.Values(), key, lease, old.Tier != Source, err)
-		return s.failSafe(s.inDoubt(c.Values(), key, old, nil), err)
+	failed, loaded := split(jobs, func(j *job[T]) bool { return j.err != nil })
+	m.fillGranted(values, loaded)
+	if len(failed) > 0 {
+		inParallel(len(failed), func(i int) {
+			s.giveBack(ctx, values, failed[i])
+			s.fail(values, failed[i], failed[i].err)
+		})
 	}
-	if stands.kept() { // its tags may have been invalidated before the lease was given
-		f.asOf, g.Stamp, m = stands.asOf, stands.entry.Stamp, m.overtaken()
-	}
-	s.fillLeased(c.Values(), key, &f, g, m)
-	released = true
-	return f, f.MissError()
 }
 
-// giveBack ends a lease under which a load on ctx has failed with failure. Where there is
-// a stale value to serve, the source is left alone for a while.
-func (s *Store[T]) giveBack(ctx, values context.Context, key string, lease uint64, stale bool, failure error) {
-	backOff, why := s.backOff(ctx, failure, stale)
-	if err := s.leaser.Release(values, key, lease, backOff, why); err != nil && !errors.Is(err, store.ErrLeaseLost) {
-		s.count.l2Errors.Add(1) // the lease ends by itself
-	}
-	s.guard.ring(key)
-}
-
-// fillLeased keeps f, which was loaded under g, in both tiers, as [Store.keepLeased] does.
-// before was taken before the load.
-func (s *Store[T]) fillLeased(ctx context.Context, key string, f *Found[T], g *store.Grant, before mark) {
-	defer s.guard.ring(key) // L2 does not tell of our own fills
-	x := store.LeasedFill[T]{Key: key, Lease: g.Lease, Entry: s.stamped(ctx, f.Entry, g)}
-	if f.Expired(store.Now()) { // the loader, or AbsentFor, said: answer, but do not keep
-		s.returnLease(ctx, &x, f)
+// giveBack returns the lease of j, unless it has ended. If the load on ctx failed and there is
+// a stale value, the source is left alone for a while.
+func (s *Store[T]) giveBack(ctx, values context.Context, j *job[T]) {
+	if !j.leased {
 		return
 	}
-	m := s.mark(key)
-	var r store.Filled[T]
-	r.Entry, r.Watched, r.Err = s.leaser.FillLeased(ctx, key, x.Lease, x.Entry)
-	s.keepLeased(ctx, &x, f, before, m, &r)
+	j.leased = false
+	var backOff time.Duration
+	var why string
+	if j.err != nil {
+		backOff, why = s.backOff(ctx, j.err, j.old.Tier != Origin)
+	}
+	if err := s.leaser.Release(values, j.key, j.grant.Lease, backOff, why); err != nil && !errors.Is(err, store.ErrLeaseLost) {
+		s.count.l2Errors.Add(1) // the lease expires
+	}
+	s.fence.Wake(j.key)
 }
 
-// stamped returns e, which was loaded under g, with the stamp of L2: its own is of this
-// process.
-func (s *Store[T]) stamped(ctx context.Context, e store.Entry[T], g *store.Grant) store.Entry[T] {
-	e.Stamp = g.Stamp
-	if mutant.LateStamp.Load() && s.stamper != nil {
-		e.Stamp, _ = s.stamper.Stamp(ctx)
+// fillGranted keeps what was loaded for jobs in both tiers, and ends their calls.
+func (m *miss[T]) fillGranted(values context.Context, jobs []*job[T]) {
+	s := m.s
+	now := store.Now()
+	for _, j := range jobs {
+		if j.same { // its tags may have been invalidated before the lease was granted
+			j.found.asOf, j.grant.Stamp, j.mark = j.old.asOf, j.old.Stamp, j.mark.overtaken()
+		}
+	}
+	over, jobs := split(jobs, func(j *job[T]) bool { return j.found.Expired(now) })
+	if len(over) > 0 {
+		inParallel(len(over), func(i int) { // they are answered, but not kept
+			s.returnLease(values, over[i])
+			s.endFilled(over[i])
+		})
+	}
+	switch len(jobs) {
+	case 0:
+	case 1: // lists of one would be allocated
+		before := s.token(jobs[0].key)
+		r := s.fillLeased(values, jobs[0], s.stamped(values, jobs[0]))
+		s.keepLeased(values, jobs[0], before, &r)
+		s.endFilled(jobs[0])
+	default:
+		s.fillMany(values, jobs)
+	}
+}
+
+// fillMany is fillGranted of values that have not expired, with one exchange.
+func (s *Store[T]) fillMany(ctx context.Context, jobs []*job[T]) {
+	fills, before := make([]store.LeasedFill[T], len(jobs)), make([]token, len(jobs))
+	for i, j := range jobs {
+		fills[i] = store.LeasedFill[T]{Key: j.key, Lease: j.grant.Lease, Entry: s.stamped(ctx, j)}
+		before[i] = s.token(j.key)
+	}
+	filled := s.leaser.FillManyLeased(ctx, fills)
+	keep := func(i int) {
+		s.keepLeased(ctx, jobs[i], before[i], &filled[i])
+		s.endFilled(jobs[i])
+	}
+	if slices.ContainsFunc(filled, func(r store.Filled[T]) bool { return r.Err != nil || !r.Watched }) {
+		inParallel(len(jobs), keep) // these ask L2 again
+		return
+	}
+	for i := range jobs {
+		keep(i)
+	}
+}
+
+// stamped returns what was loaded for j with the stamp of L2 instead of that of this process.
+func (s *Store[T]) stamped(ctx context.Context, j *job[T]) store.Entry[T] {
+	e := j.found.Entry
+	e.Stamp = j.grant.Stamp
+	if mutant.LateStamp.Load() && s.tagger != nil {
+		e.Stamp, _ = s.tagger.Stamp(ctx)
 	}
 	return e
 }
 
-// keepLeased keeps f in L1 as the fill x, which has ended with r, has kept it in L2. m was
-// taken before that, and before before the load: that is for what L2 did not take, where
-// there may be no proof that nothing happened to the key since.
-func (s *Store[T]) keepLeased(ctx context.Context, x *store.LeasedFill[T], f *Found[T], before, m mark, r *store.Filled[T]) {
+// endFilled ends the call of j, whose lease has ended with a value.
+func (s *Store[T]) endFilled(j *job[T]) {
+	j.leased = false
+	s.fence.Wake(j.key) // L2 does not push fills of this process
+	j.c.Finish(j.found, j.found.MissError())
+}
+
+// keepLeased keeps what was loaded for j in L1, after L2 has answered r to the fill. before is
+// from before the fill. The token of j is for a value that L2 did not take, if nothing proves
+// that the key did not change since the load began.
+func (s *Store[T]) keepLeased(ctx context.Context, j *job[T], before token, r *store.Filled[T]) {
 	if mutant.NoToken.Load() && errors.Is(r.Err, store.ErrLeaseLost) {
-		r.Entry, r.Watched, r.Err = s.filler.Fill(ctx, x.Key, x.Entry)
+		r.Entry, r.Watched, r.Err = s.filler.Fill(ctx, j.key, s.stamped(ctx, j))
 	}
+	f := &j.found
 	f.unkept = true
 	switch {
 	case errors.Is(r.Err, store.ErrLeaseLost):
 		s.count.refused.Add(1)
-		lost := before.copies <= s.trust.rolled.Load() // not broken by a change, as far as is known
-		if !lost || !s.keepDoubtful(x.Key, before, f.Entry) {
-			_ = s.dropL1(ctx, x.Key) // in memory
+		lost := j.mark.epoch <= s.conn.rolledBack.Load() // no known change has revoked it
+		if !lost || !s.keepSuspect(j.key, j.mark, f.Entry) {
+			_ = s.dropL1(ctx, j.key) // in memory
 		}
-	case unstorable(r.Err) && r.Entry.Version != 0: // L1 alone keeps it, and L2 tells of changes
+	case unstorable(r.Err) && r.Entry.Version != 0: // only L1 keeps it, and L2 pushes invalidations
 		s.failedFill(r.Err)
 		r.Entry.Value = f.Value
 		f.Entry, f.proven, f.unkept = r.Entry, len(f.Tags) == 0, false
-		s.filled(ctx, x.Key, m, f.Entry, r.Watched, nil)
+		s.filled(ctx, j.key, before, f.Entry, r.Watched, nil)
 	case r.Err != nil:
-		if !errors.Is(r.Err, store.ErrUnavailable) { // nobody need wait
-			s.returnLease(ctx, x, f)
+		if !errors.Is(r.Err, store.ErrUnavailable) { // other processes need not wait
+			s.returnLease(ctx, j)
 		}
-		s.filled(ctx, x.Key, before, f.Entry, false, r.Err)
+		s.filled(ctx, j.key, j.mark, f.Entry, false, r.Err)
 	default:
 		r.Entry.Value = f.Value
 		f.Entry, f.proven, f.unkept = r.Entry, true, false
-		s.filled(ctx, x.Key, m, f.Entry, r.Watched, nil)
+		s.filled(ctx, j.key, before, f.Entry, r.Watched, nil)
 	}
 }
 
-// returnLease releases the lease of x, which has loaded f but is not kept in L2. If the
-// lease was still valid, that proves that nothing happened to the key while it was loaded;
-// but not that no tag was invalidated.
-func (s *Store[T]) returnLease(ctx context.Context, x *store.LeasedFill[T], f *Found[T]) {
-	stood := s.leaser.Release(ctx, x.Key, x.Lease, 0, "") == nil // else it ends by itself
-	f.unkept, f.proven = !stood, stood && len(f.Tags) == 0
+// returnLease releases the lease of j, whose value is not kept in L2. If the lease was still
+// valid, the key did not change while it was loaded; but a tag may have been invalidated.
+func (s *Store[T]) returnLease(ctx context.Context, j *job[T]) {
+	valid := s.leaser.Release(ctx, j.key, j.grant.Lease, 0, "") == nil // else it expires
+	j.found.unkept, j.found.proven = !valid, valid && len(j.found.Tags) == 0
 }
 
-// renew keeps a lease until stop is called.
-func (s *Store[T]) renew(ctx context.Context, key string, lease uint64) (stop func()) {
-	return s.keepUp(func() error { return s.leaser.Renew(ctx, key, lease, s.opts.Lease) })
-}
-
-// keepUp calls renew three times in the length of a lease until stop is called, which
-// waits for a renewal that is under way, or until the lease is lost. A load that takes
-// less than a third of the lease costs a timer.
-func (s *Store[T]) keepUp(renew func() error) (stop func()) {
-	var mu sync.Mutex
-	stopped := false
-	var t *time.Timer
-	mu.Lock()
-	t = time.AfterFunc(s.opts.Lease/3, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if stopped {
-			return
-		}
-		if errors.Is(renew(), store.ErrLeaseLost) {
-			return // the load goes on for those who wait for it
-		}
-		t.Reset(s.opts.Lease / 3)
-	})
-	mu.Unlock()
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		t.Stop()
+// poll returns the poll of a wait that begins.
+func (s *Store[T]) poll() *poll {
+	if s.maxStale == 0 {
+		return &poll{}
 	}
+	return &poll{span: firstPoll}
+}
+
+// countWait counts a wait once.
+func (s *Store[T]) countWait(p *poll) {
+	if !p.counted {
+		s.count.waits.Add(1)
+	}
+	p.counted = p.span > 0
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lokroom/strata/layered"
@@ -22,12 +23,12 @@ func (s *lookedL1) Get(ctx context.Context, key string) (store.Entry[int], error
 	return s.Store.Get(ctx, key)
 }
 
-func (s *lookedL1) GetMany(ctx context.Context, keys []string) (map[string]store.Entry[int], error) {
+func (s *lookedL1) GetMany(ctx context.Context, keys []string) ([]*store.Entry[int], error) {
 	s.looks.Add(int64(len(keys)))
 	return s.Store.GetMany(ctx, keys)
 }
 
-// A read asks L1 once for each key, whatever comes of it.
+// A cold read looks into L1 once for each key.
 func TestLook_onceARead(t *testing.T) {
 	many := func(_ context.Context, ks []string) (map[string]store.Entry[int], error) {
 		return map[string]store.Entry[int]{ks[0]: {Value: 1}}, nil
@@ -37,12 +38,12 @@ func TestLook_onceARead(t *testing.T) {
 		"Get":       func(t *testing.T, s *layered.Store[int]) { _, _ = s.Get(t.Context(), "k") },
 		"GetOrLoad": func(t *testing.T, s *layered.Store[int]) { mustGet(t, s, "k", value(1)) },
 		"Find": func(t *testing.T, s *layered.Store[int]) {
-			if _, err := s.Find(t.Context(), "k", value(1)); err != nil {
+			if _, err := s.Find(t.Context(), "k", layered.Source[int]{Load: value(1)}); err != nil {
 				t.Error(err)
 			}
 		},
 		"FindFresh": func(t *testing.T, s *layered.Store[int]) {
-			if _, err := s.FindFresh(t.Context(), "k", value(1)); err != nil {
+			if _, err := s.FindFresh(t.Context(), "k", layered.Source[int]{Load: value(1)}); err != nil {
 				t.Error(err)
 			}
 		},
@@ -78,33 +79,66 @@ func TestLook_onceARead(t *testing.T) {
 	}
 }
 
-// What is stale in L1 is found by the same question, and is a hit if it serves.
+// A stale copy in L1 is found by the same look, and is a hit if it is the answer. The
+// background refresh of it may look once more.
 func TestLook_onceAStaleRead(t *testing.T) {
-	for name, c := range map[string]struct {
-		o    layered.Options[int]
-		hits uint64
-	}{
-		"waits": {layered.Options[int]{StaleFor: time.Hour}, 0}, "does not wait": {layered.Options[int]{StaleFor: time.Hour, StaleWhileRevalidate: true}, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			l1 := &lookedL1{Store: memstore.New[int](nil)}
-			s := open(t, l1, nil, &c.o)
-			if err := l1.Set(t.Context(), "k", store.Entry[int]{Value: 1, StaleAt: 1}); err != nil {
-				t.Fatal(err)
-			}
-			f, err := s.Find(t.Context(), "k", value(2))
-			if err != nil || f.Stale != (c.hits == 1) {
-				t.Errorf("got %+v, %v", f, err)
-			}
-			s.Close() // when what runs in the background has ended
-			if counts := s.Counts(); counts.L1Hits != c.hits {
-				t.Errorf("%d hits of L1, want %d", counts.L1Hits, c.hits)
-			}
-			if n := l1.looks.Load(); n != 1 && c.hits == 0 {
-				t.Errorf("L1 was asked %d times", n)
-			}
-		})
+	single := func(ctx context.Context, s *layered.Store[int]) (f layered.Found[int], err error) {
+		return s.Find(ctx, "k", layered.Source[int]{Load: value(2)})
 	}
+	many := func(ctx context.Context, s *layered.Store[int]) (f layered.Found[int], err error) {
+		load := func(context.Context, []string) (map[string]store.Entry[int], error) {
+			return map[string]store.Entry[int]{"k": {Value: 2}}, nil
+		}
+		s.FindMany(ctx, []string{"k"}, layered.Source[int]{LoadMany: load}, func(_ int, g *layered.Found[int], e error) { f, err = *g, e })
+		return f, err
+	}
+	for tiers, second := range map[string]func() store.Store[int]{
+		"two tiers": func() store.Store[int] { return &plain{m: memstore.New[int](nil)} }, "L1 alone": func() store.Store[int] { return nil },
+	} {
+		for how, wait := range map[string]bool{"waits": true, "does not wait": false} {
+			for name, read := range map[string]func(context.Context, *layered.Store[int]) (layered.Found[int], error){"Find": single, "FindMany": many} {
+				t.Run(tiers+": "+name+" "+how, func(t *testing.T) {
+					l1 := &lookedL1{Store: memstore.New[int](nil)}
+					s := open(t, l1, second(), &layered.Options[int]{StaleFor: time.Hour, StaleWhileRevalidate: !wait})
+					if err := l1.Set(t.Context(), "k", store.Entry[int]{Value: 1, StaleAt: 1}); err != nil {
+						t.Fatal(err)
+					}
+					f, err := read(t.Context(), s)
+					if err != nil || f.Stale == wait {
+						t.Errorf("got %+v, %v", f, err)
+					}
+					s.Close() // after the background refresh
+					if counts := s.Counts(); (counts.L1Hits == 1) == wait {
+						t.Errorf("%d hits of L1", counts.L1Hits)
+					}
+					if n := l1.looks.Load(); n != 1 && (wait || n > 2) {
+						t.Errorf("%d looks into L1", n)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A reader that joins a load that began before it looks into L1 once more, and no more.
+func TestLook_onceMoreAfterJoining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l1 := &lookedL1{Store: memstore.New[int](nil)}
+		s := open(t, l1, nil, nil)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			mustGet(t, s, "k", slow(time.Second, 1))
+		}()
+		synctest.Wait() // the load runs
+		before := l1.looks.Load()
+		mustGet(t, s, "k", mustNotLoad(t))
+		<-done
+		if n := l1.looks.Load() - before; n < 1 || n > 2 {
+			t.Errorf("the reader looked into L1 %d times, want at most 2", n)
+		}
+		s.Close()
+	})
 }
 
 // A look that was overtaken by a change is not believed.
@@ -113,7 +147,7 @@ func TestLook_overtaken(t *testing.T) {
 	if err := s.Set(t.Context(), "k", store.Entry[int]{Value: 1, StaleAt: 1}); err != nil {
 		t.Fatal(err)
 	}
-	l, ok := s.Look(t.Context(), "k")
+	l, ok := s.Lookup(t.Context(), "k")
 	if ok || l.Entry() == nil || l.Entry().Value != 1 {
 		t.Fatalf("looked and found %+v, %v", l.Entry(), ok)
 	}
@@ -121,7 +155,7 @@ func TestLook_overtaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails := func(context.Context, string) (store.Entry[int], error) { return store.Entry[int]{}, errSource }
-	if f, err := s.FindPast(t.Context(), "k", l, fails); err == nil {
+	if f, err := s.FindAfter(t.Context(), "k", l, layered.Source[int]{Load: fails}); err == nil {
 		t.Errorf("what was deleted is served: %+v", f)
 	}
 }

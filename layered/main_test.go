@@ -33,12 +33,14 @@ type l2 struct {
 	unwatched bool   // another write always comes right after a fill
 }
 
-func (s *l2) Watch(fn func(store.Invalidation)) (stop func()) {
-	return s.Store.Watch(func(iv store.Invalidation) {
+func (s *l2) Watch(w store.Watching) (stop func(), err error) {
+	changed := w.Changed
+	w.Changed = func(iv store.Invalidation) {
 		if !s.deaf.Load() {
-			fn(iv)
+			changed(iv)
 		}
-	})
+	}
+	return s.Store.Watch(w)
 }
 
 func (s *l2) Get(ctx context.Context, key string) (store.Entry[int], error) {
@@ -49,16 +51,16 @@ func (s *l2) Get(ctx context.Context, key string) (store.Entry[int], error) {
 	return e, err
 }
 
-func (s *l2) GetMany(ctx context.Context, ks []string) (map[string]store.Entry[int], error) {
+func (s *l2) GetMany(ctx context.Context, ks []string) ([]*store.Entry[int], error) {
 	if s.get == nil {
 		return s.Store.GetMany(ctx, ks)
 	}
-	found := map[string]store.Entry[int]{}
+	found := make([]*store.Entry[int], len(ks))
 	var errs []error
-	for _, key := range ks {
+	for i, key := range ks {
 		e, err := s.Get(ctx, key)
 		if err == nil || e.Absent {
-			found[key] = e
+			found[i] = &e
 		} else if !errors.Is(err, store.ErrNotFound) {
 			errs = append(errs, err)
 		}
@@ -92,6 +94,13 @@ func (s *l2) Replace(ctx context.Context, key string, version uint64, e store.En
 	}
 	e, watched, err := s.Store.Replace(ctx, key, version, e)
 	return e, watched && !s.unwatched, err
+}
+
+func (s *l2) Revalidate(ctx context.Context, key string, e store.Entry[int]) (store.Entry[int], error) {
+	if s.unwatched {
+		return store.Entry[int]{}, store.ErrNotFound
+	}
+	return s.Store.Revalidate(ctx, key, e)
 }
 
 func (s *l2) Set(ctx context.Context, key string, e store.Entry[int]) error {
@@ -196,6 +205,16 @@ func mustGet(t *testing.T, s *layered.Store[int], key string, load layered.Loade
 		t.Fatalf("GetOrLoad(%q): %v", key, err)
 	}
 	return e.Value
+}
+
+// mustFind is mustGet for a source with a Reload.
+func mustFind(t *testing.T, s *layered.Store[int], key string, src layered.Source[int]) int {
+	t.Helper()
+	f, err := s.Find(t.Context(), key, src)
+	if err != nil {
+		t.Fatalf("Find(%q): %v", key, err)
+	}
+	return f.Value
 }
 
 var errSource = errors.New("the source is down")

@@ -75,7 +75,7 @@ func TestGetManyOrLoad(t *testing.T) {
 			}
 			first.Clear(ctx)
 		}
-		if found, err = s.GetMany(ctx, []string{"3", "none", "never"}); valuesOf(found) != "3=3 none=absent" || err != nil {
+		if found, err = store.GetMap(ctx, s, []string{"3", "none", "never"}); valuesOf(found) != "3=3 none=absent" || err != nil {
 			t.Errorf("GetMany: %s, %v", valuesOf(found), err)
 		}
 		s.Close()
@@ -214,9 +214,9 @@ func TestGetManyOrLoad_staleInL1Alone(t *testing.T) {
 		mustGet(t, s, "1", value(1))
 		time.Sleep(time.Minute)
 		var got []string
-		s.FindMany(t.Context(), []string{"1", "2"}, func(context.Context, []string) (map[string]store.Entry[int], error) {
+		s.FindMany(t.Context(), []string{"1", "2"}, layered.Source[int]{LoadMany: func(context.Context, []string) (map[string]store.Entry[int], error) {
 			return nil, errSource
-		}, func(i int, f *layered.Found[int], err error) {
+		}}, func(i int, f *layered.Found[int], err error) {
 			got = append(got, fmt.Sprint(i, f.Value, f.Tier, f.Stale, f.Cause == errSource, err == errSource))
 		})
 		slices.Sort(got)
@@ -234,9 +234,9 @@ func TestFindMany(t *testing.T) {
 		mustGet(t, s, "1", value(1))
 		second.Store.Set(ctx, "2", store.Entry[int]{Value: 2})
 		var b batches
-		find := func(find func(context.Context, []string, layered.ManyLoader[int], func(int, *layered.Found[int], error)), load layered.ManyLoader[int], ks ...string) string {
+		find := func(find func(context.Context, []string, layered.Source[int], func(int, *layered.Found[int], error)), load layered.ManyLoader[int], ks ...string) string {
 			got := make([]string, len(ks))
-			find(ctx, ks, load, func(i int, f *layered.Found[int], err error) {
+			find(ctx, ks, layered.Source[int]{LoadMany: load}, func(i int, f *layered.Found[int], err error) {
 				got[i] += fmt.Sprint(f.Value, " ", f.Tier)
 				if err != nil {
 					got[i] += fmt.Sprint(" ", f.Absent, " ", err)

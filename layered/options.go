@@ -19,176 +19,179 @@ type Options[T any] struct {
 	// is. Empty: errors and operations name no cache.
 	Name string
 
-	// TTL is how long a loaded value is fresh, if its entry does not say.
-	// 0: 5 minutes. store.Forever: until evicted.
+	// TTL is how long a loaded value is fresh, unless its entry has an expiry. 0: 5 minutes.
+	// store.Forever: until evicted.
 	TTL time.Duration
 
-	// StaleFor is how much longer than TTL such a value is kept, to be served
-	// where the source fails. Where L2 cannot be reached either, L1 serves what it
-	// has of that age, even if it may have been changed elsewhere since L2 was heard
-	// of: never what this process has changed, or was told of.
+	// StaleFor is how long after its TTL a value is kept, to be served if the source fails. If
+	// L2 is unreachable too, L1 serves such values although another process may have changed
+	// them. It never serves a value that this process changed, or for
+	// which it received an invalidation. 0: not at all.
 	StaleFor time.Duration
 
-	// StrictStale has nothing served as stale that may have been changed elsewhere:
-	// where neither the source nor L2 can answer, callers get the error of the source.
+	// StrictStale serves no stale value that another process may have changed. If neither the
+	// source nor L2 answers, callers get the error of the source.
 	StrictStale bool
 
-	// AbsentFor is how long it is remembered that the source has no value.
-	// 0: 30 seconds. Negative: not at all.
+	// AbsentFor is how long the absence of a value at the source is remembered. 0: 30 seconds.
+	// Negative: not at all.
 	AbsentFor time.Duration
 
-	// L1TTL bounds the life of an entry in L1, which is never longer than its
-	// life in L2. 0: no other bound.
+	// L1TTL bounds the life of an entry in L1, which is never longer than its life in L2. 0:
+	// no other bound.
 	L1TTL time.Duration
 
-	// Jitter is the share of TTL, AbsentFor and L1TTL, in 0..1, that is taken
-	// off at random, so that what was loaded together does not expire
-	// together. It only ever shortens a life. 0: 0.1. Negative: none.
+	// Jitter is the fraction of TTL, AbsentFor and L1TTL, in 0..1, up to which a random part
+	// is subtracted, so that values loaded together do not expire together. It only shortens a
+	// life. 0: 0.1. Negative: none.
 	Jitter float64
 
-	// RefreshAhead is the share of a value's fresh life, in 0..1, after which
-	// the first read has it loaded anew in the background, by one process in
-	// the fleet, while all go on reading it; less a part by Jitter, so that a
-	// value that is read all the time is never waited for. 0: no value is.
+	// RefreshAhead is the fraction of a value's fresh life, in 0..1, after which a read starts
+	// a background refresh. One process refreshes at a time; the others serve the value
+	// meanwhile. Jitter moves it earlier. 0: no refresh.
 	RefreshAhead float64
 
-	// RefreshBeta has a value loaded anew, as RefreshAhead does, at a moment that is
-	// drawn for each copy of it: the earlier before the end of its fresh life, the
-	// longer its load took. On average that is RefreshBeta times the time of the
-	// load, and of n processes the first has drawn a longer one, by some ln n. So
-	// what takes long is loaded early, what takes nothing hardly before its end,
-	// and values that were loaded together are not loaded together again. It is
-	// XFetch (Vattani, Chierichetti and Lowenstein 2015), for which 1 is the best
-	// where the loads of a value take alike; more is earlier. With RefreshAhead, the
-	// earlier of the two counts. 0: none is.
+	// RefreshBeta starts a background refresh at a random time before the end of the fresh
+	// life, drawn for each copy. On average that is RefreshBeta times the duration of the
+	// load; the earliest of n processes draws about ln n times that. Slow loads thus start
+	// early, fast ones late, and values loaded together are not refreshed together. It is
+	// XFetch (Vattani, Chierichetti and Lowenstein 2015), for which 1 is optimal if the loads
+	// of a value take equally long; a larger value is earlier. With RefreshAhead, the earlier
+	// time counts. 0: no refresh.
 	RefreshBeta float64
 
-	// RefreshLimit is how many loads may be under way in the background at the
-	// same time. What would be one more is left to a later read. 0: 8.
+	// RefreshSoon lets the caller start background refreshes with [Store.RefreshSoon] although
+	// RefreshAhead, RefreshBeta and StaleWhileRevalidate are not set.
+	RefreshSoon bool
+
+	// RefreshLimit is the maximum number of concurrent background loads. A refresh beyond it
+	// is left to a later read. 0: 8.
 	RefreshLimit int
 
-	// StaleWhileRevalidate has a value that is past its soft expiry answered at
-	// once, flagged as stale, while it is loaded in the background by one
-	// process in the fleet. What was deleted or set is never among that; what
-	// was made stale by MarkStale is. Without it the readers wait for the load.
+	// StaleWhileRevalidate returns a stale value immediately, flagged as stale, while one
+	// process refreshes it in the background. A value that was deleted or replaced is never
+	// returned; one made stale by MarkStale is. Without it, readers wait for the load.
 	StaleWhileRevalidate bool
 
-	// RevalidateFor bounds that: who reads a value that has been past its soft expiry
-	// for longer waits for the load, and gets the value only if that fails, or takes
-	// longer than SoftTimeout, or his context, allows. What MarkStale has made stale
-	// counts as older than any bound. 0: StaleFor is the only one.
+	// RevalidateFor bounds StaleWhileRevalidate. A read of a value that has been stale for
+	// longer waits for the load. It gets the value only if the load fails, or takes longer
+	// than SoftTimeout or the context of the read allows. A value made stale by MarkStale is
+	// older than any bound. 0: StaleFor is the only bound.
 	RevalidateFor time.Duration
 
-	// LoadTimeout bounds a load, whatever deadlines its callers have. A loader
-	// that does not heed it is left alone a tenth of a second later; while it
-	// runs it still counts among MaxLoads. 0: 30 seconds. Negative: no bound.
+	// LoadTimeout bounds a load, whatever deadlines its callers have. A loader that ignores it
+	// is abandoned a tenth of a second later; until it returns it counts for MaxLoads. 0: 30
+	// seconds. Negative: no bound.
 	LoadTimeout time.Duration
 
-	// SoftTimeout is how long a load is waited for where a value past its soft
-	// expiry is there: after that time, counted from its begin, that value is
-	// the answer, flagged as stale with store.ErrSlow as its Cause, and the load
-	// goes on. It is also how long a load waits for a place among MaxLoads and
-	// for LoadBudget. 0: a stale value is not served because of that, and the
-	// budget is waited for for a second.
+	// SoftTimeout is how long a read waits for a load if there is a stale value. Then it
+	// returns that value, flagged as stale with store.ErrSlow as its Cause, and the load
+	// continues. It counts from the start of the load. It is also how long a load waits for a
+	// slot of MaxLoads and for LoadBudget. 0: no stale value is returned for that reason, and
+	// a load waits for its slot and the budget for a second.
 	SoftTimeout time.Duration
 
-	// FinishLoads lets loads that nobody waits for any more go on, until
-	// LoadTimeout at most, so that the next read finds what they bring. Without
-	// it they are cancelled, unless somebody was served a stale value meanwhile.
+	// FinishLoads lets a load that no caller waits for continue, up to LoadTimeout, so that
+	// the next read finds the value. Without it such loads are cancelled, unless a caller was
+	// served a stale value meanwhile.
 	FinishLoads bool
 
-	// MaxLoads is how many loads may be under way in this process at the same
-	// time; a batch counts as one. One more waits: see SoftTimeout. If it must
-	// not begin then, a stale value is served if there is one, with an error
-	// that is store.ErrOverload as its Cause; else that error is returned. In
-	// the background nothing waits: a later read tries again. 0: no bound.
+	// MaxLoads is the maximum number of concurrent loads in this process; a batch counts as
+	// one. Further loads wait: see SoftTimeout. A load that still must not begin returns a
+	// stale value if there is one, with an error that is store.ErrOverload as its Cause; else
+	// that error. Background loads do not wait: a later read tries again. 0: no bound.
 	MaxLoads int
 
-	// LoadBudget is asked before each load; a batch counts as one. It waits until
-	// the load may begin, or returns an error, at the latest when its context
-	// ends, if it must not: that is then as above, and no other process tries to
-	// load that key for the time of SoftTimeout. The Wait of a ratelimit.Limiter
-	// does it, also for all processes together. It must not read from the Store.
-	// It may be called concurrently. nil: there is none.
+	// LoadBudget is called before each load; a batch counts as one. It blocks until the load
+	// may begin, or returns an error if it must not, at the latest when its context ends. The
+	// result is then as with MaxLoads, and no other process loads the key for SoftTimeout.
+	// Wait of a ratelimit.Limiter can be used, also for all processes together. LoadBudget
+	// must not read from the Store. It may be called concurrently. nil: no budget.
 	LoadBudget func(ctx context.Context) error
 
-	// Lease is how long this process may take to load a key while others wait
-	// for it, before one of them tries. It is renewed while the load goes on,
-	// so that only a process that has stopped loses it. 0: 3 seconds.
+	// Lease is how long this process may take to load a key while other processes wait, before
+	// one of them loads. It is renewed while the load runs, so only a process that stopped
+	// loses it. 0: 3 seconds.
 	Lease time.Duration
 
-	// RetryAfter is how long a source that failed is left alone, by all
-	// processes, where there is a stale value to serve, or one to load anew. In
-	// the background it is twice as long after each failure that follows, up to 16
-	// times, less a part by Jitter, until a load succeeds. While L2 cannot be
-	// reached, or is no store.Leaser, it is this process only. 0: 5 seconds.
-	// Negative: the next read tries again.
+	// RetryAfter is how long all processes leave a failed source alone if there is a stale
+	// value, or a value to refresh. In the background it doubles after each further failure,
+	// up to 16 times, less Jitter, until a load succeeds. If L2 is unreachable or no
+	// store.Leaser, it applies to this process only. 0: 5 seconds. Negative: the next read
+	// tries again.
 	RetryAfter time.Duration
 
-	// HoldErrors leaves a source that failed alone for RetryAfter also where there
-	// is nothing stale to serve: a read of the same key returns an error that is
-	// store.ErrLoadFailed, and that of the source, until then. In this process
-	// only.
+	// HoldErrors applies RetryAfter also if there is no stale value: until then a read of the
+	// key returns an error that is store.ErrLoadFailed and the error of the source. It applies
+	// to this process only.
 	HoldErrors bool
 
-	// MaxUnheard bounds the life in L1 of what was loaded while L2 could not
-	// be reached and so cannot tell of changes. 0: 2 seconds. Negative:
-	// nothing is kept in L1 then.
-	MaxUnheard time.Duration
+	// MaxDisconnected bounds the life in L1 of a value loaded while L2 was unreachable, for
+	// which no invalidations arrive. 0: 2 seconds. Negative: L1 keeps no such value.
+	MaxDisconnected time.Duration
 
-	// Tags are shared by stores that are to be concerned by each other's
-	// InvalidateTags where there is no L2; one that is a store.Tagger has tags
-	// of its own, and needs these for what is loaded while it cannot be
-	// reached. nil: the store's own.
+	// Tags are shared by stores that InvalidateTags of any of them affects where there is no L2.
+	// An L2 that is a store.Tagger has its own tags, and needs these for values loaded while
+	// it is unreachable. nil: tags of this Store only.
 	Tags *Tags
 
-	// JournalFor is how long it is remembered which keys were changed through this
-	// Store. When L2 may have lost confirmed writes, in a failover for instance
-	// (see store.Rewinder), those of that time are deleted from it once more,
-	// and read from the source until that is done. At most 100,000 keys, which
-	// take some 6 MB, are remembered; with more, and after a Clear or a
-	// DeletePattern, L2 is cleared instead. 0: 60 seconds. Negative: nothing is.
-	JournalFor time.Duration
+	// RecentWritesFor is how long the keys changed through this Store are remembered. If L2
+	// possibly lost acknowledged writes, for example in a failover (see store.Watching),
+	// they are deleted from it again, and loaded from the source until that is done. At most 100,000 keys are remembered, which takes about 6 MB. With more,
+	// and after a Clear or DeletePattern, L2 is cleared instead. 0: 60 seconds. Negative: none
+	// are remembered.
+	RecentWritesFor time.Duration
 
-	// SampleEvery is how often, at most, an answer of L1 is compared with what
-	// L2 has, in the background, without moving a value: see Counts.Sampled.
-	// 0: every second. Negative: never.
+	// SampleEvery is the minimum interval between comparisons of an L1 answer with L2, in the
+	// background, without transferring a value: see Counts.Sampled. 0: one second. Negative:
+	// never.
 	SampleEvery time.Duration
 
-	// KeepHot is how many of the keys that are read most through this Store are
-	// added once a minute to the list that L2 keeps for all processes: see
-	// SaveHot. With it, reads are counted from the beginning; see Hottest for what
-	// that takes. Without an L2 that is all it does. 0: none is added, and reads are
-	// counted from the first call of Hottest or SaveHot.
+	// KeepHot is how many of the most read keys are added once a minute to the list that L2
+	// keeps for all processes: see SaveHot. Reads are then counted from the start; see Hottest
+	// for the memory. Without an L2 nothing else happens. 0: no list, and reads are counted
+	// from the first call of Hottest or SaveHot.
 	KeepHot int
 
-	// Copy copies a value for each of several callers who share a load, or a read
-	// of L2. It may run concurrently, also on one value; an error is theirs. It is
-	// for an L1 that gives each caller a value of his own, as store/encodedstore
-	// does, so that nobody shares one with anybody. nil: they share the value.
+	// Copy copies a value for each of several callers that share a load or a read of L2. It
+	// may run concurrently, also on one value; its error is returned to the caller. It is for
+	// an L1 that returns a separate value to each caller, as store/encodedstore does. nil:
+	// callers share the value.
 	Copy func(T) (T, error)
 
-	// Changed is called when keys were changed through this Store, or any of them
-	// may have been (nil), before the call that did it returns, whether or not
-	// that failed; and again when L2 has been told of a change later. Loads,
-	// refreshes and Expire change nothing. ctx may have ended. Its error is that
-	// of the call if that has none. nil: nobody is told.
+	// KeepL1 reports whether L1 keeps a copy of a value from L2 or the source. L1 asks it for
+	// each copy that it would keep. It must be quick; false after a panic. Without an L2, L1
+	// keeps all values. nil: L1 keeps all values.
+	KeepL1 func(key string, v T) bool
+
+	// Changed is called with the keys that were changed through this Store, or possibly were;
+	// nil means any key. It is called before the write returns, whether that failed or not,
+	// and again when a retried write succeeds. Loads, refreshes and Expire do not call it. ctx
+	// may have ended. Its error is returned by the write if that has none. nil: no call.
 	Changed func(ctx context.Context, keys []string) error
 
-	// Refused is called when L2 refuses a change for good that was retried, such as that of a key
-	// that is too long: the change leaves the retry queue, and L2 keeps what it has. key is
-	// empty for a Clear. Refused must be quick. nil: only Counts.PendingRefused and the Observer tell.
+	// Invalidated is called when L2 has pushed an invalidation of keys, or possibly would have;
+	// nil means any key. It must be quick and not block. nil: no call.
+	Invalidated func(keys []string)
+
+	// Refused is called when L2 permanently refuses a retried write, for example of a key that
+	// is too long. The write leaves the retry queue, and L2 keeps what it has. key is empty
+	// for a Clear. Refused must be quick. nil: see Counts.RetryRefused and Observer.
 	Refused func(key string, err error)
 
-	// Observer is told of each load. nil: nobody.
+	// RetryQueueLong is called after a failed retry, at most once a minute, while the queue has
+	// a thousand keys (-1: all keys) or a write that is older than ten seconds; and once with no
+	// keys and no error when L2 has acknowledged all of it. It must be quick. nil: no call.
+	RetryQueueLong func(keys int, oldest time.Duration, err error)
+
+	// Observer is notified of each load. nil: none.
 	Observer store.Observer
 }
 
-// DefaultAbsentFor is how long it is remembered that the source has no value, where
-// Options do not say.
+// DefaultAbsentFor is the default of [Options.AbsentFor].
 const DefaultAbsentFor = 30 * time.Second
 
-// normalize puts defaults in the place of zeros and returns what is wrong.
+// normalize replaces zeros by defaults and returns what is wrong.
 func (o *Options[T]) normalize() (errs []error) {
 	if o.TTL < 0 {
 		errs = append(errs, fmt.Errorf("TTL %v is negative", o.TTL))
@@ -234,8 +237,8 @@ func (o *Options[T]) normalize() (errs []error) {
 	o.LoadTimeout = orDefault(o.LoadTimeout, 30*time.Second)
 	o.Lease = orDefault(o.Lease, 3*time.Second)
 	o.RetryAfter = orDefault(o.RetryAfter, 5*time.Second)
-	o.MaxUnheard = orDefault(o.MaxUnheard, 2*time.Second)
-	o.JournalFor = orDefault(o.JournalFor, time.Minute)
+	o.MaxDisconnected = orDefault(o.MaxDisconnected, 2*time.Second)
+	o.RecentWritesFor = orDefault(o.RecentWritesFor, time.Minute)
 	o.SampleEvery = orDefault(o.SampleEvery, time.Second)
 	if o.RefreshLimit == 0 {
 		o.RefreshLimit = 8
@@ -257,20 +260,10 @@ func orDefault(d, def time.Duration) time.Duration {
 	return d
 }
 
-// jitter takes a random part off d.
+// jitter subtracts a random part of d.
 func (o *Options[T]) jitter(d time.Duration) time.Duration { return keys.Jitter(d, o.Jitter) }
 
-// NewEntry returns an entry of v that is fresh for ttl from now, less the jitter,
-// and then stale for Options.StaleFor. A ttl of 0 means Options.TTL, a negative
-// one that the entry is not to be kept.
-func (s *Store[T]) NewEntry(v T, ttl time.Duration) store.Entry[T] {
-	e := store.Entry[T]{Value: v, LoadedAt: store.Now()}
-	s.opts.live(&e, orDefault(ttl, s.opts.TTL))
-	return e
-}
-
-// live gives e, which came into being at LoadedAt, its life. The life of a value
-// counts from then, because that is what it was true at.
+// live sets the expiries of e. They count from LoadedAt, when the value was true.
 func (o *Options[T]) live(e *store.Entry[T], ttl time.Duration) {
 	e.ExpiresAt = e.LoadedAt.Add(o.jitter(ttl))
 	if o.StaleFor > 0 && ttl > 0 && e.ExpiresAt != 0 && !e.Absent {

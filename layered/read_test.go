@@ -33,13 +33,13 @@ func TestStore_readPath(t *testing.T) {
 	s, first, second := tiers(t, nil)
 	find := func(load layered.Loader[int]) layered.Found[int] {
 		t.Helper()
-		f, err := s.Find(t.Context(), "k", load)
+		f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: load})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return f
 	}
-	if f := find(value(1)); f.Value != 1 || f.Tier != layered.Source || f.LoadedAt == 0 {
+	if f := find(value(1)); f.Value != 1 || f.Tier != layered.Origin || f.LoadedAt == 0 {
 		t.Errorf("cold: %+v, want 1 from the source", f)
 	}
 	for tier, c := range map[string]*memstore.Store[int]{"L1": first, "L2": second.Store} {
@@ -121,7 +121,7 @@ func TestOptions_L1TTL(t *testing.T) {
 		s, first, _ := tiers(t, &layered.Options[int]{TTL: time.Hour, L1TTL: time.Minute, Jitter: -1})
 		mustGet(t, s, "k", value(1))
 		time.Sleep(time.Minute)
-		f, _ := s.Find(t.Context(), "k", mustNotLoad(t))
+		f, _ := s.Find(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)})
 		if f.Tier != layered.L2 {
 			t.Errorf("after L1TTL the answer came from %v, want L2", f.Tier)
 		}
@@ -220,7 +220,7 @@ func TestStore_staleIsServedWhenTheSourceFails(t *testing.T) {
 				mustGet(t, s, "k", value(1))
 				mustGet(t, s, "k", mustNotLoad(t))
 				time.Sleep(time.Minute)
-				f, err := s.Find(t.Context(), "k", failing(errSource))
+				f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: failing(errSource)})
 				if err != nil || f.Value != 1 || !f.Stale || !errors.Is(f.Cause, errSource) {
 					t.Errorf("got %+v, %v, want the stale 1 and why", f, err)
 				}
@@ -229,7 +229,7 @@ func TestStore_staleIsServedWhenTheSourceFails(t *testing.T) {
 					t.Errorf("got %d once the source is back, want 2", v)
 				}
 				time.Sleep(time.Minute + time.Hour)
-				if _, err := s.Find(t.Context(), "k", failing(errSource)); !errors.Is(err, errSource) {
+				if _, err := s.Find(t.Context(), "k", layered.Source[int]{Load: failing(errSource)}); !errors.Is(err, errSource) {
 					t.Errorf("past the hard expiry: %v, want the error of the source", err)
 				}
 			})
@@ -344,11 +344,11 @@ func TestStore_L2Down(t *testing.T) {
 		if v := mustGet(t, s, "k", value(1)); v != 1 {
 			t.Errorf("got %d, want 1 from the loader", v)
 		}
-		if f, err := s.Find(t.Context(), "k", mustNotLoad(t)); err != nil || f.Tier != layered.L1 {
+		if f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)}); err != nil || f.Tier != layered.L1 {
 			t.Errorf("got %v, %v, want L1 to serve what was loaded", f.Tier, err)
 		}
 		if e, _ := first.Get(t.Context(), "k"); e.ExpiresAt.Until() != 2*time.Second {
-			t.Errorf("kept in L1 for %v, want MaxUnheard", e.ExpiresAt.Until())
+			t.Errorf("kept in L1 for %v, want MaxDisconnected", e.ExpiresAt.Until())
 		}
 		if c := s.Counts(); c.L2Errors != 1 {
 			t.Errorf("%d failures of L2 counted, want 1", c.L2Errors)

@@ -3,33 +3,33 @@ package layered
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
-// refreshTries is how often Refresh loads, if what it was to replace keeps changing.
+// refreshTries is how often Refresh loads while the entry to replace keeps changing.
 const refreshTries = 3
 
-// Refresh loads key now, whatever is there, and returns what was loaded: by a load
-// that began after Refresh was called. Calls at the same time share one. Until it is
-// done everybody goes on reading what stands, and if the load fails, that stays.
+// Refresh loads key now and returns the value, by a load that began after the call.
+// Concurrent calls share one load. Meanwhile readers use the existing value, and keep it if
+// the load fails.
 //
-// What was loaded takes the place of what stood when the load began. If that was
-// changed or removed meanwhile, by anybody, the change wins, and Refresh begins
-// again; when that has happened three times, it returns what it has loaded last,
-// which is then not kept. Where nothing stands, it is as with [Store.FindFresh]: one
-// process loads, and the others wait for it. A value with a Revision below that of the
-// one that stands is returned, but not kept: the source lags.
+// The loaded value replaces the entry that existed when the load began. If any process
+// changed or removed that meanwhile, the change wins, and Refresh loads again; after three
+// times it returns what it loaded last, which is then not kept. If nothing exists, Refresh is
+// [Store.FindFresh]: one process loads, and the others wait for it. A value with a Revision
+// below that of the existing one is returned, but not kept: the source lags.
 //
-// Without a loader, or with an L2 that tells of changes but is no [store.Refresher],
-// it is an error that is errors.ErrUnsupported.
-func (s *Store[T]) Refresh(ctx context.Context, key string, load Loader[T]) (Found[T], error) {
+// Without a loader, or with an L2 that pushes invalidations but is no [store.Filler], the
+// error is errors.ErrUnsupported.
+func (s *Store[T]) Refresh(ctx context.Context, key string, src Source[T]) (Found[T], error) {
 	if s.closed.Load() {
 		return Found[T]{}, s.errClosed("refresh", key)
 	}
-	if load == nil || !s.refreshes() {
+	if !src.loads() || !s.refreshes() {
 		return Found[T]{}, s.failed("refresh", key, errors.ErrUnsupported)
 	}
 	began := s.moment.Load()
@@ -40,14 +40,15 @@ func (s *Store[T]) Refresh(ctx context.Context, key string, load Loader[T]) (Fou
 		case err != nil:
 			return Found[T]{}, err
 		case lead:
-			go c.Run(func(ctx context.Context, c *call[T]) (Found[T], error) { return s.refresh(ctx, c, load) })
-		case s.passesBy(ctx, c):
+			go c.Run(func(ctx context.Context, c *call[T]) (Found[T], error) { return s.refresh(ctx, c, &src) })
+		case s.leavesOvertaken(ctx, c):
 			from.Waited(c.Node())
 			continue
 		default:
 			s.count.shared.Add(1)
 		}
-		f, err := s.result(ctx, c)
+		f, err := c.Wait(ctx)
+		err = s.result(c, &f, err)
 		from.Waited(c.Node())
 		switch {
 		case errors.Is(err, flight.ErrClosed):
@@ -58,145 +59,170 @@ func (s *Store[T]) Refresh(ctx context.Context, key string, load Loader[T]) (Fou
 	}
 }
 
-// refreshes reports whether L2 is one whose entries can be loaded anew: what tells of
-// changes has to see to it that a refresh undoes none.
-func (s *Store[T]) refreshes() bool { return s.refresher != nil || !s.watched }
+// refreshes reports whether L2 allows entries to be refreshed. An L2 that pushes
+// invalidations must ensure that a refresh undoes no change.
+func (s *Store[T]) refreshes() bool { return s.filler != nil || !s.watched }
 
-func (s *Store[T]) refresh(ctx context.Context, c *call[T], load Loader[T]) (f Found[T], err error) {
+func (s *Store[T]) refresh(ctx context.Context, c *call[T], src *Source[T]) (f Found[T], err error) {
 	began := s.moment.Load()
 	for range refreshTries {
-		c.Renew() // what was done to the key until now, the load will see
-		b, stands, there := s.standing(c.Values(), c.Key())
-		if !there {
-			f, err = s.join(ctx, c.Key(), Look[T]{}, load, true)
-			if err != nil && !f.Absent || f.Tier == Source && f.asOf > began {
+		c.Renew() // the load will see the changes of the key until now
+		j := &job[T]{key: c.Key(), c: c}
+		if !s.oldValue(c.Values(), j, src) {
+			f, err = s.join(ctx, j.key, Lookup[T]{}, *src, true)
+			if err != nil && !f.Absent || f.Tier == Origin && f.asOf > began {
 				return f, err
 			}
-			continue // it was loaded elsewhere, and there is no telling when
+			continue // it was loaded by another process, at an unknown time
 		}
-		var overtaken bool
-		f, overtaken, err = s.refreshOnce(ctx, c, load, &b, stands)
-		if !overtaken {
-			return f, err
+		jobs := []*job[T]{j}
+		if s.loadAgain(ctx, src, jobs, s.limit.MaxWait()); j.err != nil {
+			s.count.refreshErrors.Add(1)
+			return Found[T]{}, j.err
+		}
+		s.replaceAll(jobs)
+		if f = j.found; !errors.Is(j.err, store.ErrChanged) {
+			break
 		}
 	}
 	return f, f.MissError()
 }
 
-// A base is what a load anew rests on.
-type base struct {
-	version  uint64 // of what it is to replace
-	revision uint64 // of the same at the source; 0: not known
-	stamp    uint64 // of L2, from before the load; 0: it is no Stamper
-}
-
-// errLags says that what was loaded is older than what it was to replace.
+// errLags means that the loaded value is older than the entry to replace.
 var errLags = errors.New("the source is behind what was loaded from it before")
 
-// standing returns what stands under key, and as what a load may find it to be the
-// value still. there is false if it is nothing, or cannot be found out.
-func (s *Store[T]) standing(ctx context.Context, key string) (b base, stands *old[T], there bool) {
-	if s.refresher == nil { // nobody else can change it
-		if stands = s.oldAlone(ctx, key); stands != nil {
-			b.revision = stands.entry.Revision
-		}
-		return b, stands, true
+// oldValue gives j what the tiers have under its key. It returns false if that is nothing, or
+// cannot be found out.
+func (s *Store[T]) oldValue(ctx context.Context, j *job[T], src *Source[T]) (there bool) {
+	if s.filler == nil { // no other process can change it
+		s.oldAlone(ctx, j, src)
+		j.revision = j.old.Revision
+		return true
 	}
-	if s.pending.has(key) {
-		return b, nil, false
-	}
-	f, err := s.readKept(ctx, key, Look[T]{}, true)
+	var err error
+	f := &j.old
+	f.Tier = L2
+	f.asOf, _, err = s.readOne(ctx, j.key, Lookup[T]{}, &f.Entry, true)
 	if err != nil && !f.Absent {
-		return b, nil, false
+		return false
 	}
-	b.version, b.revision = f.Version, f.Revision
-	if s.stamper != nil {
-		if b.stamp, err = s.stamper.Stamp(ctx); err != nil {
-			return b, nil, false
+	j.version, j.revision = f.Version, f.Revision
+	if s.tagger != nil {
+		if j.stamp, err = s.tagger.Stamp(ctx); err != nil {
+			return false
 		}
 	}
-	return b, s.oldFrom(&f), true
+	j.reload = s.reloads(src, 1, f)
+	return true
 }
 
-// refreshOnce loads key in the place of what stands. overtaken says that what was loaded
-// was not kept, because that has changed.
-func (s *Store[T]) refreshOnce(ctx context.Context, c *call[T], load Loader[T], b *base, stands *old[T]) (f Found[T], overtaken bool, err error) {
-	s.count.refreshes.Add(1)
-	f.asOf = s.moment.Add(1)
-	s.loads(f.asOf, b.stamp, c)
-	f.Entry, err = s.load(ctx, c.Key(), load, stands, s.patience())
-	if err != nil {
-		s.count.refreshErrors.Add(1)
-		return Found[T]{}, false, err
-	}
-	if stands.kept() {
-		f.asOf = stands.asOf
-	}
-	f.Entry, err = s.replace(c, b, f.Entry, stands)
-	return f, errors.Is(err, store.ErrChanged), f.MissError()
+// reloads reports whether f may be passed to Reload by a load of n keys. To be kept, it must
+// be known whether the value or one of its tags changed since it was read.
+func (s *Store[T]) reloads(src *Source[T], n int, f *Found[T]) bool {
+	unwatched := s.hasL2 && s.tagger == nil && len(f.Tags) > 0
+	return src.Reload != nil && (n == 1 || src.LoadMany == nil) && f.Tier != Origin && !f.Absent && !unwatched && s.refreshes()
 }
 
-// replace keeps e, which was loaded anew, in both tiers, in the place of what stood, and
-// returns it as it was kept. With errLags, or ErrChanged if that does not stand any more,
-// it is not kept. Any other error leaves that open. stands is what the load was given, or
-// nil: if e is that, it replaces itself.
-func (s *Store[T]) replace(c *call[T], b *base, e store.Entry[T], stands *old[T]) (store.Entry[T], error) {
-	key := c.Key()
-	if stands.kept() {
-		b = stands.base()
-		e.Stamp = b.stamp
+// oldAlone gives j the value to pass to Reload where no other process changes anything. A
+// later change by this process forgets the call of j.
+func (s *Store[T]) oldAlone(ctx context.Context, j *job[T], src *Source[T]) {
+	f := Found[T]{Tier: L1, asOf: s.moment.Add(1)}
+	if s.hasL2 {
+		var err error
+		if f.Entry, err = s.l2.Get(ctx, j.key); err != nil {
+			j.reload = false
+			return
+		}
+		f.Tier = L2
+	} else {
+		e, err := s.peek(ctx, j.key)
+		if err != nil || !s.current(e) {
+			j.reload = false
+			return
+		}
+		f.Entry = *e
+	}
+	j.old, j.reload = f, s.reloads(src, 1, &f)
+}
+
+// loadAgain loads jobs, with entries that are there.
+func (s *Store[T]) loadAgain(ctx context.Context, src *Source[T], jobs []*job[T], maxWait time.Duration) {
+	s.count.refreshes.Add(uint64(len(jobs)))
+	for _, j := range jobs {
+		j.found.asOf = s.moment.Add(1)
+		s.loads(j.c, j.found.asOf, j.stamp)
+	}
+	s.load(ctx, src, jobs, maxWait)
+}
+
+// replaceAll keeps what was loaded for jobs in place of what was there, and gives each an err.
+func (s *Store[T]) replaceAll(jobs []*job[T]) {
+	inParallel(len(jobs), func(i int) {
+		if j := jobs[i]; j.err == nil {
+			j.err = s.replace(j)
+		}
+	})
+}
+
+// replace keeps what was loaded for j in both tiers in place of its base. With errLags, or
+// ErrChanged if the base has changed, it is not kept. With another error it may be kept. An
+// unmodified value replaces itself: its tags may have been invalidated since it was loaded.
+func (s *Store[T]) replace(j *job[T]) error {
+	ctx, key, e := j.c.Values(), j.key, &j.found.Entry
+	b := j.base
+	if j.same {
+		b = base{version: j.old.Version, revision: j.old.Revision, stamp: j.old.Stamp}
+		e.Stamp, j.found.asOf = b.stamp, j.old.asOf
 	}
 	if e.Revision != 0 && e.Revision < b.revision {
 		s.count.refused.Add(1)
-		return e, errLags
+		return errLags
 	}
-	if s.refresher == nil {
-		if !c.Keep(func() { e = s.replaceAlone(c.Values(), key, e) }) || !s.opts.Tags.current(e.Tags, e.Stamp) {
+	if s.filler == nil {
+		if !j.c.Keep(func() { s.replaceAlone(ctx, key, e) }) || !s.opts.Tags.current(e.Tags, e.Stamp) {
 			s.count.refused.Add(1)
-			return e, store.ErrChanged
+			return store.ErrChanged
 		}
-		return e, nil
+		return nil
 	}
-	defer s.guard.ring(key) // L2 does not tell of our own fills
-	m := s.mark(key)
-	m.replaces = true
-	e.Stamp = b.stamp // that of e is of this process
-	if mutant.LateStamp.Load() && s.stamper != nil {
-		e.Stamp, _ = s.stamper.Stamp(c.Values())
+	defer s.fence.Wake(key) // L2 does not push fills of this process
+	m := s.token(key)
+	m.Replaces = true
+	e.Stamp = b.stamp // the stamp of e is of this process
+	if mutant.LateStamp.Load() && s.tagger != nil {
+		e.Stamp, _ = s.tagger.Stamp(ctx)
 	}
-	kept, watched, err := s.exchange(c.Values(), key, b.version, e, stands)
-	if mutant.NoCompare.Load() && errors.Is(err, store.ErrChanged) {
-		kept, watched, err = s.filler.Fill(c.Values(), key, e)
+	r := s.exchange(ctx, j, b.version)
+	if unstorable(r.Err) && r.Entry.Version != 0 { // the existing entry is in L1 alone, too
+		s.failedFill(r.Err)
+		r.Err = nil
 	}
-	if unstorable(err) && kept.Version != 0 { // what stood is in memory alone, too
-		s.failedFill(err)
-		err = nil
-	}
-	if err != nil {
-		if errors.Is(err, store.ErrChanged) {
+	if r.Err != nil {
+		if errors.Is(r.Err, store.ErrChanged) {
 			s.count.refused.Add(1)
 		} else {
-			s.failedFill(err)
+			s.failedFill(r.Err)
 		}
-		_ = s.dropL1(c.Values(), key) // in memory. L2 may have forgotten that it was read
-		return e, err
+		_ = s.dropL1(ctx, key) // in memory. L2 may have stopped watching it
+		return r.Err
 	}
-	kept.Value = e.Value
-	s.filled(c.Values(), key, m, kept, watched, nil)
-	return kept, nil
+	r.Entry.Value = e.Value
+	*e = r.Entry
+	s.filled(ctx, key, m, *e, r.Watched, nil)
+	return nil
 }
 
-// replaceAlone is replace where nobody else changes anything.
-func (s *Store[T]) replaceAlone(ctx context.Context, key string, e store.Entry[T]) store.Entry[T] {
+// replaceAlone is replace for tiers that no other process changes.
+func (s *Store[T]) replaceAlone(ctx context.Context, key string, e *store.Entry[T]) {
 	if !e.Expired(store.Now()) {
-		return s.fill(ctx, key, e, nil)
+		s.fill(ctx, key, e, nil)
+		return
 	}
-	// The source said: do not keep. So what is there is not to be kept either.
+	// The loader returned an expired entry, so the existing one must not be kept either.
 	if s.hasL2 {
 		if err := s.l2.Delete(ctx, key); err != nil {
 			s.count.l2Errors.Add(1)
 		}
 	}
 	_ = s.dropL1(ctx, key) // in memory
-	return e
 }

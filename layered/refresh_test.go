@@ -20,8 +20,14 @@ import (
 // refreshed refreshes key and returns its value.
 func refreshed(t *testing.T, s *layered.Store[int], key string, load layered.Loader[int]) int {
 	t.Helper()
-	f, err := s.Refresh(t.Context(), key, load)
-	if err != nil || f.Tier != layered.Source || f.Stale {
+	return reloaded(t, s, key, layered.Source[int]{Load: load})
+}
+
+// reloaded is refreshed for a source with a Reload.
+func reloaded(t *testing.T, s *layered.Store[int], key string, src layered.Source[int]) int {
+	t.Helper()
+	f, err := s.Refresh(t.Context(), key, src)
+	if err != nil || f.Tier != layered.Origin || f.Stale {
 		t.Errorf("Refresh: got %+v, %v", f, err)
 	}
 	return f.Value
@@ -51,18 +57,18 @@ func TestRefresh(t *testing.T) {
 }
 
 // Other processes have one more read of L2.
-func TestRefresh_isToldToOthers(t *testing.T) {
+func TestRefresh_notifiesOthers(t *testing.T) {
 	shared := memstore.New[int](nil)
 	a, b := open(t, memstore.New[int](nil), shared.Peer(), nil), open(t, memstore.New[int](nil), shared.Peer(), nil)
 	mustGet(t, a, "k", value(1))
 	mustGet(t, b, "k", mustNotLoad(t))
 	refreshed(t, a, "k", value(2))
 	for _, tier := range []layered.Tier{layered.L2, layered.L1} {
-		if f, err := b.Find(t.Context(), "k", mustNotLoad(t)); err != nil || f.Value != 2 || f.Tier != tier {
+		if f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)}); err != nil || f.Value != 2 || f.Tier != tier {
 			t.Errorf("got %d from %v, %v; want 2 from %v", f.Value, f.Tier, err, tier)
 		}
 	}
-	if f, err := a.Find(t.Context(), "k", mustNotLoad(t)); err != nil || f.Value != 2 || f.Tier != layered.L1 {
+	if f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)}); err != nil || f.Value != 2 || f.Tier != layered.L1 {
 		t.Errorf("who refreshed got %d from %v, %v", f.Value, f.Tier, err)
 	}
 }
@@ -104,7 +110,7 @@ func TestRefresh_failure(t *testing.T) {
 			failing(errSource),
 			func(context.Context, string) (store.Entry[int], error) { panic(errSource) },
 		} {
-			if f, err := s.Refresh(t.Context(), "k", load); !errors.Is(err, errSource) || f.Value != 0 {
+			if f, err := s.Refresh(t.Context(), "k", layered.Source[int]{Load: load}); !errors.Is(err, errSource) || f.Value != 0 {
 				t.Errorf("got %+v, %v", f, err)
 			}
 			hit(t, s, "k", &row{}, 1)
@@ -121,7 +127,7 @@ func TestRefresh_absent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			everyTier(t, o, func(t *testing.T, s *layered.Store[int]) {
 				mustGet(t, s, "k", value(1))
-				if f, err := s.Refresh(t.Context(), "k", failing(store.ErrNotFound)); !errors.Is(err, store.ErrNotFound) || !f.Absent {
+				if f, err := s.Refresh(t.Context(), "k", layered.Source[int]{Load: failing(store.ErrNotFound)}); !errors.Is(err, store.ErrNotFound) || !f.Absent {
 					t.Errorf("got %+v, %v", f, err)
 				}
 				if e, err := s.Get(t.Context(), "k"); !errors.Is(err, store.ErrNotFound) || e.Absent != (name == "remembered") {
@@ -319,14 +325,14 @@ func TestRefresh_unsupported(t *testing.T) {
 		"RefreshAhead":         {RefreshAhead: 0.5},
 		"StaleWhileRevalidate": {StaleWhileRevalidate: true},
 	} {
-		if _, err := layered.New(memstore.New[int](nil), tells, o); err == nil || !strings.Contains(err.Error(), "store.Refresher") {
+		if _, err := layered.New(memstore.New[int](nil), tells, o); err == nil || !strings.Contains(err.Error(), "store.Filler") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	s := open(t, memstore.New[int](nil), tells, nil)
 	for name, err := range map[string]error{
-		"no Refresher": second(s.Refresh(t.Context(), "k", mustNotLoad(t))),
-		"no loader":    second(open(t, nil, nil, nil).Refresh(t.Context(), "k", nil)),
+		"no Filler": second(s.Refresh(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)})),
+		"no loader": second(open(t, nil, nil, nil).Refresh(t.Context(), "k", layered.Source[int]{})),
 	} {
 		if !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%s: %v", name, err)
@@ -337,13 +343,13 @@ func TestRefresh_unsupported(t *testing.T) {
 func TestRefresh_closed(t *testing.T) {
 	everyTier(t, layered.Options[int]{}, func(t *testing.T, s *layered.Store[int]) {
 		got := make(chan error, 1)
-		go func() { got <- second(s.Refresh(t.Context(), "k", slow(time.Hour, 1))) }()
+		go func() { got <- second(s.Refresh(t.Context(), "k", layered.Source[int]{Load: slow(time.Hour, 1)})) }()
 		synctest.Wait()
 		s.Close()
 		if err := <-got; err == nil {
 			t.Error("no error from a refresh that was cancelled")
 		}
-		if _, err := s.Refresh(t.Context(), "k", mustNotLoad(t)); !errors.Is(err, store.ErrClosed) {
+		if _, err := s.Refresh(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)}); !errors.Is(err, store.ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
 	})
@@ -356,11 +362,11 @@ func TestRefresh_leaves(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		cancelled := false
-		_, err := s.Refresh(ctx, "k", func(ctx context.Context, _ string) (store.Entry[int], error) {
+		_, err := s.Refresh(ctx, "k", layered.Source[int]{Load: func(ctx context.Context, _ string) (store.Entry[int], error) {
 			<-ctx.Done()
 			cancelled = true
 			return store.Entry[int]{}, ctx.Err()
-		})
+		}})
 		synctest.Wait()
 		if !errors.Is(err, context.DeadlineExceeded) || !cancelled {
 			t.Errorf("%v, cancelled %v", err, cancelled)

@@ -3,6 +3,8 @@ package layered_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,7 +49,9 @@ func (r *versioned) reload(ctx context.Context, _ string, old store.Entry[int]) 
 	return store.Entry[int]{Value: now, Tags: r.tags}, ctx.Err()
 }
 
-func (r *versioned) loader() layered.Loader[int] { return layered.Reloading(r.load, r.reload) }
+func (r *versioned) source() layered.Source[int] {
+	return layered.Source[int]{Load: r.load, Reload: r.reload}
+}
 
 // asked fails unless there were so many loads and reloads.
 func (r *versioned) asked(t *testing.T, loads, reloads int64) {
@@ -61,12 +65,12 @@ func (r *versioned) asked(t *testing.T, loads, reloads int64) {
 // load of a value that is fresh for 100 s and then stale.
 var reloadings = map[string]struct {
 	o  layered.Options[int]
-	do func(*testing.T, *layered.Store[int], layered.Loader[int]) error
+	do func(*testing.T, *layered.Store[int], layered.Source[int]) error
 }{
 	"in the background": {
 		layered.Options[int]{RefreshAhead: 0.5},
-		func(t *testing.T, s *layered.Store[int], load layered.Loader[int]) error {
-			_, err := s.GetOrLoad(t.Context(), "k", load)
+		func(t *testing.T, s *layered.Store[int], src layered.Source[int]) error {
+			_, err := s.Find(t.Context(), "k", src)
 			synctest.Wait()
 			time.Sleep(10 * time.Second) // for the load
 			synctest.Wait()
@@ -75,24 +79,24 @@ var reloadings = map[string]struct {
 	},
 	"Refresh": {
 		layered.Options[int]{},
-		func(t *testing.T, s *layered.Store[int], load layered.Loader[int]) error {
-			_, err := s.Refresh(t.Context(), "k", load)
+		func(t *testing.T, s *layered.Store[int], src layered.Source[int]) error {
+			_, err := s.Refresh(t.Context(), "k", src)
 			return err
 		},
 	},
 	"in the foreground": {
 		layered.Options[int]{},
-		func(t *testing.T, s *layered.Store[int], load layered.Loader[int]) error {
+		func(t *testing.T, s *layered.Store[int], src layered.Source[int]) error {
 			time.Sleep(50 * time.Second) // it is stale
-			_, err := s.GetOrLoad(t.Context(), "k", load)
+			_, err := s.Find(t.Context(), "k", src)
 			return err
 		},
 	},
 	"stale, in the background": {
 		layered.Options[int]{StaleWhileRevalidate: true},
-		func(t *testing.T, s *layered.Store[int], load layered.Loader[int]) error {
+		func(t *testing.T, s *layered.Store[int], src layered.Source[int]) error {
 			time.Sleep(50 * time.Second)
-			_, err := s.GetOrLoad(t.Context(), "k", load)
+			_, err := s.Find(t.Context(), "k", src)
 			synctest.Wait()
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
@@ -109,9 +113,9 @@ func eachReloading(t *testing.T, r func() *versioned, f func(t *testing.T, s *la
 		t.Run(name, func(t *testing.T) {
 			everyTier(t, o, func(t *testing.T, s *layered.Store[int]) {
 				r := r()
-				mustGet(t, s, "k", r.loader())
+				mustFind(t, s, "k", r.source())
 				time.Sleep(60 * time.Second)
-				f(t, s, r, func() error { return way.do(t, s, r.loader()) })
+				f(t, s, r, func() error { return way.do(t, s, r.source()) })
 			})
 		})
 	}
@@ -129,7 +133,7 @@ func TestReloading(t *testing.T) {
 		if old := r.old.Load(); old == nil || old.Value != 0 || old.LoadedAt != first {
 			t.Errorf("it was given %+v, want what was loaded at %v", old, first)
 		}
-		f, err := s.Find(t.Context(), "k", mustNotLoad(t))
+		f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)})
 		fresh := f.StaleAt.Sub(f.LoadedAt)
 		if err != nil || f.Value != 0 || f.Tier != layered.L1 || f.LoadedAt < began || fresh != 100*time.Second || f.ExpiresAt.Sub(f.StaleAt) != 1000*time.Second {
 			t.Errorf("then %+v, %v, fresh for %v", f, err, fresh)
@@ -194,7 +198,7 @@ func TestReloading_changedElsewhere(t *testing.T) {
 					s, _, second := tiers(t, &o)
 					defer s.Close()
 					r := &versioned{takes: time.Second}
-					mustGet(t, s, "k", r.loader())
+					mustFind(t, s, "k", r.source())
 					time.Sleep(60 * time.Second)
 					r.during = func() error {
 						defer r.v.Store(int64(want))
@@ -203,7 +207,7 @@ func TestReloading_changedElsewhere(t *testing.T) {
 						}
 						return second.Peer().Set(t.Context(), "k", store.Entry[int]{Value: 5, ExpiresAt: store.In(time.Hour)})
 					}
-					if err := way.do(t, s, r.loader()); err != nil {
+					if err := way.do(t, s, r.source()); err != nil {
 						t.Error(err)
 					}
 					if v := mustGet(t, s, "k", value(want)); v != want {
@@ -230,7 +234,7 @@ func TestReloading_tags(t *testing.T) {
 					defer s.Close()
 					r := &versioned{tags: []string{"t"}, takes: time.Second}
 					takeBack := func() error { return s.InvalidateTags(t.Context(), "t") }
-					mustGet(t, s, "k", r.loader())
+					mustFind(t, s, "k", r.source())
 					time.Sleep(60 * time.Second)
 					if when == "before" {
 						if err := takeBack(); err != nil {
@@ -239,7 +243,7 @@ func TestReloading_tags(t *testing.T) {
 					} else {
 						r.during = takeBack
 					}
-					if err := way.do(t, s, r.loader()); err != nil {
+					if err := way.do(t, s, r.source()); err != nil {
 						t.Error(err)
 					}
 					if n := r.reloads.Load(); (n == 0) != (when == "before") {
@@ -261,19 +265,19 @@ func TestReloading_lifeOfItsOwn(t *testing.T) {
 	everyTier(t, layered.Options[int]{TTL: 100 * time.Second, Jitter: -1}, func(t *testing.T, s *layered.Store[int]) {
 		mustGet(t, s, "k", value(1))
 		end := store.In(time.Hour)
-		load := layered.Reloading(mustNotLoad(t), func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
+		load := layered.Source[int]{Load: mustNotLoad(t), Reload: func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
 			return store.Entry[int]{Value: 9, ExpiresAt: end}, store.ErrNotModified
-		})
-		if v := refreshed(t, s, "k", load); v != 1 {
+		}}
+		if v := reloaded(t, s, "k", load); v != 1 {
 			t.Errorf("got %d", v)
 		}
-		if f, err := s.Find(t.Context(), "k", mustNotLoad(t)); err != nil || f.Value != 1 || f.ExpiresAt != end {
+		if f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: mustNotLoad(t)}); err != nil || f.Value != 1 || f.ExpiresAt != end {
 			t.Errorf("then %+v, %v", f, err)
 		}
-		gone := layered.Reloading(mustNotLoad(t), func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
+		gone := layered.Source[int]{Load: mustNotLoad(t), Reload: func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
 			return store.Entry[int]{ExpiresAt: 1}, store.ErrNotModified
-		})
-		refreshed(t, s, "k", gone)
+		}}
+		reloaded(t, s, "k", gone)
 		if _, err := s.Get(t.Context(), "k"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("what is not to be kept: %v", err)
 		}
@@ -291,33 +295,31 @@ func TestReloading_nothingThere(t *testing.T) {
 	everyTier(t, layered.Options[int]{TTL: 100 * time.Second, RefreshAhead: 0.5, Jitter: -1}, func(t *testing.T, s *layered.Store[int]) {
 		ctx := t.Context()
 		for name, err := range map[string]error{
-			"Find":    second(s.Find(ctx, "k", layered.Reloading(wrong, reload))),
-			"Refresh": second(s.Refresh(ctx, "k", layered.Reloading(wrong, reload))),
+			"Find":    second(s.Find(ctx, "k", layered.Source[int]{Load: wrong, Reload: reload})),
+			"Refresh": second(s.Refresh(ctx, "k", layered.Source[int]{Load: wrong, Reload: reload})),
 		} {
 			if !errors.Is(err, store.ErrNotModified) || !strings.Contains(err.Error(), "no value") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		// That there is none is no value.
-		if _, err := s.Find(ctx, "absent", failing(store.ErrNotFound)); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.Find(ctx, "absent", layered.Source[int]{Load: failing(store.ErrNotFound)}); !errors.Is(err, store.ErrNotFound) {
 			t.Error(err)
 		}
-		if v := refreshed(t, s, "absent", layered.Reloading(value(3), reload)); v != 3 {
+		if v := reloaded(t, s, "absent", layered.Source[int]{Load: value(3), Reload: reload}); v != 3 {
 			t.Errorf("got %d", v)
 		}
 		// A loader that was not given the value cannot know that it is the one.
-		if _, err := s.Refresh(ctx, "absent", wrong); !errors.Is(err, store.ErrNotModified) || !strings.Contains(err.Error(), "no value") {
+		if _, err := s.Refresh(ctx, "absent", layered.Source[int]{Load: wrong}); !errors.Is(err, store.ErrNotModified) || !strings.Contains(err.Error(), "no value") {
 			t.Errorf("a loader: %v", err)
 		}
 		hit(t, s, "absent", &row{}, 3)
 	})
 }
 
-// A batch is loaded as ever; and a load that another load calls is not given the value of
-// that one.
+// A load that another load calls is not given the value of that one.
 func TestReloading_isGivenItsOwn(t *testing.T) {
 	everyTier(t, layered.Options[int]{TTL: 100 * time.Second, StaleFor: time.Hour, RefreshAhead: 0.5, Jitter: -1}, func(t *testing.T, s *layered.Store[int]) {
-		ctx := t.Context()
 		other := open(t, memstore.New[int](nil), nil, nil)
 		defer other.Close()
 		none := func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
@@ -325,42 +327,74 @@ func TestReloading_isGivenItsOwn(t *testing.T) {
 			return store.Entry[int]{}, nil
 		}
 		mustGet(t, s, "k", value(1))
-		inner := layered.Reloading(value(2), none)
+		inner := layered.Source[int]{Load: value(2), Reload: none}
 		outer := func(ctx context.Context, key string, old store.Entry[int]) (store.Entry[int], error) {
-			if _, err := other.GetOrLoad(ctx, key, inner); err != nil {
+			if _, err := other.Find(ctx, key, inner); err != nil {
 				t.Error(err)
 			}
 			other.Delete(ctx, key)
-			found, err := other.GetManyOrLoad(ctx, []string{key, "k2"}, func(ctx context.Context, ks []string) (map[string]store.Entry[int], error) {
-				found := make(map[string]store.Entry[int])
-				for _, key := range ks {
-					found[key], _ = inner(ctx, key)
+			found := map[string]bool{}
+			other.FindMany(ctx, []string{key, "k2"}, inner, func(i int, f *layered.Found[int], err error) {
+				if err != nil || f.Value != 2 {
+					t.Errorf("%d: got %+v, %v", i, f, err)
 				}
-				return found, nil
+				found[[]string{key, "k2"}[i]] = true
 			})
-			if err != nil || len(found) != 2 {
-				t.Errorf("got %v, %v", found, err)
+			if len(found) != 2 {
+				t.Errorf("got %v", found)
 			}
 			other.Delete(ctx, key, "k2")
 			return store.Entry[int]{}, store.ErrNotModified
 		}
-		if v := refreshed(t, s, "k", layered.Reloading(mustNotLoad(t), outer)); v != 1 {
+		if v := reloaded(t, s, "k", layered.Source[int]{Load: mustNotLoad(t), Reload: outer}); v != 1 {
 			t.Errorf("got %d", v)
 		}
 		time.Sleep(60 * time.Second)
-		mustGet(t, s, "k", layered.Reloading(mustNotLoad(t), outer)) // in the background
+		mustFind(t, s, "k", layered.Source[int]{Load: mustNotLoad(t), Reload: outer}) // in the background
 		synctest.Wait()
 		if n := s.Counts().NotModified; n != 2 {
 			t.Errorf("%d were not modified", n)
 		}
-		batch := func(ctx context.Context, ks []string) (map[string]store.Entry[int], error) {
-			e, err := inner(ctx, ks[0])
-			return map[string]store.Entry[int]{ks[0]: e}, err
+	})
+}
+
+// A batch reloads what is there, in the background and in place of a stale value, unless
+// LoadMany loads several.
+func TestReloading_many(t *testing.T) {
+	everyTier(t, layered.Options[int]{TTL: 100 * time.Second, StaleFor: time.Hour, RefreshAhead: 0.5, Jitter: -1}, func(t *testing.T, s *layered.Store[int]) {
+		find := func(src layered.Source[int], want map[string]int) {
+			t.Helper()
+			ks := slices.Sorted(maps.Keys(want))
+			s.FindMany(t.Context(), ks, src, func(i int, f *layered.Found[int], err error) {
+				if err != nil || f.Value != want[ks[i]] || f.Stale {
+					t.Errorf("%s: got %+v, %v", ks[i], f, err)
+				}
+			})
+			synctest.Wait()
 		}
+		one := layered.Source[int]{Load: mustNotLoad(t), Reload: func(_ context.Context, _ string, old store.Entry[int]) (store.Entry[int], error) {
+			if old.Value == 1 {
+				return store.Entry[int]{}, store.ErrNotModified
+			}
+			return store.Entry[int]{Value: old.Value + 10}, nil
+		}}
+		mustGet(t, s, "a", value(1))
+		mustGet(t, s, "b", value(2))
 		time.Sleep(60 * time.Second)
-		s.GetManyOrLoad(ctx, []string{"k"}, batch)
-		time.Sleep(60 * time.Second)
-		s.GetManyOrLoad(ctx, []string{"k"}, batch)
+		find(one, map[string]int{"a": 1})
+		time.Sleep(50 * time.Second) // b is stale
+		find(one, map[string]int{"a": 1, "b": 12})
+		time.Sleep(110 * time.Second)
+		find(one, map[string]int{"a": 1, "b": 22})
+		if n := s.Counts().NotModified; n < 2 {
+			t.Errorf("%d were not modified", n)
+		}
+		time.Sleep(110 * time.Second)
+		many := one
+		many.LoadMany = func(context.Context, []string) (map[string]store.Entry[int], error) {
+			return map[string]store.Entry[int]{"a": {Value: 5}, "b": {Value: 6}}, nil
+		}
+		find(many, map[string]int{"a": 5, "b": 6})
 	})
 }
 
@@ -380,11 +414,11 @@ func TestReloading_joinAfterAChange(t *testing.T) {
 			<-read
 			return e, err
 		}
-		trusting := layered.Reloading(value(2), func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
+		trusting := layered.Source[int]{Load: value(2), Reload: func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
 			<-load
 			return store.Entry[int]{}, store.ErrNotModified
-		})
-		go s.GetOrLoad(t.Context(), "k", trusting)
+		}}
+		go s.Find(t.Context(), "k", trusting)
 		synctest.Wait() // it has read the old value
 		second.deaf.Store(true)
 		if err := second.Peer().Delete(t.Context(), "k"); err != nil {
@@ -392,7 +426,7 @@ func TestReloading_joinAfterAChange(t *testing.T) {
 		}
 		got := make(chan int, 1)
 		go func() {
-			e, _ := s.GetOrLoad(t.Context(), "k", trusting)
+			e, _ := s.Find(t.Context(), "k", trusting)
 			got <- e.Value
 		}()
 		synctest.Wait()
@@ -425,16 +459,16 @@ func TestReloading_deletedBeforeTheLoad(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		mustGet(t, s, "k", r.loader())
+		mustFind(t, s, "k", r.source())
 		time.Sleep(110 * time.Second)
 		l2.get = deleteOnce
-		mustGet(t, s, "k", r.loader()) // in the foreground
+		mustFind(t, s, "k", r.source()) // in the foreground
 		r.asked(t, 2, 0)
 
-		mustGet(t, s, "k", r.loader())
+		mustFind(t, s, "k", r.source())
 		time.Sleep(60 * time.Second)
 		l2.get = deleteOnce
-		mustGet(t, s, "k", r.loader()) // in the background
+		mustFind(t, s, "k", r.source()) // in the background
 		synctest.Wait()
 		r.asked(t, 3, 0)
 	})

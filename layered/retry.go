@@ -1,80 +1,125 @@
 package layered
 
 import (
+	"cmp"
 	"context"
-	"maps"
-	"slices"
+	"errors"
+	"fmt"
+	"time"
 
+	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/internal/retry"
 	"github.com/lokroom/strata/store"
 )
 
-// tryPending deletes what is pending from L2, and reports whether nothing is left. What
-// L2 has deleted leaves the queue, and so does what L2 refuses for good, whatever becomes
-// of the rest. err is the first error of what stays.
-func (s *Store[T]) tryPending(ctx context.Context) (done bool, err error) {
-	p := &s.pending
-	p.mu.Lock()
-	keys, patterns, all := maps.Clone(p.keys), maps.Clone(p.patterns), p.all
-	p.mu.Unlock()
-	p.retried.Add(1)
-	if all.call > 0 {
-		m := s.journal.moment()
+// This file makes writes of this process again. The retry queue holds keys with a write that
+// L2 has not acknowledged: they are deleted from L2 until it has, and loaded from the source
+// until then. The recent-write log has those that L2 may lose in a failover.
+
+// errQueued is why L2 is not read for a key.
+var errQueued = fmt.Errorf("%w: a change of this process has not reached L2 yet", store.ErrUnavailable)
+
+// unread is the error of a read of key that was not sent to L2, because key is queued or ctx
+// has ended.
+func (s *Store[T]) unread(ctx context.Context, key string) error {
+	if ctx.Err() != nil {
+		return s.failed("get", key, context.Cause(ctx))
+	}
+	return s.failed("get", key, errQueued)
+}
+
+// enqueue queues b to be deleted from L2.
+func (s *Store[T]) enqueue(b retry.Batch) {
+	if !mutant.NoRetryQueue.Load() {
+		s.retryQueue.Add(b)
+	}
+}
+
+// A longQueue is what was reported of a long retry queue, by the goroutine of the queue.
+type longQueue struct{ at time.Time } // of the last report; zero: it is not long
+
+// The retry queue is long from so many keys, or after so long.
+const (
+	longKeys   = 1000
+	longFor    = 10 * time.Second
+	reportEach = time.Minute
+)
+
+// retryQueued is deleteAgain that reports a long queue to Options.RetryQueueLong.
+func (s *Store[T]) retryQueued(ctx context.Context, b retry.Batch) (open retry.Batch, err error) {
+	open, err = s.deleteAgain(ctx, b)
+	if s.opts.RetryQueueLong == nil {
+		return open, err
+	}
+	n, oldest := s.retryQueue.Counts()
+	switch long := n < 0 || n >= longKeys || oldest >= longFor; {
+	case err == nil && !s.long.at.IsZero():
+		s.long.at = time.Time{}
+		s.opts.RetryQueueLong(0, oldest, nil)
+	case err != nil && long && (s.long.at.IsZero() || time.Since(s.long.at) >= reportEach):
+		s.long.at = time.Now()
+		s.opts.RetryQueueLong(n, oldest, err)
+	}
+	return open, err
+}
+
+// deleteAgain deletes b, which is queued, from L2. It returns what must be deleted again, and
+// the first error of that.
+func (s *Store[T]) deleteAgain(ctx context.Context, b retry.Batch) (open retry.Batch, err error) {
+	if b.All {
+		m := s.recentWrites.Moment()
 		cerr := store.Clear(ctx, s.l2)
-		if s.tried(cerr, "", &err) {
+		if open.All = !s.tried(cerr, "", &err); !open.All {
 			s.changedAll(m)
-			s.toldLate(ctx, nil, cerr)
-		} else {
-			all = untold{}
+			s.changedLate(ctx, nil, cerr)
 		}
 	}
-	for pattern := range patterns {
-		m := s.journal.moment()
+	for _, pattern := range b.Patterns {
+		m := s.recentWrites.Moment()
 		_, perr := store.DeletePattern(ctx, s.l2, pattern)
 		if s.tried(perr, pattern, &err) {
 			s.changedAll(m)
-			s.toldLate(ctx, nil, perr)
+			s.changedLate(ctx, nil, perr)
 		} else {
-			delete(patterns, pattern)
+			open.Patterns = append(open.Patterns, pattern)
 		}
 	}
-	if len(keys) > 0 {
-		s.tryKeys(ctx, keys, &err)
+	if len(b.Names) > 0 {
+		open.Names = s.deleteKeysAgain(ctx, b.Names, &err)
 	}
-	return p.done(keys, patterns, all, err), err
+	return open, err
 }
 
-// tryKeys deletes keys from L2, and leaves those in the map that are done with.
-func (s *Store[T]) tryKeys(ctx context.Context, keys map[string]untold, err *error) {
-	m := s.journal.moment()
-	ks := slices.Collect(maps.Keys(keys))
+// deleteKeysAgain is deleteAgain for ks.
+func (s *Store[T]) deleteKeysAgain(ctx context.Context, ks []string, err *error) (open []string) {
+	m := s.recentWrites.Moment()
 	failed := store.ByKey[string](s.l2.Delete(ctx, ks...))
 	var made []string
 	for _, key := range ks {
 		kerr := failed(key)
 		switch {
 		case !s.tried(kerr, key, err):
-			delete(keys, key)
+			open = append(open, key)
 		case store.OutcomeOf(kerr) == store.Made:
 			made = append(made, key)
 		}
 	}
 	if len(made) > 0 {
 		s.changed(m, made)
-		s.toldLate(ctx, made, nil)
+		s.changedLate(ctx, made, nil)
 	}
+	return open
 }
 
-// tried reports whether err, of what was pending, ends that. If it was refused, it is counted,
-// and the Observer and Options.Refused get err; if not, err is the first.
+// tried reports whether a queued write is done after err. A refused one is counted and
+// reported to the Observer and Options.Refused; otherwise err becomes the first error.
 func (s *Store[T]) tried(err error, key string, first *error) bool {
 	switch store.OutcomeOf(err) {
 	case store.Open:
-		if *first == nil {
-			*first = err
-		}
+		*first = cmp.Or(*first, err)
 		return false
 	case store.Refused:
-		s.pending.refuse(err)
+		s.retryQueue.Refuse(err)
 		_, end := store.Observe(context.Background(), s.opts.Observer, store.Op{Store: "layered", Cache: s.opts.Name, Name: "retry", Key: key, Keys: 1})
 		end(0, err)
 		if s.opts.Refused != nil {
@@ -84,51 +129,74 @@ func (s *Store[T]) tried(err error, key string, first *error) bool {
 	return true
 }
 
-// toldLate calls Options.Changed for a change that L2 has been told of late, if it was
-// made. What fails then is seen to by the function that was called.
-func (s *Store[T]) toldLate(ctx context.Context, ks []string, err error) {
+// changedLate calls Options.Changed for a queued write that L2 has executed. Errors are left
+// to that function.
+func (s *Store[T]) changedLate(ctx context.Context, ks []string, err error) {
 	if store.OutcomeOf(err) == store.Made {
-		_ = s.tellChanged(ctx, "delete", ks, nil)
+		_ = s.notifyChanged(ctx, "delete", ks, nil)
 	}
 }
 
-// refuse notes that L2 refuses for good what was pending.
-func (p *pending) refuse(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.refused++
-	p.refusedErr = err
+// Refused returns the number of writes that L2 permanently refused and that left the retry
+// queue, and the last error.
+func (s *Store[T]) Refused() (n uint64, last error) { return s.retryQueue.Refused() }
+
+// flushFor is how long Close retries.
+const flushFor = time.Second
+
+// flush ends the retries after flushFor. If the queue is not empty then, its writes are lost,
+// and the error is store.ErrUnavailable.
+func (s *Store[T]) flush() error {
+	empty, err := s.retryQueue.Close(flushFor)
+	if empty {
+		return nil
+	}
+	what := "a Clear"
+	if n, _ := s.retryQueue.Counts(); n >= 0 {
+		what = fmt.Sprintf("the changes of %d keys", n)
+	}
+	if errors.Is(err, store.ErrUnavailable) {
+		err = fmt.Errorf("L2 has not received %s: %w", what, err)
+	} else {
+		err = fmt.Errorf("%w: L2 has not received %s: %w", store.ErrUnavailable, what, cmp.Or(err, errNoTry))
+	}
+	return s.failed("close", "", err)
 }
 
-// Refused returns how many changes left the retry queue because L2 refuses them for good, and
-// why the last one did.
-func (s *Store[T]) Refused() (n uint64, last error) {
-	p := &s.pending
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.refused, p.refusedErr
+// errNoTry is the error if no retry was possible.
+var errNoTry = errors.New("no time was left to try")
+
+// changed notes that ks were changed in L2 since the moment m.
+func (s *Store[T]) changed(m uint64, ks []string) {
+	if len(ks) > 0 && !s.recentWrites.Add(m, ks, false) {
+		s.enqueue(retry.Batch{Names: ks}) // L2 was possibly replaced before it received them, or after
+	}
 }
 
-// done takes out what is done with, and reports whether nothing is left. err says why
-// the rest is not.
-func (p *pending) done(keys, patterns map[string]untold, all untold, err error) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.err = err
-	for _, x := range []struct{ from, which map[string]untold }{{p.keys, keys}, {p.patterns, patterns}} {
-		for key, was := range x.which {
-			if x.from[key].call == was.call { // else it failed again meanwhile
-				delete(x.from, key)
-			}
-		}
+// changedAll is changed for all keys.
+func (s *Store[T]) changedAll(m uint64) {
+	if !s.recentWrites.Add(m, nil, true) {
+		s.enqueue(retry.Batch{All: true})
 	}
-	if all.call > 0 && p.all.call == all.call {
-		p.all = untold{}
+}
+
+// rolledBack is called when L2 possibly lost changes of this process. These keys are deleted
+// from it again, and loaded from the source until that is done.
+func (s *Store[T]) rolledBack() {
+	s.conn.rollBack()
+	b := s.recentWrites.Replay()
+	if mutant.NoReplay.Load() || b.Empty() {
+		return
 	}
-	if p.left() {
-		return false
+	s.enqueue(b)
+	s.count.replayed.Add(uint64(max(1, len(b.Names))))
+}
+
+// connectionChanged is called when L2 is connected or disconnected.
+func (s *Store[T]) connectionChanged(connected bool) {
+	s.recentWrites.Connected(connected)
+	s.conn.setConnected(connected)
+	if connected {
+		s.retryQueue.Wake()
 	}
-	p.some.Store(false)
-	p.running = false
-	return true
 }

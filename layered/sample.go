@@ -15,9 +15,9 @@ import (
 // last bucket has none.
 var StaleBounds = [4]time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second}
 
-// A sampler compares now and then what L1 answers with what L2 has, in the
-// background: the promise that copies are hardly ever old is measured, not believed.
-// Meta's Polaris does the like for a fleet (How Meta made cache consistent, 2022).
+// A sampler compares an answer of L1 with L2 now and then, in the background, so that the age
+// of copies is measured. Polaris of Meta does this for a fleet (How Meta made cache
+// consistent, 2022).
 type sampler struct {
 	armed atomic.Bool // the next hit is compared
 
@@ -34,7 +34,7 @@ type sampler struct {
 
 func (s *Store[T]) startSampler() {
 	s.sampler.ctx, s.sampler.cancel = context.WithCancel(context.Background())
-	s.sampler.armed.Store(s.checker != nil && s.opts.SampleEvery > 0)
+	s.sampler.armed.Store(s.filler != nil && s.opts.SampleEvery > 0)
 }
 
 func (p *sampler) stop() {
@@ -49,8 +49,7 @@ func (p *sampler) stop() {
 	p.work.Wait()
 }
 
-// sample compares e, which L1 has just answered with, unless it is too early for
-// another sample.
+// sample compares e, which L1 has just returned, unless it is too early for another sample.
 func (s *Store[T]) sample(key string, e *store.Entry[T]) {
 	p := &s.sampler
 	if e.Epoch == noEpoch || e.Version == 0 || !p.armed.CompareAndSwap(true, false) {
@@ -66,37 +65,37 @@ func (s *Store[T]) sample(key string, e *store.Entry[T]) {
 	p.work.Go(func() { s.compare(key, *e, served) })
 }
 
-// compare asks L2 whether e, which was served at a time, is what it has. If not, e is
-// dropped. Usually the push of the change is on its way; if it does not come, pushes are
-// lost, and all copies are in doubt.
+// compare asks L2 whether it has e, which was served at a time. If not, e is dropped. Usually
+// the push of the change is on its way. If it does not come, pushes are lost, and all copies
+// are suspect.
 func (s *Store[T]) compare(key string, e store.Entry[T], served time.Time) {
 	p := &s.sampler
-	_, err := s.checker.Recheck(p.ctx, key, e)
+	_, err := s.filler.Revalidate(p.ctx, key, e)
 	switch {
 	case err == nil:
 		p.current.Add(1)
 		return
-	case !errors.Is(err, store.ErrNotFound) || e.Expired(store.Now()) || s.outlived(&e):
+	case !errors.Is(err, store.ErrNotFound) || e.Expired(store.Now()) || s.lostByL2(&e):
 		return
 	}
 	here := mutant.KeepSampled.Load() || s.dropCopy(key, e.Version)
-	m := s.guard.mark(key)
+	m := s.fence.Token(key)
 	p.note(time.Since(served))
-	if !here || s.maxStale > 0 { // the push has come, or none is to come
+	if !here || s.maxStale > 0 { // the push has come, or L2 pushes none
 		return
 	}
-	t := time.NewTimer(max(2*s.opts.MaxUnheard, time.Second))
+	t := time.NewTimer(max(2*s.opts.MaxDisconnected, time.Second))
 	defer t.Stop()
 	select {
 	case <-t.C:
-		if s.guard.mark(key).epoch == m.epoch && e.Epoch == s.trust.epoch.Load() {
+		if m.Valid() && e.Epoch == s.conn.epoch.Load() {
 			s.invalidated(store.Invalidation{All: true})
 		}
 	case <-p.ctx.Done():
 	}
 }
 
-// note counts an answer that was stale, for so long until L1 had dropped the copy.
+// note counts a stale answer. age is the time until L1 dropped the copy.
 func (p *sampler) note(age time.Duration) {
 	p.stale.Add(1)
 	i := 0
@@ -104,17 +103,4 @@ func (p *sampler) note(age time.Duration) {
 		i++
 	}
 	p.staleFor[i].Add(1)
-}
-
-// dropCopy removes the copy of this version from L1, and reports whether it was there. Who
-// waits for a change of key goes on waiting.
-func (s *Store[T]) dropCopy(key string, version uint64) (here bool) {
-	ctx := context.Background()
-	s.guard.overtake(key, func() {
-		if now, err := s.peek(ctx, key); err == nil && now.Version == version {
-			here = true
-			_ = s.l1.Delete(ctx, key) // in memory
-		}
-	})
-	return here
 }

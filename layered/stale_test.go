@@ -23,8 +23,8 @@ func revalidating() layered.Options[int] {
 func staleHit(t *testing.T, s *layered.Store[int], key string, load layered.Loader[int], want int) {
 	t.Helper()
 	began := time.Now()
-	f, err := s.Find(t.Context(), key, load)
-	if err != nil || f.Value != want || !f.Stale || f.Cause != nil || f.Tier == layered.Source {
+	f, err := s.Find(t.Context(), key, layered.Source[int]{Load: load})
+	if err != nil || f.Value != want || !f.Stale || f.Cause != nil || f.Tier == layered.Origin {
 		t.Errorf("got %+v, %v; want %d, stale", f, err, want)
 	}
 	if d := time.Since(began); d > 0 {
@@ -88,7 +88,7 @@ func TestStaleWhileRevalidate_sourceFails(t *testing.T) {
 		}
 		r.loaded(t, 1+3)              // at once, after 10 s, and after 20 s more
 		time.Sleep(950 * time.Second) // past its hard expiry
-		if _, err := s.Find(t.Context(), "k", r.load); !errors.Is(err, errSource) {
+		if _, err := s.Find(t.Context(), "k", layered.Source[int]{Load: r.load}); !errors.Is(err, errSource) {
 			t.Errorf("past the hard expiry: %v", err)
 		}
 	})
@@ -160,7 +160,7 @@ func TestStaleWhileRevalidate_changed(t *testing.T) {
 							t.Fatal(err)
 						}
 						for range 3 {
-							f, err := s.Find(ctx, "k", value(2))
+							f, err := s.Find(ctx, "k", layered.Source[int]{Load: value(2)})
 							if err != nil || f.Value != c.want || f.Stale {
 								t.Errorf("got %+v, %v; want %d", f, err, c.want)
 							}
@@ -181,7 +181,7 @@ func TestStaleWhileRevalidate_strict(t *testing.T) {
 		defer s.Close()
 		fresh := func() {
 			t.Helper()
-			f, err := s.FindFresh(t.Context(), "k", slow(time.Second, 1))
+			f, err := s.FindFresh(t.Context(), "k", layered.Source[int]{Load: slow(time.Second, 1)})
 			if err != nil || f.Value != 1 || f.Stale {
 				t.Errorf("got %+v, %v; want 1, fresh", f, err)
 			}
@@ -231,7 +231,7 @@ func TestStaleWhileRevalidate_strictJoinsTwice(t *testing.T) {
 		synctest.Wait()
 		fresh := make(chan layered.Found[int], 1)
 		go func() {
-			f, _ := s.FindFresh(t.Context(), "k", value(1))
+			f, _ := s.FindFresh(t.Context(), "k", layered.Source[int]{Load: value(1)})
 			fresh <- f
 		}()
 		synctest.Wait()
@@ -251,7 +251,7 @@ func TestStaleWhileRevalidate_strictJoinsTwice(t *testing.T) {
 }
 
 func staleLater(t *testing.T, s *layered.Store[int]) {
-	if f, err := s.Find(t.Context(), "k", slow(time.Second, 1)); err != nil || f.Value != 0 || !f.Stale {
+	if f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: slow(time.Second, 1)}); err != nil || f.Value != 0 || !f.Stale {
 		t.Errorf("got %+v, %v; want 0, stale", f, err)
 	}
 }

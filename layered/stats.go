@@ -3,64 +3,54 @@ package layered
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/lokroom/strata/store"
 )
 
-// counters count what goes beyond L1. A hit in L1 is counted by L1 itself, if it
-// is a Reporter, and once is enough: l1Stale are those of them that did not serve.
-type counters struct {
-	l1Hits, l1Stale, l2Hits, misses, l2Errors atomic.Uint64
-	loads, loadErrors, shared                 atomic.Uint64
-	staleServed, invalidations, lost, refused atomic.Uint64
-	waits, rechecked, replayed, doubtful      atomic.Uint64
-	refreshes, refreshErrors, notModified     atomic.Uint64
-	overloads, defaults, unstorable           atomic.Uint64
-}
-
-// Counts are what a Store did since it was made.
+// Counts are the counters of a Store since New.
 type Counts struct {
 	L1Hits      uint64 // answers from this process's memory
 	L2Hits      uint64 // answers from the shared tier
 	Misses      uint64 // reads that found nothing fresh in either tier
 	Loads       uint64 // calls of the loader
 	LoadErrors  uint64 // of which failed; "not found" is no failure
-	Shared      uint64 // callers who got the result of another's load or L2 read
-	Waits       uint64 // times that another process's load was waited for
-	StaleServed uint64 // stale answers because the source failed, was overloaded, or was still being asked
-	Doubtful    uint64 // of which L2 could not be asked about either
-	Overloads   uint64 // loads that did not begin, because of Options.MaxLoads or LoadBudget
-	Defaults    uint64 // answers by [Store.FallBack]
+	Shared      uint64 // callers that got the result of another caller's load or L2 read
+	Waits       uint64 // waits for the load of another process
+	StaleServed uint64 // stale answers because the load failed, was refused, or is running
+	Suspect     uint64 // of which were suspect: L2 could not be asked either
+	Overloads   uint64 // loads refused by Options.MaxLoads or LoadBudget
+	Defaults    uint64 // answers of Source.Default
 
-	Refreshes     uint64 // values that began to be loaded anew while they stood; their loads count above, too
-	NotModified   uint64 // loads that found the value that they were given to be the one still
-	RefreshErrors uint64 // of which failed; those that were overtaken by a change are among Refused
+	Refreshes     uint64 // refreshes of existing values; their loads are in Loads, too
+	NotModified   uint64 // loads that returned store.ErrNotModified
+	RefreshErrors uint64 // refreshes that failed; overtaken ones are in Refused
 
 	L2Errors      uint64 // operations of L2 that failed while reading
 	EncodeErrors  uint64 // loaded values that a tier could not hold: see store.ErrUnstorable and store.ErrTooLarge
-	Invalidations uint64 // changes made elsewhere that were told
-	Lost          uint64 // times that changes may have been missed and all of L1 was in doubt
-	Rechecked     uint64 // copies in doubt that L2 confirmed
-	Refused       uint64 // copies and loads that were not kept because they had been overtaken
+	Invalidations uint64 // keys that L2 has pushed: a process changed them, perhaps this one, or L2 expired or evicted them
+	OwnChanges    uint64 // keys that this process changed; a change of all counts as one
+	Outdated      uint64 // copies in L1 that were found to have an invalidated tag
+	Lost          uint64 // times that invalidations were possibly missed, and all of L1 was suspect
+	Revalidated   uint64 // suspect copies that L2 confirmed
+	Refused       uint64 // copies and loads not kept because a change overtook them
 
-	Pending    int           // keys that were changed here and that L2 has not heard of; -1: all
-	PendingFor time.Duration // the oldest of them
-	PendingErr error         // why L2 could not be told at the last try; nil if nothing is pending, or nothing was tried yet
-	Retried    uint64        // times that L2 was tried again
+	RetryQueue  int           // keys with a write that L2 has not acknowledged; -1: all
+	RetryOldest time.Duration // age of the oldest of them
+	RetryErr    error         // error of the last retry; nil if the queue is empty, or nothing was retried yet
+	Retried     uint64        // retries of the queue
 
-	// PendingRefused counts keys that were pending and that L2 refuses, a key that is too
-	// long for instance: L2 cannot have them. The observer is told of each.
-	PendingRefused uint64
+	// RetryRefused counts queued writes that L2 permanently refused, for example of a key
+	// that is too long. The Observer is notified of each.
+	RetryRefused uint64
 
-	Replayed uint64 // keys, of Options.JournalFor, that L2 may have lost the change of; a Clear counts as one
+	Replayed uint64 // keys deleted again after a rollback of L2: see Options.RecentWritesFor; a Clear counts as one
 
-	Sampled      uint64                       // answers of L1 that were compared with L2
-	SampledStale uint64                       // of which L2 had another
-	StaleFor     [len(StaleBounds) + 1]uint64 // those, by how long after the answer L1 had dropped it
+	Sampled      uint64                       // answers of L1 compared with L2
+	SampledStale uint64                       // of which differed
+	StaleFor     [len(StaleBounds) + 1]uint64 // of those, by the time until L1 dropped the copy
 
-	L1 store.Stats // of the tier itself; its misses and hits count every look
+	L1 store.Stats // of the tier; its hits and misses count every look
 }
 
 // Counts returns the counters. It does no I/O.
@@ -73,31 +63,33 @@ func (s *Store[T]) Counts() Counts {
 		LoadErrors:    s.count.loadErrors.Load(),
 		Shared:        s.count.shared.Load(),
 		StaleServed:   s.count.staleServed.Load(),
-		Doubtful:      s.count.doubtful.Load(),
+		Suspect:       s.count.suspect.Load(),
 		Overloads:     s.count.overloads.Load(),
 		Defaults:      s.count.defaults.Load(),
 		L2Errors:      s.count.l2Errors.Load(),
 		EncodeErrors:  s.count.unstorable.Load(),
 		Invalidations: s.count.invalidations.Load(),
+		OwnChanges:    s.count.ownChanges.Load(),
+		Outdated:      s.count.tagged.Load(),
 		Lost:          s.count.lost.Load(),
 		Refused:       s.count.refused.Load(),
-		Rechecked:     s.count.rechecked.Load(),
+		Revalidated:   s.count.revalidated.Load(),
 		Waits:         s.count.waits.Load(),
 		Refreshes:     s.count.refreshes.Load(),
 		RefreshErrors: s.count.refreshErrors.Load(),
 		NotModified:   s.count.notModified.Load(),
 	}
-	c.Pending, c.PendingFor = s.pending.counts()
-	c.PendingErr = s.pending.why()
-	c.PendingRefused, _ = s.Refused()
-	c.Retried = s.pending.retried.Load()
+	c.RetryQueue, c.RetryOldest = s.retryQueue.Counts()
+	c.RetryErr = s.retryQueue.Err()
+	c.RetryRefused, _ = s.Refused()
+	c.Retried = s.retryQueue.Tries()
 	c.Replayed = s.count.replayed.Load()
 	c.SampledStale = s.sampler.stale.Load()
 	c.Sampled = s.sampler.current.Load() + c.SampledStale
 	for i := range c.StaleFor {
 		c.StaleFor[i] = s.sampler.staleFor[i].Load()
 	}
-	notServed := s.count.l1Stale.Load() // read first: it never exceeds the hits then
+	notServed := s.count.l1Stale.Load() // read first: then it never exceeds the hits
 	if !s.countL1 {
 		c.L1, _ = store.StatsOf(context.Background(), s.l1) // in memory
 		c.L1Hits = c.L1.Hits - min(notServed, c.L1.Hits)
@@ -105,16 +97,16 @@ func (s *Store[T]) Counts() Counts {
 	return c
 }
 
-// Pending returns how many keys were changed here that L2 has not heard of, -1 for all,
-// and for how long the oldest: what is in Counts, without the rest.
-func (s *Store[T]) Pending() (n int, oldest time.Duration) { return s.pending.counts() }
+// RetryQueue returns the number of keys with a write that L2 has not acknowledged, -1 for
+// all keys, and the age of the oldest write.
+func (s *Store[T]) RetryQueue() (n int, oldest time.Duration) { return s.retryQueue.Counts() }
 
-// PendingErr returns why L2 could not be told of what is pending, at the last try.
-func (s *Store[T]) PendingErr() error { return s.pending.why() }
+// RetryQueueErr returns the error of the last retry, or nil if the queue is empty.
+func (s *Store[T]) RetryQueueErr() error { return s.retryQueue.Err() }
 
-// Stats returns the counters as those of one store: a hit is an answer from
-// either tier; sets and deletes are those of the lowest tier, sizes those of L1.
-// L2 may be asked over the network, as [store.Reporter] says.
+// Stats returns the counters as those of one store: a hit is an answer from either tier; sets
+// and deletes are those of the lowest tier, sizes those of L1. L2 may be asked over the
+// network: see [store.Reporter].
 func (s *Store[T]) Stats(ctx context.Context) (store.Stats, error) {
 	if s.closed.Load() {
 		return store.Stats{}, s.errClosed("stats", "")

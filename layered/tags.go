@@ -5,28 +5,25 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/lokroom/strata/internal/mutant"
 	"github.com/lokroom/strata/store"
 )
 
-// Tags are the invalidation tags of what this process keeps on its own account: of
-// all entries where there is no L2, and of those that were loaded while L2 could not
-// be reached. Stores that share them are concerned by each other's InvalidateTags.
-// The zero Tags are ready to use and must not be copied.
+// Tags are the invalidation tags of entries that L2 does not know: all entries if there is no
+// L2, and those loaded while L2 was unreachable. InvalidateTags of one store affects all
+// stores that share the Tags. The zero Tags are ready to use and must not be copied.
 type Tags struct {
 	mu    sync.RWMutex
 	clock uint64
 	tags  map[string]uint64 // the clock when each was invalidated
-	floor uint64            // of those that are not remembered
+	floor uint64            // of tags that are not remembered
 }
 
-// mostTags is how many tags are remembered. With more, all entries with tags that
-// were loaded until then count as invalidated.
-const mostTags = 100_000
+// maxTags is how many tags are remembered. With more, all entries with tags that were loaded
+// before count as invalidated.
+const maxTags = 100_000
 
-// Invalidate makes every entry unusable, in all stores with these tags, that was
-// loaded before the call and carries one of tags. It concerns L1 of this process
-// only: see [Store.InvalidateTags].
+// Invalidate makes entries unusable, in all stores with these Tags, that were loaded before
+// the call with one of tags. It affects only L1 of this process: see [Store.InvalidateTags].
 func (t *Tags) Invalidate(tags ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -37,7 +34,7 @@ func (t *Tags) Invalidate(tags ...string) {
 	for _, tag := range tags {
 		t.tags[tag] = t.clock
 	}
-	if len(t.tags) > mostTags {
+	if len(t.tags) > maxTags {
 		clear(t.tags)
 		t.floor = t.clock
 	}
@@ -65,13 +62,12 @@ func (t *Tags) current(tags []string, stamp uint64) bool {
 	return true
 }
 
-// InvalidateTags makes every entry unusable that was set before the call with at
-// least one of tags, everywhere. Stores that share the tags, in L2 or by Options.Tags,
-// are concerned, too. An L2 that is no [store.Tagger] is an error that is
-// errors.ErrUnsupported.
+// InvalidateTags makes entries unusable, in all processes, that were set before the call with
+// at least one of tags. Stores that share the tags, in L2 or by Options.Tags, are affected
+// too. An L2 that is no [store.Tagger] is an error that is errors.ErrUnsupported.
 //
-// When it fails, or ctx had ended before the call, others may go on with what they have.
-// This process finds none of the entries, and L2 invalidates the tags as soon as it can.
+// If it fails, or ctx had ended before the call, other processes may serve the entries. This
+// process does not, and L2 retries the invalidation.
 func (s *Store[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 	if s.closed.Load() {
 		return s.errClosed("invalidate tags", "")
@@ -88,30 +84,4 @@ func (s *Store[T]) InvalidateTags(ctx context.Context, tags ...string) error {
 		return s.failed("invalidate tags", "", context.Cause(ctx))
 	}
 	return nil
-}
-
-// current reports whether L1 may serve e as far as its tags go. It takes no I/O: what
-// L2 would have to be asked about is not served.
-func (s *Store[T]) current(e *store.Entry[T]) bool {
-	if len(e.Tags) == 0 {
-		return true
-	}
-	if e.Epoch == noEpoch {
-		return s.opts.Tags.current(e.Tags, e.Stamp)
-	}
-	if s.stamper == nil {
-		return true // L2 has told of each key
-	}
-	ok, _ := s.stamper.Current(e.Tags, e.Stamp)
-	return ok || mutant.NoTagCheck.Load()
-}
-
-// outdated reports whether e, a copy of L2's, is known to carry a tag that was
-// invalidated since.
-func (s *Store[T]) outdated(e *store.Entry[T]) bool {
-	if len(e.Tags) == 0 || s.stamper == nil {
-		return false
-	}
-	ok, known := s.stamper.Current(e.Tags, e.Stamp)
-	return known && !ok
 }

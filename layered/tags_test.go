@@ -45,7 +45,7 @@ func TestTags_L1Alone(t *testing.T) {
 		if _, err := a.Get(t.Context(), "k"); err == nil {
 			t.Error("Get finds it")
 		}
-		if m, err := a.GetMany(t.Context(), []string{"k", "other"}); len(m) != 1 || err != nil {
+		if m, err := store.GetMap(t.Context(), a, []string{"k", "other"}); len(m) != 1 || err != nil {
 			t.Errorf("GetMany found %v, %v", m, err)
 		}
 		get(a, "k", carrying(v+1, "t"), v+1)
@@ -73,13 +73,13 @@ func TestTags_L1AloneStale(t *testing.T) {
 	if err := s.Set(t.Context(), "k", old); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := s.Find(t.Context(), "k", broken); err != nil || !f.Stale {
+	if f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: broken}); err != nil || !f.Stale {
 		t.Fatalf("got %+v, %v", f, err)
 	}
 	if err := s.InvalidateTags(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := s.Find(t.Context(), "k", broken); err == nil {
+	if f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: broken}); err == nil {
 		t.Errorf("got %+v", f)
 	}
 }
@@ -147,5 +147,23 @@ func TestTags_tooMany(t *testing.T) {
 	}
 	if e, err := s.GetOrLoad(t.Context(), "none", carrying(2)); err != nil || e.Value != 1 {
 		t.Errorf("without tags got %d, %v", e.Value, err)
+	}
+}
+
+// An L1 alone counts its own changes, and copies with invalidated tags.
+func TestCounts_originsOfL1Alone(t *testing.T) {
+	s := open(t, memstore.New[int](nil), nil, nil)
+	mustGet(t, s, "k", carrying(1, "t"))
+	if err := s.InvalidateTags(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		mustGet(t, s, "k", carrying(2))
+	}
+	if err := s.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.Counts(); c.OwnChanges != 1 || c.Outdated != 1 || c.Invalidations != 0 {
+		t.Errorf("%d own changes, %d outdated, %d pushed; want 1, 1, 0", c.OwnChanges, c.Outdated, c.Invalidations)
 	}
 }

@@ -23,12 +23,12 @@ func TestLoader_contextErrorOfTheSource(t *testing.T) {
 		o.RetryAfter = 10 * time.Second
 		everySetup(t, o, func(t *testing.T, s *layered.Store[int]) {
 			ctx := t.Context()
-			if _, err := s.Find(ctx, "new", failing(own)); err != own {
+			if _, err := s.Find(ctx, "new", layered.Source[int]{Load: failing(own)}); err != own {
 				t.Errorf("without a stale value: %v, want %v", err, own)
 			}
-			last := func(error) (int, bool) { return 9, true }
-			if f, ok := s.FallBackFor(ctx, own, last); !ok || f.Value != 9 {
-				t.Errorf("the last resort of a reader who waits: %+v, %v", f, ok)
+			last := func(string, error) (int, error) { return 9, nil }
+			if f, err := s.Find(ctx, "other", layered.Source[int]{Load: failing(own), Default: last}); err != nil || f.Value != 9 {
+				t.Errorf("the last resort of a reader who waits: %+v, %v", f, err)
 			}
 			mustGet(t, s, "k", value(1))
 			mustGet(t, s, "l", value(2))
@@ -56,24 +56,22 @@ func TestLoader_contextErrorOfTheReader(t *testing.T) {
 	o := soft()
 	o.SoftTimeout = 0
 	everySetup(t, o, func(t *testing.T, s *layered.Store[int]) {
-		last := func(error) (int, bool) { t.Error("the last resort was asked"); return 0, true }
+		last := func(string, error) (int, error) { t.Error("the last resort was asked"); return 0, nil }
 		mustGet(t, s, "k", value(1))
 		time.Sleep(100 * time.Second)
 		left, leave := context.WithCancelCause(t.Context())
 		reason := errors.New("the user has closed the page")
 		time.AfterFunc(time.Second, func() { leave(reason) })
-		_, err := s.Find(left, "k", slow(time.Hour, 2))
+		_, err := s.Find(left, "k", layered.Source[int]{Load: slow(time.Hour, 2), Default: last})
 		if !errors.Is(err, reason) {
 			t.Errorf("a reader that has left: %v", err)
 		}
-		s.FallBackFor(left, err, last)
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = s.Find(short, "new", slow(time.Hour, 2))
+		_, err = s.Find(short, "new", layered.Source[int]{Load: slow(time.Hour, 2), Default: last})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a reader whose time is over: %v", err)
 		}
-		s.FallBackFor(short, err, last)
 		time.Sleep(time.Millisecond)
 		gets(t, t.Context(), s, "k", value(3), 0, 3, nil)
 	})
@@ -88,7 +86,7 @@ func TestRefresh_contextErrorOfTheSource(t *testing.T) {
 		time.Sleep(100 * time.Second)
 		r := &row{err: context.Canceled}
 		for range 9 {
-			f, err := s.Find(t.Context(), "k", r.load)
+			f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: r.load})
 			if err != nil || !f.Stale || f.Value != 1 {
 				t.Errorf("got %+v, %v", f, err)
 			}
@@ -105,22 +103,23 @@ func TestRefresh_contextErrorOfTheSource(t *testing.T) {
 func TestLoader_errorOfAnotherStore(t *testing.T) {
 	everyTier(t, layered.Options[int]{Jitter: -1}, func(t *testing.T, s *layered.Store[int]) {
 		for _, own := range []error{store.ErrClosed, store.ErrChanged, store.ErrUnavailable} {
-			if _, err := s.Refresh(t.Context(), "k", failing(own)); err != own {
+			if _, err := s.Refresh(t.Context(), "k", layered.Source[int]{Load: failing(own)}); err != own {
 				t.Errorf("Refresh: %v, want %v", err, own)
 			}
-			_, err := s.Find(t.Context(), "k", failing(own))
+			_, err := s.Find(t.Context(), "k", layered.Source[int]{Load: failing(own)})
 			if err != own {
 				t.Errorf("Find: %v, want %v", err, own)
 			}
-			if _, ok := s.FallBackFor(t.Context(), err, func(error) (int, bool) { return 1, true }); !ok {
-				t.Errorf("%v: the last resort was not asked", own)
+			last := func(string, error) (int, error) { return 1, nil }
+			if f, err := s.Find(t.Context(), "k", layered.Source[int]{Load: failing(own), Default: last}); err != nil || f.Value != 1 {
+				t.Errorf("%v: the last resort was not asked: %+v, %v", own, f, err)
 			}
 		}
 	})
 }
 
 // Readers who wait when a store is closed are told so, whatever their loader makes of it.
-func TestClose_readersWhoWait(t *testing.T) {
+func TestClose_waitingReaders(t *testing.T) {
 	translated := errors.New("rpc error: code = Canceled")
 	loader := func(ctx context.Context, _ string) (store.Entry[int], error) {
 		<-ctx.Done()
@@ -128,9 +127,12 @@ func TestClose_readersWhoWait(t *testing.T) {
 	}
 	everySetup(t, layered.Options[int]{Jitter: -1, MaxLoads: 4, SoftTimeout: time.Hour}, func(t *testing.T, s *layered.Store[int]) {
 		reads := map[string]func() error{
-			"Find":             func() error { _, err := s.Find(t.Context(), "a", loader); return err },
-			"Find, translated": func() error { _, err := s.Find(t.Context(), "b", translating(loader, translated)); return err },
-			"FindFresh":        func() error { _, err := s.FindFresh(t.Context(), "c", loader); return err },
+			"Find": func() error { _, err := s.Find(t.Context(), "a", layered.Source[int]{Load: loader}); return err },
+			"Find, translated": func() error {
+				_, err := s.Find(t.Context(), "b", layered.Source[int]{Load: translating(loader, translated)})
+				return err
+			},
+			"FindFresh": func() error { _, err := s.FindFresh(t.Context(), "c", layered.Source[int]{Load: loader}); return err },
 			"a batch": func() error {
 				_, err := s.GetManyOrLoad(t.Context(), []string{"d", "e"}, func(ctx context.Context, ks []string) (map[string]store.Entry[int], error) {
 					<-ctx.Done()
@@ -140,9 +142,18 @@ func TestClose_readersWhoWait(t *testing.T) {
 			},
 		}
 		waits := map[string]func() error{ // MaxLoads are under way
-			"Find that joins":    func() error { _, err := s.Find(t.Context(), "a", mustNotLoad(t)); return err },
-			"Find with no place": func() error { _, err := s.Find(t.Context(), "f", mustNotLoad(t)); return err },
-			"Refresh":            func() error { _, err := s.Refresh(t.Context(), "g", mustNotLoad(t)); return err },
+			"Find that joins": func() error {
+				_, err := s.Find(t.Context(), "a", layered.Source[int]{Load: mustNotLoad(t)})
+				return err
+			},
+			"Find with no place": func() error {
+				_, err := s.Find(t.Context(), "f", layered.Source[int]{Load: mustNotLoad(t)})
+				return err
+			},
+			"Refresh": func() error {
+				_, err := s.Refresh(t.Context(), "g", layered.Source[int]{Load: mustNotLoad(t)})
+				return err
+			},
 			"a batch with no place": func() error {
 				_, err := s.GetManyOrLoad(t.Context(), []string{"h", "i"}, func(context.Context, []string) (map[string]store.Entry[int], error) {
 					t.Error("a load began")

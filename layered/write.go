@@ -6,15 +6,16 @@ import (
 
 	"github.com/lokroom/strata/internal/flight"
 	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/internal/retry"
 	"github.com/lokroom/strata/store"
 )
 
-// Set keeps e in L2 and drops the copy in L1; without an L2 it keeps e in L1. An
-// entry without an expiry lives until evicted.
+// Set keeps e in L2 and drops the copy in L1; without an L2 it keeps e in L1. An entry
+// without an expiry lives until evicted.
 //
-// When it fails because L2 could not be reached, others may go on with what they
-// have. This process has dropped its copy, deletes the key from L2 as soon as that
-// can be reached, and reads it from the source until then.
+// If it fails because L2 is unreachable, other processes may serve the old value. This
+// process has dropped its copy, deletes the key from L2 as soon as possible, and loads it
+// from the source until then.
 func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error {
 	e, err := s.given("set", key, e)
 	if err != nil {
@@ -53,7 +54,7 @@ func (s *Store[T]) setMany(ctx context.Context, entries map[string]store.Entry[T
 	})
 }
 
-// Delete removes the entries under keys from both tiers. When it fails, see Set.
+// Delete removes the entries under keys from both tiers. See Set for failures.
 func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
 	return s.write(ctx, "delete", keys, func() error {
 		if !s.hasL2 {
@@ -63,16 +64,16 @@ func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
 	})
 }
 
-// DeleteAndWait is Delete that returns only when no process at all serves what was
-// deleted from its memory as what is there now: whoever has not heard of it by then has
-// noticed that he hears nothing. (Options.StaleFor says what may be served as stale.) It
-// takes Options.MaxUnheard and a tenth more, which all processes must have alike. If ctx
-// ends first, the entries are deleted, and the error is that of ctx.
+// DeleteAndWait is Delete that returns when no process serves the deleted values from its
+// memory as current: a process that has not received the invalidation by then knows that it
+// is disconnected. (See Options.StaleFor for stale values.) It takes 1.1 times
+// Options.MaxDisconnected, which must be equal in all processes. If ctx ends first, the
+// entries are deleted, and the error is that of ctx.
 func (s *Store[T]) DeleteAndWait(ctx context.Context, keys ...string) error {
 	if err := s.Delete(ctx, keys...); err != nil || !s.watched {
 		return err
 	}
-	span := max(s.opts.MaxUnheard, 0)
+	span := max(s.opts.MaxDisconnected, 0)
 	if s.maxStale > 0 {
 		span = s.maxStale
 	}
@@ -86,10 +87,9 @@ func (s *Store[T]) DeleteAndWait(ctx context.Context, keys ...string) error {
 	}
 }
 
-// write runs f, which changes ks, so that no read or load that began before its
-// end leaves an older value behind: loads are not kept while it runs, those that
-// were being kept are waited for, and reads are refused by L1 after it. With a ctx that
-// has ended it is as if that ended while f runs.
+// write runs f, which changes ks, so that no read or load that began before its end leaves an
+// older value behind. While f runs, loads are not kept. Loads that were being kept are waited
+// for, and later L1 refuses older reads. If ctx has ended, f does not run.
 func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() error) error {
 	if s.closed.Load() {
 		return s.errClosed(op, first(ks))
@@ -103,7 +103,7 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 			s.flights.Unblock(key)
 		}
 	}()
-	before, m := s.pending.last(), s.journal.moment()
+	before, m := s.retryQueue.Last(), s.recentWrites.Moment()
 	err := wait(ctx, keeping)
 	if err != nil {
 		err = s.failed(op, first(ks), err)
@@ -113,9 +113,9 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 	return s.wrote(ctx, op, ks, m, before, err)
 }
 
-// wrote does what a write that returned err leaves to be done, for each of ks by its
-// outcome: see [store.OutcomeOf]. What was refused stays as it is, but that a key that
-// was to be removed is not in L1 any more.
+// wrote completes a write that returned err, for each of ks by its outcome: see
+// [store.OutcomeOf]. A refused write changes nothing, except that L1 drops a key that was to
+// be deleted.
 func (s *Store[T]) wrote(ctx context.Context, op string, ks []string, m, before uint64, err error) error {
 	made, open, gone := ks, []string(nil), ks
 	if err != nil {
@@ -125,16 +125,17 @@ func (s *Store[T]) wrote(ctx context.Context, op string, ks []string, m, before 
 	if len(open) > 0 {
 		changed = append(made[:len(made):len(made)], open...)
 	}
-	if op != "expire" { // which changes no value
+	if op != "expire" { // it changes no value
 		if replaces(op) {
-			s.pending.forget(made, before)
+			s.retryQueue.Forget(made, before)
 		}
+		s.count.ownChanges.Add(uint64(len(changed)))
 		s.changed(m, changed)
-		if s.hasL2 && len(open) > 0 {
-			s.addPending(open)
+		if s.hasL2 && len(open) > 0 && op != opSetIfAbsent {
+			s.enqueue(retry.Batch{Names: open})
 		}
 	}
-	if (s.hasL2 || err != nil) && !mutant.NoPostStep.Load() { // in error too: what L2 has now is not known
+	if (s.hasL2 || err != nil) && !mutant.NoPostStep.Load() { // after an error, too: it is unknown what L2 has
 		if l1err := s.dropAll(ctx, gone); err == nil {
 			err = s.named(l1err)
 		}
@@ -142,11 +143,11 @@ func (s *Store[T]) wrote(ctx context.Context, op string, ks []string, m, before 
 	if len(changed) == 0 {
 		return err
 	}
-	return s.tellChanged(ctx, op, changed, err)
+	return s.notifyChanged(ctx, op, changed, err)
 }
 
-// outcomes sorts ks by what an operation that returned err has done to each: those that
-// were changed, those of which that is not known, and those that L1 is to drop.
+// outcomes sorts ks by the outcome of an operation that returned err: changed, unknown, and
+// keys that L1 must drop.
 func outcomes(op string, ks []string, err error) (made, open, gone []string) {
 	of := store.ByKey[string](err)
 	for _, key := range ks {
@@ -164,17 +165,21 @@ func outcomes(op string, ks []string, err error) (made, open, gone []string) {
 	return made, open, gone
 }
 
-// replaces reports whether an operation that succeeds leaves nothing of what L2 had
-// before: then a change that was pending is done with.
+// opSetIfAbsent is the operation of SetIfAbsent. Its failures are not queued: a retry deletes
+// the key, with what another process may have set.
+const opSetIfAbsent = "set if absent"
+
+// replaces reports whether a successful operation replaces what L2 had before, so that a
+// queued write of the key is done.
 func replaces(op string) bool { return op != "mark stale" && op != "set newer" }
 
-// tellChanged calls Options.Changed for ks after the operation op, which has ended with
-// err, and returns what that is to return.
-func (s *Store[T]) tellChanged(ctx context.Context, op string, ks []string, err error) error {
+// notifyChanged calls Options.Changed for ks after the operation op, which returned err. It
+// returns the error for the caller.
+func (s *Store[T]) notifyChanged(ctx context.Context, op string, ks []string, err error) error {
 	if s.opts.Changed == nil || op == "expire" {
 		return err
 	}
-	cerr := s.callChanged(ctx, ks)
+	cerr := s.callChangedHook(ctx, ks)
 	switch {
 	case err != nil || cerr == nil:
 		return err
@@ -184,13 +189,12 @@ func (s *Store[T]) tellChanged(ctx context.Context, op string, ks []string, err 
 	return s.named(cerr)
 }
 
-func (s *Store[T]) callChanged(ctx context.Context, ks []string) (err error) {
+func (s *Store[T]) callChangedHook(ctx context.Context, ks []string) (err error) {
 	defer flight.Catch("Options.Changed", &err)
 	return s.opts.Changed(ctx, ks)
 }
 
-// wait waits until all that were being kept have been. It fails if ctx ends first, or has
-// ended.
+// wait waits for all of keeping. It fails if ctx ends first, or has ended.
 func wait(ctx context.Context, keeping []<-chan struct{}) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -205,12 +209,12 @@ func wait(ctx context.Context, keeping []<-chan struct{}) error {
 	return nil
 }
 
-// setL1 puts e into L1 as the one that stands there, when there is no L2.
+// setL1 puts e into L1 where there is no L2.
 func (s *Store[T]) setL1(ctx context.Context, key string, e store.Entry[T]) error {
-	e = s.forL1(mark{copies: noEpoch}, e)
+	e = s.forL1(token{epoch: noEpoch}, e)
 	var err error
 	e.Stamp = s.opts.Tags.now()
-	s.guard.move(key, func() { err = s.l1.Set(ctx, key, e) })
+	s.fence.Invalidate(key, func() { err = s.l1.Set(ctx, key, e) })
 	return err
 }
 
@@ -224,7 +228,7 @@ func (s *Store[T]) dropAll(ctx context.Context, ks []string) error {
 	return err
 }
 
-// first returns the only key, for an error to name, or none of many.
+// first returns the only key, for an error to name, or "".
 func first(ks []string) string {
 	if len(ks) == 1 {
 		return ks[0]
@@ -232,9 +236,9 @@ func first(ks []string) string {
 	return ""
 }
 
-// Clear removes every entry of the tiers, and nothing that others keep in them.
+// Clear removes every entry of the tiers. Entries of other stores in the same L2 remain.
 func (s *Store[T]) Clear(ctx context.Context) error {
-	return s.writeAll(ctx, "clear", func() { s.addPending(nil) }, func() error {
+	return s.writeAll(ctx, "clear", func() { s.enqueue(retry.Batch{All: true}) }, func() error {
 		if s.hasL2 {
 			return store.Clear(ctx, s.l2)
 		}
@@ -242,12 +246,12 @@ func (s *Store[T]) Clear(ctx context.Context) error {
 	})
 }
 
-// DeletePattern removes the entries whose keys match pattern from L2, and
-// returns their number. From L1 it removes all: what is missed there is read
-// again. Without an L2 it removes from L1 what matches.
+// DeletePattern removes the entries with keys that match pattern from L2, and returns their
+// number. It removes all entries from L1, which are read again on demand. Without an L2 it
+// removes matching entries from L1.
 func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, error) {
 	var n int
-	err := s.writeAll(ctx, "delete pattern", func() { s.addPattern(pattern) }, func() (err error) {
+	err := s.writeAll(ctx, "delete pattern", func() { s.enqueue(retry.Batch{Patterns: []string{pattern}}) }, func() (err error) {
 		t := s.l2
 		if !s.hasL2 {
 			t = s.l1
@@ -258,16 +262,16 @@ func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, erro
 	return n, err
 }
 
-// writeAll runs f, which removes any number of keys from L2, and clears L1. open has L2
-// told later.
+// writeAll runs f, which removes any keys from L2, and clears L1. open queues the write for a
+// retry.
 func (s *Store[T]) writeAll(ctx context.Context, op string, open func(), f func() error) error {
 	if s.closed.Load() {
 		return s.errClosed(op, "")
 	}
-	// Loads that begin from here on see the source as it is now, and may be kept.
+	// Loads that begin from here on see the current source, and may be kept.
 	err := wait(ctx, s.flights.ForgetAll())
-	defer s.flights.ForgetAll() // but who comes later joins none that read L2 before f
-	m := s.journal.moment()
+	defer s.flights.ForgetAll() // later readers join no load that read L2 before f
+	m := s.recentWrites.Moment()
 	if err != nil {
 		err = s.failed(op, "", err)
 	} else {
@@ -277,16 +281,17 @@ func (s *Store[T]) writeAll(ctx context.Context, op string, open func(), f func(
 	if outcome == store.Refused {
 		return err
 	}
+	s.count.ownChanges.Add(1)
 	s.changedAll(m)
 	if s.hasL2 && outcome == store.Open {
 		open()
 	}
-	if s.hasL2 || op == "clear" || err != nil { // else f has done what there is to do
-		s.guard.moveAll()
+	if s.hasL2 || op == "clear" || err != nil { // else f has done all
+		s.fence.InvalidateAll()
 		if l1err := store.Clear(ctx, s.l1); err == nil {
 			err = s.named(l1err)
 		}
 	}
-	s.guard.changes.Add(1)
-	return s.tellChanged(ctx, op, nil, err)
+	s.fence.Changed()
+	return s.notifyChanged(ctx, op, nil, err)
 }

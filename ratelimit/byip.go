@@ -7,33 +7,32 @@ import (
 	"strings"
 )
 
-// IPOptions configure [IPOptions.ByIP]. The zero IPOptions trust no proxy.
+// IPOptions configure [IPOptions.ByIP]. With the zero IPOptions no proxy is trusted.
 type IPOptions struct {
-	// Trusted are the addresses of proxies whose X-Forwarded-For is believed.
-	// Nil: none.
+	// Trusted are the addresses of the proxies that may set X-Forwarded-For. Nil: none.
 	Trusted []netip.Prefix
 
-	// TrustUnix says that every peer on a Unix socket is a trusted proxy: only
-	// those who may open the socket can connect. A Trusted list that covers all
-	// IPv4 or all IPv6 addresses says the same. If it is false, a request over a
-	// Unix socket has no key.
+	// TrustUnix trusts every peer on a Unix socket as a proxy: file permissions control
+	// which processes can connect. So does a Trusted list that covers all IPv4 or all IPv6
+	// addresses. False: a request over a Unix socket has no key.
 	TrustUnix bool
 }
 
 // ByIP is [IPOptions.ByIP] with a list of trusted proxies.
 func ByIP(trusted ...netip.Prefix) KeyFunc { return (&IPOptions{Trusted: trusted}).ByIP() }
 
-// ByIP tells clients apart by their IP address; of IPv6 by the first 64 bits, since a
-// client has at least so many addresses that it would never run out of new ones.
+// ByIP returns a KeyFunc that uses the IP address of the client. Of an IPv6 address it uses
+// the first 64 bits: a client has at least that many addresses and could use a new one for
+// each request.
 //
-// The address is that of the peer of the connection, with or without a port. Only if
-// that is one of the trusted proxies, X-Forwarded-For is looked at: it is read from the
-// right, past addresses of trusted proxies, to the first one that is not. What stands
-// further left anybody may have written. If it is missing or no address where one is
-// needed, the key is that of the last proxy.
+// The address is that of the peer of the connection, with or without a port. If the peer is
+// a trusted proxy, ByIP reads X-Forwarded-For from the right, skips trusted proxies, and
+// uses the first other address. Entries further left may be forged. If the field is
+// missing, or has no valid address where one is needed, the key is the address of the last
+// proxy.
 //
 // The error is [ErrNoKey] if the peer is neither an address nor a trusted Unix socket.
-// The KeyFunc does not see later changes of o.
+// Later changes of o have no effect on the KeyFunc.
 func (o *IPOptions) ByIP() KeyFunc {
 	trusted := make([]netip.Prefix, len(o.Trusted))
 	unix := o.TrustUnix
@@ -51,20 +50,20 @@ func (o *IPOptions) ByIP() KeyFunc {
 		}
 		last, err := parseAddr(hops[len(hops)-1])
 		if err != nil {
-			return "ip:unix", nil // the request is from the proxy itself
+			return "ip:unix", nil // the proxy itself sent the request
 		}
 		return "ip:" + network(client(last, hops[:len(hops)-1], trusted)), nil
 	}
 }
 
-// isUnix reports whether remote is the peer of a Unix socket, as net/http names it: a
-// path, an abstract name, or nothing where the peer has no name.
+// isUnix reports whether remote is the peer of a Unix socket in the notation of net/http: a
+// path, an abstract name, or an empty string for an unnamed peer.
 func isUnix(remote string) bool {
 	return remote == "" || remote[0] == '@' || remote[0] == '/'
 }
 
-// client returns the first address, from at and then from the right of hops, that is
-// not that of a trusted proxy.
+// client returns the first address that is not a trusted proxy: at, then hops from the
+// right.
 func client(at netip.Addr, hops []string, trusted []netip.Prefix) netip.Addr {
 	for i := len(hops) - 1; i >= 0 && isTrusted(at, trusted); i-- {
 		hop, err := parseAddr(hops[i])
@@ -76,7 +75,7 @@ func client(at netip.Addr, hops []string, trusted []netip.Prefix) netip.Addr {
 	return at
 }
 
-// parseAddr reads an address, with or without a port, brackets and a zone.
+// parseAddr parses an address with an optional port and zone, also as "[address]:port".
 func parseAddr(s string) (netip.Addr, error) {
 	s = strings.TrimSpace(s)
 	if hop, err := netip.ParseAddrPort(s); err == nil {
@@ -89,11 +88,11 @@ func parseAddr(s string) (netip.Addr, error) {
 	return plain(hop), err
 }
 
-// plain returns the one way to write an address.
+// plain returns the canonical form of an address.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-// plainPrefix is plain for a prefix: of IPv4 addresses mapped into IPv6, that of the
-// IPv4 addresses.
+// plainPrefix returns the canonical form of a prefix. A prefix of IPv4-mapped IPv6
+// addresses becomes an IPv4 prefix.
 func plainPrefix(p netip.Prefix) netip.Prefix {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -105,11 +104,11 @@ func isTrusted(a netip.Addr, trusted []netip.Prefix) bool {
 	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// network returns what tells clients apart in an address.
+// network returns the part of an address that identifies a client.
 func network(a netip.Addr) string {
 	if a.Is4() {
 		return a.String()
 	}
-	p, _ := a.Prefix(64) // an IPv6 address has that many
+	p, _ := a.Prefix(64) // always valid for an IPv6 address
 	return p.String()
 }

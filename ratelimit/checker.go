@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A Checker is for those who have the limit at hand where they ask: no policies, no
-// limiters, one call. A Limiter says more, and is quicker. The zero Checker is that of
-// NewChecker(nil).
+// A Checker checks limits that are given with each call, without policies. A Limiter
+// returns more details and is faster. The zero Checker is equivalent to NewChecker(nil).
+// All methods are safe for concurrent use.
 type Checker struct {
 	open func(Policy) (Limiter, error) // nil: New
 
@@ -17,28 +17,28 @@ type Checker struct {
 	limiters map[Policy]Limiter
 }
 
-// maxCheckerPolicies bounds the different limits and windows that are asked for: they
-// are written in the code, not made up by clients.
+// maxCheckerPolicies bounds the number of distinct limits and windows. They are constants
+// of the program, not input of clients.
 const maxCheckerPolicies = 1000
 
-// NewChecker returns a Checker whose limiters open makes, one for each limit and window,
-// such as
+// NewChecker returns a Checker that uses one limiter for each limit and window. open
+// returns that limiter, for example
 //
 //	func(p ratelimit.Policy) (ratelimit.Limiter, error) { return redislimit.New(client, nil, p) }
 //
-// With nil they are of this process.
+// If open is nil, limiters are local to the process.
 func NewChecker(open func(Policy) (Limiter, error)) *Checker {
 	return &Checker{open: open}
 }
 
-// Check asks for one call of an endpoint by an IP address, of which there may be limit
-// in each window since 1970. It returns how many are left, and when all are there again.
-// err says that the limit or the window is wrong, or is that of the limiter.
+// Check requests one call of endpoint by ip, of which limit are allowed in each window
+// since 1970. It returns the remaining number of calls, and the time when all are available
+// again. The error reports an invalid limit or window, or is that of the limiter.
 func (c *Checker) Check(ctx context.Context, ip, endpoint string, limit int, window time.Duration) (allowed bool, remaining int, reset time.Time, err error) {
 	return c.check(ctx, ip, endpoint, Policy{Algorithm: FixedWindow, Limit: limit, Window: window})
 }
 
-// CheckSliding is Check for at most limit in any window, wherever it begins.
+// CheckSliding is Check with at most limit calls in any window, wherever it begins.
 func (c *Checker) CheckSliding(ctx context.Context, ip, endpoint string, limit int, window time.Duration) (allowed bool, remaining int, reset time.Time, err error) {
 	return c.check(ctx, ip, endpoint, Policy{Algorithm: StrictWindow, Limit: limit, Window: window})
 }

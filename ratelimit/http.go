@@ -7,36 +7,35 @@ import (
 	"time"
 )
 
-// HTTP puts a [Limiter] in front of handlers. Limiter and Key must be set: without
-// them every request is answered with 503.
+// HTTP applies a [Limiter] to HTTP handlers. Limiter and Key must be set; otherwise every
+// request is answered with 503.
 type HTTP struct {
+	// Limiter decides. It must be set.
 	Limiter Limiter
 
-	// Key says who a request is from. If it returns an error the request is
-	// answered with 400 and goes no further: that somebody cannot be told from
-	// others is no reason to let them all through.
+	// Key returns the key of the client. If it returns an error, the request is answered
+	// with 400 and not passed on, so that unidentified clients cannot bypass the limit.
 	Key KeyFunc
 
-	// Cost says what a request costs. Nil: 1. One that costs 0 or less is let
-	// through uncharged and without fields.
+	// Cost returns the cost of a request. A request with a cost of 0 or less is passed on
+	// without a charge and without header fields. Nil: 1.
 	Cost func(*http.Request) int
 
-	// Legacy adds X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset,
-	// the last in seconds from now.
+	// Legacy adds the fields X-RateLimit-Limit, X-RateLimit-Remaining and
+	// X-RateLimit-Reset. The last one is in seconds from now.
 	Legacy bool
 }
 
-// Middleware returns what puts l in front of a handler, for each key by itself. It is
-// the method of the same name, of an [HTTP] with these.
+// Middleware returns a middleware that applies l to each key. It is [HTTP.Middleware] of an
+// [HTTP] with l and key.
 func Middleware(l Limiter, key KeyFunc) func(http.Handler) http.Handler {
 	return (&HTTP{Limiter: l, Key: key}).Middleware
 }
 
-// Middleware returns a handler that asks the limiter first. A request that passes goes
-// on to next; one that is denied is answered with 429, and one that cannot be decided
-// with 503, each with a problem document (RFC 9457) and, where it makes sense to come
-// back, Retry-After. Answers of both kinds, and of next, have the fields RateLimit-Policy
-// and RateLimit of draft-ietf-httpapi-ratelimit-headers-10.
+// Middleware returns a handler that applies the limiter before next. A denied request is
+// answered with 429, and a request that cannot be decided with 503. Both have a problem
+// document (RFC 9457), and Retry-After if a retry may succeed. All responses have the
+// fields RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers-10.
 func (h *HTTP) Middleware(next http.Handler) http.Handler {
 	m := *h
 	policies := policyField(m.Limiter)
@@ -47,7 +46,7 @@ func (h *HTTP) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// admit decides a request, and answers it if it is not to go on.
+// admit reports whether a request may pass, and answers it otherwise.
 func (h *HTTP) admit(w http.ResponseWriter, r *http.Request, policies string) bool {
 	cost := 1
 	if h.Cost != nil {
@@ -61,7 +60,7 @@ func (h *HTTP) admit(w http.ResponseWriter, r *http.Request, policies string) bo
 	}
 	key, err := h.Key(r)
 	if err != nil {
-		problem{Type: "about:blank", Title: "It cannot be told who sent the request", Status: http.StatusBadRequest}.write(w)
+		problem{Type: "about:blank", Title: "The request does not identify a client", Status: http.StatusBadRequest}.write(w)
 		return false
 	}
 	result, err := h.Limiter.AllowN(r.Context(), key, cost)
@@ -95,7 +94,7 @@ type problem struct {
 }
 
 func (p problem) write(w http.ResponseWriter) {
-	body, _ := json.Marshal(p) // strings and a number
+	body, _ := json.Marshal(p) // cannot fail: strings and a number
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)

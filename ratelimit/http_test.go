@@ -231,3 +231,38 @@ func FuzzByIP(f *testing.F) {
 		}
 	})
 }
+
+// TestByRoute: each pattern of a mux has its own allowance, in front of the mux and in it.
+func TestByRoute(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle("GET /users/{id}", hello)
+	mux.Handle("/reports/", hello)
+	key := func(f ratelimit.KeyFunc, path string) (key string, err error) {
+		key, err = f(httptest.NewRequest("GET", path, nil))
+		return key, err
+	}
+	for path, want := range map[string]string{"/users/1": "route:GET /users/{id}", "/users/2": "route:GET /users/{id}", "/reports/x": "route:/reports/", "/none": "route:"} {
+		if got, err := key(ratelimit.ByRoute(mux), path); got != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", path, got, err, want)
+		}
+	}
+	if got, err := key(ratelimit.ByRoute(nil), "/users/1"); !errors.Is(err, ratelimit.ErrNoKey) {
+		t.Errorf("without a mux: %q, %v", got, err)
+	}
+
+	inner := http.NewServeMux()
+	l := local(t, ratelimit.Policy{Name: "one", Limit: 1, Window: time.Hour})
+	limited := ratelimit.Middleware(l, ratelimit.Each(ratelimit.ByRoute(nil), ratelimit.ByIP()))(hello)
+	inner.Handle("GET /users/{id}", limited)
+	inner.Handle("GET /reports", limited)
+	for i, c := range []struct {
+		path   string
+		status int
+	}{{"/users/1", 200}, {"/users/2", 429}, {"/reports", 200}, {"/reports", 429}} {
+		r := httptest.NewRequest("GET", c.path, nil)
+		w := httptest.NewRecorder()
+		if inner.ServeHTTP(w, r); w.Code != c.status {
+			t.Errorf("request %d, %s: %d, want %d", i, c.path, w.Code, c.status)
+		}
+	}
+}

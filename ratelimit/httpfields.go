@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// The fields are lists of structured fields (RFC 9651): names of policies in quotes,
-// which nothing in a name needs to be escaped for, with whole numbers as parameters.
+// The fields are lists of structured fields (RFC 9651): quoted policy names, which need no
+// escapes, with integer parameters.
 
-// policyField returns RateLimit-Policy: all policies of a limiter that tells them, with
-// their quota and window. Empty if it does not.
+// policyField returns RateLimit-Policy: all policies of a limiter that has a Policies
+// method, with their quota and window. Otherwise it returns an empty string.
 func policyField(l Limiter) string {
 	teller, ok := l.(interface{ Policies() []Policy })
 	if !ok {
@@ -30,8 +30,8 @@ func policyField(l Limiter) string {
 	return strings.Join(items, ", ")
 }
 
-// setFields says what the limiter decided: of the policy that did, how much of it is
-// left and when more will be. A decision that nobody made says nothing.
+// setFields sets RateLimit for the policy that decided: the remaining quota, and the time
+// until more is available. It sets nothing for a decision made without a limiter.
 func (h *HTTP) setFields(header http.Header, r *Result, policies string) {
 	if r.Source == SourceOpen {
 		return
@@ -51,7 +51,7 @@ func (h *HTTP) setFields(header http.Header, r *Result, policies string) {
 	}
 }
 
-// setRetryAfter asks to come back no earlier than after d, and not at once.
+// setRetryAfter sets Retry-After to d, and to one second at least.
 func setRetryAfter(header http.Header, d time.Duration) {
 	header.Set("Retry-After", seconds(max(d, time.Second)))
 }

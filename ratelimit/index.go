@@ -2,13 +2,13 @@ package ratelimit
 
 import "math/bits"
 
-// An index finds the slots of keys by their hashes. It is a table with linear probing
-// (Knuth, The Art of Computer Programming, volume 3, section 6.4) of one word for each
-// key, at most half full, so that a look touches one line of cache, where a map touches
-// two. The zero index is empty.
+// An index finds the slots of keys by their hashes. It is a hash table with linear probing
+// (Knuth, The Art of Computer Programming, volume 3, section 6.4). It has one word per key
+// and is at most half full, so that a lookup touches one cache line; a map touches two. The
+// zero index is empty.
 type index struct {
-	words []uint64 // the upper half of a hash, and a slot and 1 below it; 0: free
-	shift int      // brings an upper half down to a place in words
+	words []uint64 // upper half of a hash, then slot+1; 0: free
+	shift int      // maps an upper half to a position in words
 	n     int
 }
 
@@ -16,8 +16,8 @@ func word(h uint64, slot int32) uint64 { return h&^(1<<32-1) | uint64(slot+1) }
 
 func slotOf(word uint64) int32 { return int32(uint32(word)) - 1 }
 
-// find returns the first word for which the upper half of h is the right one, at the
-// place from or after it, and where it is. It is 0 if there is none.
+// find returns the first word with the upper half of h, at the position from or after it,
+// and its position. w is 0 if there is none.
 func (x *index) find(h uint64, from int) (w uint64, at int) {
 	for mask := len(x.words) - 1; mask > 0; from++ {
 		at = from & mask
@@ -28,10 +28,10 @@ func (x *index) find(h uint64, from int) (w uint64, at int) {
 	return 0, 0
 }
 
-// home is where the word for a hash is if nothing is in its way.
+// home returns the preferred position of the word for a hash.
 func (x *index) home(h uint64) int { return int(h >> 32 >> x.shift) }
 
-// add puts in a slot that is not there yet.
+// add adds a slot that is not in the index yet.
 func (x *index) add(h uint64, slot int32) {
 	if 2*(x.n+1) > len(x.words) {
 		x.grow()
@@ -59,8 +59,7 @@ func (x *index) grow() {
 	}
 }
 
-// remove takes out the slot, whose key has this hash. What was pushed on by its word
-// moves up.
+// remove removes the slot of a key with the hash h. Words displaced by it move back.
 func (x *index) remove(h uint64, slot int32) {
 	mask, at := len(x.words)-1, x.home(h)
 	for x.words[at&mask] != word(h, slot) {

@@ -7,16 +7,17 @@ import (
 	"strings"
 )
 
-// A KeyFunc says who a request is from: requests of one key share an allowance. Its
-// error says that it cannot tell. It may be called concurrently.
+// A KeyFunc returns the key of the client that sent a request. Requests with the same key
+// share an allowance. It returns an error if it cannot identify the client. It must be safe
+// for concurrent use.
 type KeyFunc func(*http.Request) (key string, err error)
 
-// ErrNoKey says that a request does not have what a [KeyFunc] looks for.
-var ErrNoKey = errors.New("the request does not say who it is from")
+// ErrNoKey is returned for a request that lacks the data that a [KeyFunc] needs.
+var ErrNoKey = errors.New("the request does not identify a client")
 
-// ByHeader tells clients apart by the value of a header field, such as that of an API
-// key. Without it there is no key. Only use it behind what has checked the value: who
-// makes up a new one each time has a new allowance each time.
+// ByHeader returns a KeyFunc that uses the value of a header field, such as an API key. A
+// request without the field has no key. Use it only behind a handler that has verified the
+// value: otherwise a client gets a new allowance with each invented value.
 func ByHeader(name string) KeyFunc {
 	return func(r *http.Request) (string, error) {
 		v := r.Header.Get(name)
@@ -27,8 +28,8 @@ func ByHeader(name string) KeyFunc {
 	}
 }
 
-// ByUser tells clients apart by what user returns, from the context of the request for
-// instance, where authentication left it. If that is empty there is no key.
+// ByUser returns a KeyFunc that uses the result of user, which may read the context that
+// authentication has set. If the result is empty, the request has no key.
 func ByUser(user func(*http.Request) string) KeyFunc {
 	return func(r *http.Request) (string, error) {
 		u := user(r)
@@ -39,8 +40,27 @@ func ByUser(user func(*http.Request) string) KeyFunc {
 	}
 }
 
-// First returns the key of the first of fs that can tell: by user, for instance, and
-// for those who are nobody yet by IP address.
+// ByRoute returns a KeyFunc that uses the pattern of mux that matches the request, such as
+// "GET /users/{id}": each route has its own allowance. Requests that match no pattern share
+// one. mux must have its patterns before the first request. If mux is nil, the pattern is
+// Request.Pattern, which a mux sets for the handlers in it; a request without one has no key.
+//
+// For an allowance by route and client, use Each(ByRoute(mux), ByIP()).
+func ByRoute(mux *http.ServeMux) KeyFunc {
+	return func(r *http.Request) (string, error) {
+		if mux != nil {
+			_, pattern := mux.Handler(r)
+			return "route:" + pattern, nil
+		}
+		if r.Pattern == "" {
+			return "", ErrNoKey
+		}
+		return "route:" + r.Pattern, nil
+	}
+}
+
+// First returns a KeyFunc that uses the first of fs that succeeds: by user, for example,
+// and by IP address for anonymous clients.
 func First(fs ...KeyFunc) KeyFunc {
 	return func(r *http.Request) (string, error) {
 		for _, f := range fs {
@@ -52,8 +72,8 @@ func First(fs ...KeyFunc) KeyFunc {
 	}
 }
 
-// Each returns a key of all keys of fs: requests share an allowance if they agree in
-// each. All must be able to tell.
+// Each returns a KeyFunc that combines the keys of all fs: requests share an allowance if
+// all keys are equal. It fails if one of fs fails.
 func Each(fs ...KeyFunc) KeyFunc {
 	return func(r *http.Request) (string, error) {
 		parts := make([]string, len(fs))
@@ -68,8 +88,7 @@ func Each(fs ...KeyFunc) KeyFunc {
 	}
 }
 
-// join returns one string of several, another one for others: each has its length
-// before it.
+// join returns an unambiguous concatenation of parts: each part is preceded by its length.
 func join(parts ...string) string {
 	var b strings.Builder
 	for _, p := range parts {

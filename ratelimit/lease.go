@@ -10,10 +10,9 @@ import (
 	"github.com/lokroom/strata/internal/meter"
 )
 
-// A Lease is the right to work, of one of the slots of each Concurrency policy. Its
-// holder renews it before a Window is over, for as long as it works, and then
-// releases it. Its methods may be called concurrently. Those of a nil or zero Lease
-// return [ErrLeaseLost].
+// A Lease holds one slot of each Concurrency policy of a limiter. Its holder must call
+// Renew before Window has passed, for as long as it works, and then Release. All methods
+// are safe for concurrent use. The methods of a nil or zero Lease return [ErrLeaseLost].
 type Lease struct {
 	l   *Local
 	key string
@@ -25,12 +24,12 @@ type ids struct{ last atomic.Uint64 }
 
 func (i *ids) next() uint64 { return i.last.Add(1) }
 
-// errNoSlots is the cause where Acquire has nothing to hold.
-var errNoSlots = fmt.Errorf("%w: no policy is of the algorithm slots", errors.ErrUnsupported)
+// errNoSlots is the cause of errors of Acquire without a Concurrency policy.
+var errNoSlots = fmt.Errorf("%w: Acquire requires a Concurrency policy", errors.ErrUnsupported)
 
-// Acquire is Allow, for work that takes time: what it takes of Concurrency policies
-// is given back by the lease. The lease is nil unless the Result allows. Without a
-// Concurrency policy the error is errors.ErrUnsupported.
+// Acquire is Allow for work that takes time: releasing the lease returns the slots of
+// Concurrency policies. The lease is nil unless the Result allows the call. Without a
+// Concurrency policy the error wraps errors.ErrUnsupported.
 func (l *Local) Acquire(_ context.Context, key string) (*Lease, Result, error) {
 	if l.isZero() {
 		return nil, Result{}, failed("acquire", key, errZero)
@@ -52,8 +51,8 @@ func hasSlots(ps []Policy) bool {
 	return slices.ContainsFunc(ps, func(p Policy) bool { return p.Algorithm == Concurrency })
 }
 
-// Renew lets the lease last for a Window from now. If it has ended the error is
-// [ErrLeaseLost], and the slots may be somebody else's: stop.
+// Renew extends the lease to one Window from now. If the lease has ended, the error is
+// [ErrLeaseLost]: the holder must stop, since another caller may have the slots.
 func (le *Lease) Renew(context.Context) error {
 	if le == nil || le.l == nil {
 		return failed("renew", "", errNoLease)
@@ -65,7 +64,7 @@ func (le *Lease) Renew(context.Context) error {
 	return nil
 }
 
-// Release gives the slots back. If the lease has ended the error is [ErrLeaseLost].
+// Release returns the slots. If the lease has ended, the error is [ErrLeaseLost].
 func (le *Lease) Release(context.Context) error {
 	if le == nil || le.l == nil {
 		return failed("release", "", errNoLease)

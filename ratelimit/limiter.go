@@ -9,56 +9,55 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A Limiter decides, by key, how much may happen. Keys are any strings; each has an
-// allowance of its own. All methods may be called concurrently.
+// A Limiter decides, by key, how much may happen. A key is any string and has its own
+// allowance. All methods are safe for concurrent use.
 //
-// Where an error comes back the Result does not allow. Errors are *[store.Error].
-// A denial is none.
+// If a method returns an error, its Result does not allow the call. Errors are of type
+// *[store.Error]. A denial is not an error.
 type Limiter interface {
-	// Allow asks for one. It is AllowN(ctx, key, 1).
+	// Allow requests one unit. It is AllowN(ctx, key, 1).
 	Allow(ctx context.Context, key string) (Result, error)
 
-	// AllowN asks for n, all or nothing. n = 0 is Peek; below zero, the error
+	// AllowN requests n units, all or nothing. n = 0 is Peek; with a negative n the error
 	// is [ErrCost].
 	AllowN(ctx context.Context, key string, n int) (Result, error)
 
-	// Take asks for as much as there is, up to n, which is at least 1, and
-	// returns how much it got. The Result allows if that is anything at all.
+	// Take requests up to n units and returns how many were charged. n must be at least 1.
+	// The Result allows the call if at least one unit was charged.
 	Take(ctx context.Context, key string, n int) (taken int, r Result, err error)
 
-	// Peek returns what Allow would answer, and charges nothing.
+	// Peek returns the result that Allow would return, and charges nothing.
 	Peek(ctx context.Context, key string) (Result, error)
 
-	// Reset forgets the key: it has its whole allowance again.
+	// Reset restores the full allowance of the key.
 	Reset(ctx context.Context, key string) error
 
-	// Wait waits until n may pass, and takes it. It returns early with an error
-	// that is ctx.Err() if ctx ends, with one that is context.DeadlineExceeded at
-	// once if ctx would end before n may pass, and with one that is [ErrNever] if
-	// n never may.
+	// Wait waits until n units may pass, and charges them. If ctx ends, the error wraps
+	// ctx.Err(). If ctx would end before n may pass, Wait returns context.DeadlineExceeded
+	// at once. If n can never pass, the error is [ErrNever].
 	Wait(ctx context.Context, key string, n int) error
 }
 
 var (
-	// ErrCost says that a call asked for less than nothing, or Take for nothing.
+	// ErrCost reports a negative cost, or a Take of less than 1.
 	ErrCost = errors.New("cost out of range")
 
-	// ErrNever says that a call costs more than can ever pass at once.
+	// ErrNever reports a cost that exceeds what can ever pass at once.
 	ErrNever = errors.New("cost exceeds what can pass at once")
 
-	// ErrLeaseLost says that a lease has ended: it was released, it was not
-	// renewed in time, or the key was reset.
+	// ErrLeaseLost reports that a lease has ended: it was released, was not renewed in
+	// time, or the key was reset.
 	ErrLeaseLost = errors.New("lease lost")
 )
 
-// errZero is the cause where a limiter was not made by a constructor.
+// errZero is the cause of errors of a limiter that no constructor made.
 var errZero = errors.New("the limiter was not made by New")
 
-// errNoLease is the cause where there is no lease: Acquire did not allow.
-var errNoLease = fmt.Errorf("%w: Acquire has not given it", ErrLeaseLost)
+// errNoLease is the cause of errors of a zero lease: Acquire did not allow the call.
+var errNoLease = fmt.Errorf("%w: Acquire did not allow the call", ErrLeaseLost)
 
-// Wait is how a [Limiter] waits: it calls AllowN until that allows. It is for those
-// who implement one, whose Wait calls this.
+// Wait implements the method Wait of a [Limiter]: it calls AllowN until the call is
+// allowed. It is meant for implementations of Limiter.
 func Wait(ctx context.Context, l Limiter, key string, n int) error {
 	fail := func(cause error) error {
 		return &store.Error{Store: "ratelimit", Op: "wait", Key: key, Err: cause}
@@ -83,7 +82,7 @@ func Wait(ctx context.Context, l Limiter, key string, n int) error {
 			return fail(ErrNever)
 		}
 		if at, ok := ctx.Deadline(); ok && time.Until(at) < r.RetryAfter {
-			return fail(fmt.Errorf("it would take %v: %w", r.RetryAfter, context.DeadlineExceeded))
+			return fail(fmt.Errorf("the wait would take %v: %w", r.RetryAfter, context.DeadlineExceeded))
 		}
 		timer := time.NewTimer(max(r.RetryAfter, time.Microsecond))
 		select {

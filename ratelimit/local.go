@@ -9,22 +9,21 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// Options configure a [Local]. The zero Options is what [New] uses.
+// Options configure a [Local]. The zero Options select the defaults.
 type Options struct {
-	// MaxKeys is how many keys are remembered at most; those whose allowance is
-	// whole again are forgotten anyway. Where there are more, one of them, which
-	// of a few has the least to lose, gets its whole allowance back. Zero:
-	// DefaultMaxKeys. The memory in use is some 150 bytes a key and policy, and
-	// for StrictWindow and Concurrency up to 48 bytes more for each bucket or slot.
+	// MaxKeys is the maximum number of keys in memory. Keys with a full allowance are
+	// removed anyway. Above the limit, a key with little to lose, chosen among a few, gets
+	// its full allowance back. A key takes about 150 bytes per policy; StrictWindow and
+	// Concurrency take up to 48 bytes more per bucket or slot. Zero: DefaultMaxKeys.
 	MaxKeys int
 }
 
-// DefaultMaxKeys is how many keys are remembered where nothing else is said.
+// DefaultMaxKeys is the default of Options.MaxKeys.
 const DefaultMaxKeys = 1 << 20
 
-// A Local is a limiter of this process, made by [New]. The zero Local and nil decide
-// nothing: their methods return an error. Its decisions take no longer than a lock and
-// some arithmetic: contexts are not looked at, except by Wait. It needs no Close.
+// A Local is a limiter for this process: see [New]. The methods of a nil or zero Local
+// return an error. A decision takes a lock and some arithmetic; contexts are ignored,
+// except by Wait. It needs no Close.
 type Local struct {
 	policies []Policy
 	table    *table
@@ -33,12 +32,12 @@ type Local struct {
 
 var _ Limiter = (*Local)(nil)
 
-// New returns a limiter for p, and for all of more at the same time: what it admits
-// is charged to each of them. It is (&Options{}).New(p, more...).
+// New returns a limiter for p and more. An admitted call is charged to all policies. It is
+// (&Options{}).New(p, more...).
 func New(p Policy, more ...Policy) (*Local, error) { return (&Options{}).New(p, more...) }
 
-// New returns a limiter with these options. The error joins all that is wrong with the
-// policies and the options.
+// New returns a limiter with these options. The error joins all mistakes in the policies
+// and the options.
 func (o *Options) New(p Policy, more ...Policy) (*Local, error) {
 	if o == nil {
 		o = &Options{}
@@ -56,12 +55,12 @@ func (o *Options) New(p Policy, more ...Policy) (*Local, error) {
 	}
 	rules := make([]meter.Rule, len(policies))
 	for i, p := range policies {
-		rules[i], _ = p.rule() // Validate has seen that it works
+		rules[i], _ = p.rule() // cannot fail after Validate
 	}
 	return &Local{policies: policies, table: newTable(rules, most)}, nil
 }
 
-// Policies returns the policies, with their defaults filled in.
+// Policies returns the policies with their defaults filled in.
 func (l *Local) Policies() []Policy {
 	if l == nil {
 		return nil
@@ -69,7 +68,7 @@ func (l *Local) Policies() []Policy {
 	return slices.Clone(l.policies)
 }
 
-// Len returns how many keys are remembered.
+// Len returns the number of keys in memory.
 func (l *Local) Len() int {
 	if l.isZero() {
 		return 0
@@ -122,7 +121,8 @@ func (l *Local) Peek(_ context.Context, key string) (r Result, err error) {
 	return r, nil
 }
 
-// Reset also ends the leases of the key: they are [ErrLeaseLost].
+// Reset restores the full allowance of the key and ends its leases: they return
+// [ErrLeaseLost].
 func (l *Local) Reset(_ context.Context, key string) error {
 	if l.isZero() {
 		return failed("reset", key, errZero)
@@ -144,7 +144,7 @@ func (l *Local) result(d *meter.Decision) Result {
 	return result(l.policies, d, l.table.rules[d.Rule].Capacity)
 }
 
-// clampCost keeps a cost that is far too high from being so high that sums overflow.
+// clampCost limits a cost so that sums do not overflow.
 func clampCost(n int) int64 { return min(int64(n), meter.MaxLimit+1) }
 
 // failed returns the error of a call.

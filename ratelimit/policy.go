@@ -8,33 +8,34 @@ import (
 	"github.com/lokroom/strata/internal/oneline"
 )
 
-// An Algorithm is how a [Policy] counts.
+// An Algorithm selects how a [Policy] counts.
 type Algorithm uint8
 
 const (
-	// GCRA is a bucket of Burst tokens, into which Limit tokens flow in every
-	// Window, evenly. It admits at most Burst + Limit in a Window, and Limit in
-	// the long run. It is the cheapest, and the one that smooths.
+	// GCRA is a bucket of Burst tokens that is refilled evenly with Limit tokens per
+	// Window. It admits at most Burst + Limit in a Window, and Limit in the long run. It is
+	// the cheapest algorithm, and the one that smooths.
 	GCRA Algorithm = iota
 
-	// FixedWindow counts from one multiple of Window since 1970 to the next: a
-	// Window of 24 hours begins at midnight UTC. It admits at most Limit in each
-	// of those, but up to twice that around a boundary.
+	// FixedWindow counts in windows that start at multiples of Window since 1970: a Window
+	// of 24 hours begins at midnight UTC. It admits at most Limit in each of them, but up
+	// to twice that around a boundary.
 	FixedWindow
 
-	// SlidingCounter counts by fixed windows, too, and adds the share of the
-	// window before that lies within a Window of now, as if its calls had been
-	// spread evenly. If they were not, it admits up to almost twice Limit.
+	// SlidingCounter adds to the count of the current fixed window a share of the previous
+	// count. The share is the part of the previous window that is less than a Window ago,
+	// as if its calls had been evenly spread. If they were not, it admits up to almost
+	// twice Limit.
 	SlidingCounter
 
-	// StrictWindow never admits more than Limit in any Window, wherever that
-	// begins. It tells Buckets moments of a Window apart, and denies up to one
-	// of them too early; where Limit is not above Buckets, not even that.
+	// StrictWindow never admits more than Limit in any Window, wherever it begins. It has a
+	// resolution of Buckets per Window, and may deny a call up to one bucket too early. It
+	// denies none too early if Limit is not above Buckets.
 	StrictWindow
 
-	// Concurrency is how many may be at work at the same time. Who is admitted by
-	// Acquire holds a slot until its lease is released, or for Window if it dies;
-	// what is admitted by other calls holds one for Window.
+	// Concurrency limits how many may work at the same time. A caller admitted by Acquire
+	// holds a slot until it releases the lease, or for Window if it fails to renew it. A
+	// call admitted by other methods holds a slot for Window.
 	Concurrency
 )
 
@@ -48,39 +49,37 @@ func (a Algorithm) String() string {
 	return fmt.Sprintf("Algorithm(%d)", uint8(a))
 }
 
-// DefaultBuckets is how many moments of a Window a StrictWindow tells apart where
-// nothing else is said.
+// DefaultBuckets is the default of Policy.Buckets.
 const DefaultBuckets = 60
 
-// A Policy says how much may happen in which time.
+// A Policy defines how much may happen in a time window.
 type Policy struct {
-	// Name says which policy decided: in results, in HTTP fields, and in the keys
-	// that a shared limiter uses. It has 1 to 64 letters, digits and any of "_-."
-	// and must be unique among the policies of a limiter.
+	// Name identifies the policy in results, in HTTP fields, and in the keys of a shared
+	// limiter. It has 1 to 64 letters, digits, "_", "-" and ".", and must be unique among
+	// the policies of a limiter.
 	Name string
 
-	// Algorithm is how it counts. Zero: GCRA.
+	// Algorithm selects how the policy counts. Zero: GCRA.
 	Algorithm Algorithm
 
-	// Limit is how much may happen in a Window, at least 1.
+	// Limit is how much may happen in a Window. It must be at least 1.
 	Limit int
 
-	// Window is the time that Limit is about, in whole microseconds, from a
-	// millisecond to ten years. For Concurrency it is how long a slot is held by
-	// somebody who does not say that it still lives.
+	// Window is the time window of Limit, in whole microseconds, from a millisecond to ten
+	// years. For Concurrency it is how long a slot is held without renewal.
 	Window time.Duration
 
-	// Burst is how much may happen at once, for GCRA only. Zero: Limit.
+	// Burst is how much may happen at once. It is for GCRA only. Zero: Limit.
 	Burst int
 
-	// Buckets is the precision of a StrictWindow: it denies at most
-	// Window/Buckets too early, and remembers at most Buckets+1 numbers for a key.
-	// Zero: DefaultBuckets. At most 4096.
+	// Buckets is the resolution of a StrictWindow: it denies at most Window/Buckets too
+	// early, and stores at most Buckets+1 numbers per key. At most 4096. Zero:
+	// DefaultBuckets.
 	Buckets int
 }
 
-// Validate returns all that is wrong with the policy, joined, or nil. The
-// constructors of limiters call it.
+// Validate returns all mistakes in the policy, joined, or nil. Constructors of limiters
+// call it.
 func (p Policy) Validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -122,7 +121,7 @@ func validName(name string) bool {
 	return len(name) >= 1 && len(name) <= 64
 }
 
-// rule returns the policy in numbers.
+// rule returns the numeric form of the policy.
 func (p Policy) rule() (meter.Rule, error) {
 	p = p.withDefaults()
 	return meter.New(meter.Kind(p.Algorithm), int64(p.Limit), p.Window.Microseconds(), int64(p.Burst), int64(p.Buckets))
@@ -138,8 +137,8 @@ func (p Policy) withDefaults() Policy {
 	return p
 }
 
-// Validate returns the policies with their defaults filled in, or all that is wrong
-// with them. It is for those who implement a [Limiter].
+// Validate returns the policies with their defaults filled in, or an error that joins all
+// mistakes. It is meant for implementations of [Limiter].
 func Validate(p Policy, more ...Policy) ([]Policy, error) {
 	all := append([]Policy{p}, more...)
 	var errs []error
@@ -147,7 +146,7 @@ func Validate(p Policy, more ...Policy) ([]Policy, error) {
 	for i, p := range all {
 		errs = append(errs, p.Validate())
 		if names[p.Name] {
-			errs = append(errs, fmt.Errorf("policy %q: there is another one of this name", p.Name))
+			errs = append(errs, fmt.Errorf("policy %q: duplicate name", p.Name))
 		}
 		names[p.Name] = true
 		all[i] = p.withDefaults()
@@ -158,5 +157,5 @@ func Validate(p Policy, more ...Policy) ([]Policy, error) {
 	return all, oneline.Join(errs...)
 }
 
-// MaxPolicies is how many policies a limiter may have.
+// MaxPolicies is the maximum number of policies of a limiter.
 const MaxPolicies = 16

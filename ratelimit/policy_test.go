@@ -19,7 +19,7 @@ func TestNew_allMistakesAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{`Name "a b"`, "Limit 0", "Window 1ns", "another one of this name", "Algorithm(9)", "Burst 1", "Buckets 1", "choose rounder ones"} {
+	for _, want := range []string{`Name "a b"`, "Limit 0", "Window 1ns", "duplicate name", "Algorithm(9)", "Burst 1", "Buckets 1", "choose rounder ones"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in %v", want, err)
 		}

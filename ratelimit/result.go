@@ -7,51 +7,51 @@ import (
 	"github.com/lokroom/strata/internal/meter"
 )
 
-// A Result is what a [Limiter] decided. Where there are several policies it speaks of
-// the one that decided: of those that deny, the one that does so for longest; if none
-// does, the one that leaves least.
+// A Result is the decision of a [Limiter]. With several policies it describes the one that
+// decided. If the call is denied, that is the one that denies for the longest time,
+// otherwise the one with least remaining.
 type Result struct {
-	// Allowed says that the call may go on. Of Peek, that one more would.
+	// Allowed reports whether the call may proceed; for Peek, whether a call of Allow
+	// would.
 	Allowed bool
 
 	// Policy is the name of the policy that decided.
 	Policy string
 
-	// Limit is how much of it can pass at once: its Burst if it is a GCRA, else
-	// its Limit.
+	// Limit is how much of the policy can pass at once: Burst for GCRA, otherwise its
+	// Limit.
 	Limit int
 
-	// Remaining is how much of it may pass at this moment.
+	// Remaining is how much may pass now.
 	Remaining int
 
-	// RetryAfter is how long until the same call passes, if nothing else does in
-	// the meantime. 0 if it was allowed; below zero if it never will.
+	// RetryAfter is the time until the same call passes if no other call is admitted in the
+	// meantime. It is 0 if the call was allowed, and negative if it can never pass.
 	RetryAfter time.Duration
 
-	// ResetAfter is how long until all of Limit is there again.
+	// ResetAfter is the time until Remaining equals Limit.
 	ResetAfter time.Duration
 
-	// NextAfter is how long until more than Remaining is there. 0 if Remaining
-	// is Limit.
+	// NextAfter is the time until Remaining grows. It is 0 if Remaining equals Limit.
 	NextAfter time.Duration
 
-	// Source is who decided.
+	// Source is what decided.
 	Source Source
 }
 
-// Never is the RetryAfter of a call that costs more than ever passes at once.
+// Never is the RetryAfter of a call that costs more than can ever pass at once.
 const Never time.Duration = -1
 
-// A Source is who decided.
+// A Source identifies what made a decision.
 type Source uint8
 
 const (
-	SourceLocal     Source = iota // a limiter of this process, as it was asked to
+	SourceLocal     Source = iota // a limiter of this process, by configuration
 	SourceRedis                   // Redis, for all processes
-	SourceDenyCache               // this process, which remembers that Redis denied
-	SourceFallback                // a limiter of this process, because Redis could not be asked
-	SourceOpen                    // nobody: Redis could not be asked, and everything is allowed then
-	SourceClosed                  // nobody: Redis could not be asked, and nothing is allowed then
+	SourceDenyCache               // this process, from a cached denial of Redis
+	SourceFallback                // a limiter of this process, because Redis was unreachable
+	SourceOpen                    // no limiter: Redis was unreachable, and everything is allowed then
+	SourceClosed                  // no limiter: Redis was unreachable, and nothing is allowed then
 )
 
 var sources = [...]string{"local", "redis", "deny_cache", "fallback", "open", "closed"}
@@ -64,7 +64,7 @@ func (s Source) String() string {
 	return fmt.Sprintf("Source(%d)", uint8(s))
 }
 
-// result says a decision in the words of the policies.
+// result converts a decision to a Result.
 func result(ps []Policy, d *meter.Decision, capacity int64) Result {
 	return Result{
 		Allowed: d.Allowed, Policy: ps[d.Rule].Name, Limit: int(capacity), Remaining: int(d.Left),
@@ -72,7 +72,7 @@ func result(ps []Policy, d *meter.Decision, capacity int64) Result {
 	}
 }
 
-// span returns so many microseconds.
+// span converts microseconds to a duration.
 func span(us int64) time.Duration {
 	if us < 0 {
 		return Never

@@ -9,45 +9,45 @@ import (
 	"github.com/lokroom/strata/internal/meter"
 )
 
-// A table has what each key has used. It is in shards, each with a lock. Keys whose
-// allowance is whole again are forgotten, because that makes no difference.
+// A table holds the usage of each key, in shards with a lock each. Keys with a full
+// allowance are removed, which makes no difference to decisions.
 type table struct {
 	rules  []meter.Rule
 	seed   maphash.Seed
 	shards []shard
-	start  time.Time // of the limiter
-	epoch  int64     // the same in microseconds since 1970
+	start  time.Time // when the limiter was made
+	epoch  int64     // start in microseconds since 1970
 }
 
-// A shard keeps slots, found by the hash of their key.
+// A shard holds slots, indexed by the hash of their key.
 type shard struct {
 	mu      sync.Mutex
 	index   index
 	slots   []slot
-	cells   []meter.Cell // with several rules: those of slot i begin at i*len(rules)
+	cells   []meter.Cell // with several rules, slot i has those from i*len(rules)
 	free    []int32
-	scratch []meter.Cell // of a key that is not there yet; zero between calls
-	most    int          // how many keys there may be
-	hand    int          // the slot that is looked at next
-	swept   int64        // when time made it move, last
-	_       [48]byte     // shards share no cache line
+	scratch []meter.Cell // for a key that is not in the shard yet; zero between calls
+	most    int          // maximum number of keys
+	hand    int          // the next slot to sweep
+	swept   int64        // time of the last sweep
+	_       [48]byte     // keeps shards on separate cache lines
 }
 
-// A slot is a key. It is as large as a cache line.
+// A slot holds a key. It is as large as a cache line.
 type slot struct {
 	key  string
-	last int64 // when its cells were true
-	idle int64 // when they are as if never used; 0: the slot is free
+	last int64 // time of its cells
+	idle int64 // when its allowance is full again; 0: the slot is free
 	one  [1]meter.Cell
 }
 
 const (
 	mostShards = 64
-	perShard   = 64  // keys at least, so that a few that fall together find room
-	sweepEvery = 1e6 // microseconds
-	sweepSlots = 64  // that are looked at then
-	linger     = 1e6 // microseconds that an idle key is kept, since busy ones are idle now and then
-	crowd      = 16  // slots among which a full shard looks for one to give up
+	perShard   = 64  // minimum number of keys, for an uneven distribution
+	sweepEvery = 1e6 // in microseconds
+	sweepSlots = 64  // slots per sweep
+	linger     = 1e6 // in microseconds that an idle key is kept, since busy keys may be idle for a moment
+	crowd      = 16  // candidates for eviction in a full shard
 )
 
 func newTable(rules []meter.Rule, most int) *table {
@@ -64,7 +64,7 @@ func newTable(rules []meter.Rule, most int) *table {
 	return t
 }
 
-// now returns the microseconds since 1970, of a clock that nobody sets.
+// now returns the microseconds since 1970, unaffected by changes of the system clock.
 func (t *table) now() int64 { return t.epoch + time.Since(t.start).Microseconds() }
 
 // lock returns the shard of a key, locked, and the hash of the key.
@@ -104,7 +104,7 @@ func (t *table) decide(d *meter.Decision, key string, n int64, mode meter.Mode, 
 		return
 	}
 	s := &sh.slots[i]
-	now = max(now, s.last) // others may have been faster
+	now = max(now, s.last) // a concurrent call may have a later time
 	d.Decide(t.rules, sh.of(t, i), s.last, now, n, mode, id)
 	s.last = now
 	if d.Passed > 0 {
@@ -112,8 +112,8 @@ func (t *table) decide(d *meter.Decision, key string, n int64, mode meter.Mode, 
 	}
 }
 
-// eachSlots calls f with each cell of a key that has slots to give back, as of now, and
-// reports whether f returned true for all. A key that is not there has none.
+// eachSlots calls f for each cell of key that has slots, as of now, and reports whether f
+// returned true for all. An unknown key has none.
 func (t *table) eachSlots(key string, f func(r *meter.Rule, c *meter.Cell, now int64) bool) bool {
 	now := t.now()
 	sh, h := t.lock(key)
@@ -146,7 +146,7 @@ func (sh *shard) of(t *table, i int32) []meter.Cell {
 	return sh.cells[int(i)*n : int(i)*n+n]
 }
 
-// insert keeps what is in scratch.
+// insert adds a key with the cells in scratch.
 func (sh *shard) insert(t *table, key string, h uint64, now, idle int64) {
 	if sh.sweep(t, now, 2); sh.index.n >= sh.most {
 		sh.giveUp(t, now)
@@ -161,13 +161,13 @@ func (sh *shard) insert(t *table, key string, h uint64, now, idle int64) {
 			sh.cells = append(sh.cells, sh.scratch...)
 		}
 	}
-	key = strings.Clone(key) // which may be a part of something large
+	key = strings.Clone(key) // key may be a part of a large string
 	sh.slots[i] = slot{key: key, last: now, idle: idle}
 	sh.index.add(h, i)
 	copy(sh.of(t, i), sh.scratch)
 }
 
-// sweep looks at the next n slots and forgets what has been idle for a while.
+// sweep examines the next n slots and removes those that have been idle for a while.
 func (sh *shard) sweep(t *table, now int64, n int) {
 	for range min(n, len(sh.slots)) {
 		sh.hand = (sh.hand + 1) % len(sh.slots)
@@ -181,8 +181,7 @@ func (sh *shard) sweep(t *table, now int64, n int) {
 	}
 }
 
-// giveUp makes room for one more: of the next few slots it forgets the one that has
-// the least to lose.
+// giveUp evicts one key: of the next few slots, the one with the least to lose.
 func (sh *shard) giveUp(t *table, now int64) {
 	sh.sweep(t, now, crowd)
 	if sh.index.n < sh.most {
@@ -206,7 +205,7 @@ func (sh *shard) forget(t *table, i int32) {
 	sh.free = append(sh.free, i)
 }
 
-// reset forgets a key.
+// reset removes a key.
 func (t *table) reset(key string) {
 	sh, h := t.lock(key)
 	defer sh.mu.Unlock()
@@ -215,7 +214,7 @@ func (t *table) reset(key string) {
 	}
 }
 
-// len returns how many keys there are.
+// len returns the number of keys.
 func (t *table) len() (n int) {
 	for i := range t.shards {
 		sh := &t.shards[i]

@@ -15,7 +15,7 @@ import (
 
 // TestWorstWindows prints how much the worst window of each algorithm admits, as a
 // multiple of the limit, and how much it admits in all, as a share of what a log of all
-// calls would. docs/ratelimit.md shows the table. What is promised is asserted: a
+// calls would. docs/ratelimit-algorithms.md shows the table. What is promised is asserted: a
 // StrictWindow has at most 1, and all others at most 2.
 func TestWorstWindows(t *testing.T) {
 	const limit, window = 100, time.Second

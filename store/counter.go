@@ -17,6 +17,10 @@ type Counter interface {
 	// Forever; later calls do not prolong it. A negative ttl is an error. A
 	// sum that does not fit an int64 is an error and changes nothing.
 	Add(ctx context.Context, key string, delta int64, ttl time.Duration) (int64, error)
+
+	// Count returns the counter under key. If there is none, the error is ErrNotFound, and
+	// none is created. Count of an entry is ErrWrongType.
+	Count(ctx context.Context, key string) (int64, error)
 }
 
 // Add adds delta to the counter under key as [Counter] describes it. Without
@@ -27,4 +31,13 @@ func Add[T any](ctx context.Context, s Store[T], key string, delta int64, ttl ti
 		return c.Add(ctx, key, delta, ttl)
 	}
 	return 0, unsupported(s, "add")
+}
+
+// Count returns the counter under key as [Counter] describes it. Without the capability it
+// returns an error that is errors.ErrUnsupported.
+func Count[T any](ctx context.Context, s Store[T], key string) (int64, error) {
+	if c, ok := s.(Counter); ok {
+		return c.Count(ctx, key)
+	}
+	return 0, unsupported(s, "count")
 }

@@ -3,7 +3,7 @@ package store
 import "context"
 
 // Discard returns a Store that keeps nothing: Get does not find, Set and Delete
-// do nothing. It stands in for a tier that is left out.
+// do nothing. It takes the place of a tier that is left out.
 func Discard[T any]() Store[T] { return discard[T]{} }
 
 type discard[T any] struct{}

@@ -22,9 +22,9 @@ type Entry[T any] struct {
 	// decisions: clocks of different processes differ.
 	LoadedAt Time
 
-	// LoadTime is how long that load took, which tells what the next one will cost.
-	// A store may round it up to a millisecond, and need not tell more than a minute
-	// from a minute. Zero: not known.
+	// LoadTime is how long that load took, which is an estimate of what the next one will cost.
+	// A store may round it up to a millisecond, and may keep a minute for
+	// anything longer. Zero: not known.
 	LoadTime time.Duration
 
 	// Tags are the invalidation tags of the entry. Not to be changed.
@@ -32,29 +32,29 @@ type Entry[T any] struct {
 
 	// Version identifies the write that produced this copy. It is opaque, and
 	// zero if the store does not have one. In-process stores keep one that is
-	// given to Set, so that a copy can be told by it; others give their own.
+	// given to Set, so that it identifies a copy; others give their own.
 	Version uint64
 
 	// Revision is the version of the value at the source, as a number that grows
 	// with every change there. Zero: there is none. A [Reviser] compares it, and
-	// so does a [Bracketer]; others need not keep it.
+	// so does a [Writer]; others need not keep it.
 	Revision uint64
 
-	// Stamp is a reading of the clock of the tags (see [Stamper]) from before
+	// Stamp is a reading of the clock of the tags (see [Tagger]) from before
 	// the value was loaded. Zero: there is none.
 	Stamp uint64
 
-	// Epoch is for a tier that keeps copies of entries of another: it tells
-	// which of them are in doubt. In-process stores keep it, others do not.
+	// Epoch is for a tier that keeps copies of entries of another: it identifies
+	// the copies that are suspect. In-process stores keep it, others do not.
 	Epoch uint64
 
-	// RefreshAt is for such a tier, too: from then on the first read of the copy
-	// has the entry loaded anew. Zero: none does. In-process stores keep it,
+	// RefreshAt is for a tier that keeps copies of entries of another: from then on the
+	// first read of the copy has the entry loaded again. Zero: no read does. In-process stores keep it,
 	// others do not.
 	RefreshAt Time
 
-	// CheckAt is for such a tier, too: from then on it asks whether the copy is still
-	// right before it serves it: see [Revalidated]. Zero: there is no such time.
+	// CheckAt is for a tier that keeps copies of entries of another: from then on it
+	// revalidates the copy before it serves it: see [Watcher].MaxStale. Zero: there is no such time.
 	// In-process stores keep it, others do not.
 	CheckAt Time
 

@@ -52,7 +52,7 @@ var (
 	// way, or too many have begun lately.
 	ErrOverload = errors.New("too many loads")
 
-	// ErrCycle says that a loader reads a value whose load waits for that loader:
+	// ErrCycle says that a loader reads a value of which the load waits for that loader:
 	// directly, or through other loads. The text of the error names the chain.
 	ErrCycle = errors.New("load cycle")
 

@@ -21,7 +21,7 @@ func ExampleEntry() {
 	// Output: true false
 }
 
-func ExampleGetMany() {
+func ExampleGetMap() {
 	ctx := context.Background()
 	s := memstore.New[string](nil)
 	_ = store.SetMany(ctx, s, map[string]store.Entry[string]{
@@ -29,7 +29,7 @@ func ExampleGetMany() {
 		"it": {Value: "Rome"},
 		"xx": {Absent: true},
 	})
-	found, err := store.GetMany(ctx, s, []string{"fr", "it", "xx", "yy"})
+	found, err := store.GetMap(ctx, s, []string{"fr", "it", "xx", "yy"})
 	fmt.Println(found["fr"].Value, found["it"].Value, found["xx"].Absent, len(found), err)
 	// Output: Paris Rome true 3 <nil>
 }
@@ -95,7 +95,7 @@ func ExampleDeletePattern() {
 
 func ExampleInvalidateTags() {
 	ctx := context.Background()
-	s := memstore.New[string](nil)
+	s := memstore.NewShared[string](nil)
 	_ = s.Set(ctx, "listing:1", store.Entry[string]{Value: "Loft", Tags: []string{"city:paris"}})
 	_ = s.Set(ctx, "listing:2", store.Entry[string]{Value: "Villa", Tags: []string{"city:rome"}})
 	_ = store.InvalidateTags(ctx, s, "city:paris")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// An Expirer is a Store that can tell and change the life of an entry, or of a
+// An Expirer is a Store that can report and change the life of an entry, or of a
 // counter, without moving its value.
 type Expirer interface {
 	// TTL returns how long the entry has left to its hard expiry, Forever if

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Hot is a key and about how often it was read of late.
+// A Hot is a key and about how often it was read lately.
 type Hot struct {
 	Key   string
 	Reads float64
@@ -33,9 +33,9 @@ func SampleHits[T any](s Store[T], fn func(key string)) (every int, stop func(),
 // HotHalfLife is the time after which what a [HotKeeper] keeps counts half.
 const HotHalfLife = time.Hour
 
-// A HotKeeper is a Store that keeps a list of the keys that are read most, for all who
-// share it. It knows nothing of the reads but what it is told. The list has nothing to
-// do with the entries: Delete and Clear leave it as it is.
+// A HotKeeper is a Store that keeps a list of the keys that are read most, for all
+// processes that share it. It counts the reads that AddHot adds and no others. The list
+// has nothing to do with the entries: Delete and Clear leave it as it is.
 type HotKeeper interface {
 	// AddHot adds reads to those that the list has, and then keeps the most keys
 	// with the most reads, which must be at least one. Reads count half after

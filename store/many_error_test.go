@@ -87,8 +87,8 @@ func (s ordered) Get(_ context.Context, key string) (store.Entry[int], error) {
 	return store.Entry[int]{Value: len(key)}, nil
 }
 
-func TestGetOrdered_fallback(t *testing.T) {
-	got, err := store.GetOrdered(t.Context(), ordered{}, []string{"four", "none", "bad", "absent", "four"})
+func TestGetMany_places(t *testing.T) {
+	got, err := store.GetMany(t.Context(), ordered{}, []string{"four", "none", "bad", "absent", "four"})
 	if len(got) != 5 || got[0].Value != 4 || got[1] != nil || got[2] != nil || !got[3].Absent || got[4].Value != 4 {
 		t.Errorf("got %v", got)
 	}

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// An Observer is told of every operation that leaves the process's memory: an
+// An Observer is notified of every operation that leaves the process's memory: an
 // exchange with a server, a load from the source. It is passed to a store as an
-// option. Answers from memory are only counted (see [Reporter]).
+// option. Of what stays in memory there is one: [OpWait]. Answers from memory are only counted (see [Reporter]).
 //
 // Its methods run on the goroutine of the operation and may be called
 // concurrently. They must be quick. A panic of theirs is logged with [slog.Default], and
@@ -23,7 +23,11 @@ type Observer interface {
 	End(ctx context.Context, op Op, r Result)
 }
 
-// An Op is an operation that an [Observer] is told of.
+// OpWait is the name of the operation of a caller that waits for the load or the read of L2 of
+// another caller of this process.
+const OpWait = "wait"
+
+// An Op is an operation that an [Observer] is notified of.
 type Op struct {
 	Store string // which store: "redis", "source"
 	Cache string // the name of the cache; empty if the operation belongs to none
@@ -42,15 +46,25 @@ type Result struct {
 // Observe begins op with o, which may be nil, and returns the context to go on
 // with and the function to call at its end.
 func Observe(ctx context.Context, o Observer, op Op) (context.Context, func(hits int, err error)) {
+	if many, ok := o.(*Observers); ok {
+		o = nil
+		if list := many.list.Load(); list != nil {
+			o = list
+		}
+	}
 	if o == nil {
 		return ctx, func(int, error) {}
 	}
 	start := time.Now()
 	ctx = begin(ctx, o, op)
 	return ctx, func(hits int, err error) {
-		defer logPanic(o, op.Cache)
-		o.End(ctx, op, Result{Err: err, Hits: hits, Elapsed: time.Since(start)})
+		end(ctx, o, op, Result{Err: err, Hits: hits, Elapsed: time.Since(start)})
 	}
+}
+
+func end(ctx context.Context, o Observer, op Op, r Result) {
+	defer logPanic(o, op.Cache)
+	o.End(ctx, op, r)
 }
 
 func begin(ctx context.Context, o Observer, op Op) (of context.Context) {

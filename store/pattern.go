@@ -2,15 +2,15 @@ package store
 
 import "context"
 
-// A PatternDeleter is a Store that can remove all entries whose keys match a pattern.
+// A PatternDeleter is a Store that can remove all entries under keys that match a pattern.
 //
 // Patterns are globs over the bytes of the key: `*` matches any bytes, `?` one,
 // `[ab]`, `[a-z]` and `[^a]` one of a set, and `\` takes the next byte as it is.
 // Package keys has the one implementation of that grammar (Match) and quotes
 // what should be taken literally (Quote).
 type PatternDeleter interface {
-	// DeletePattern removes the entries and counters whose keys match, and
-	// returns how many there were, as far as the store can tell. Entries
+	// DeletePattern removes the entries and counters under keys that match, and
+	// returns how many there were, as far as the store knows. Entries
 	// that are set while it runs may or may not be removed.
 	DeletePattern(ctx context.Context, pattern string) (int, error)
 }

@@ -2,7 +2,7 @@ package store
 
 import "context"
 
-// A Pinger is a Store whose backend can be asked whether it is there.
+// A Pinger is a Store with a backend that can be asked whether it is there.
 type Pinger interface {
 	// Ping returns nil if the backend answered, else what kept it from it.
 	Ping(ctx context.Context) error

@@ -4,7 +4,7 @@ import "context"
 
 // Stats are counters of a store since it was made, and sizes at the moment. All
 // fields are of the view that was asked, but for those that say otherwise. A
-// field that the store cannot tell is zero.
+// field that the store does not know is zero.
 type Stats struct {
 	Hits      uint64 // Gets that found an entry, absent ones included
 	Misses    uint64 // Gets that found none
@@ -31,7 +31,7 @@ func (s Stats) HitRatio() float64 {
 }
 
 // ServerStats are of a whole server, or the sum over the nodes of a cluster,
-// whoever uses it.
+// with all that its other users do.
 type ServerStats struct {
 	Nodes     int    // primaries that answered
 	Keys      int64  // keys in all databases

@@ -14,8 +14,8 @@
 //
 //   - A miss is [ErrNotFound], bare. An entry known to be absent at the source is
 //     returned with Absent set, together with ErrNotFound.
-//   - An entry whose ExpiresAt has passed is never returned. One whose StaleAt
-//     has passed is: the caller decides.
+//   - An entry is never returned after its ExpiresAt. After its StaleAt it is
+//     returned, and the caller decides.
 //   - Every other failure is an [*Error] that wraps one of the sentinels of this
 //     package, or the cause itself. Keys may appear in errors, values never.
 //   - Everything is safe for concurrent use.

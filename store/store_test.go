@@ -51,25 +51,25 @@ func (p plain) Delete(_ context.Context, keys ...string) error {
 	return nil
 }
 
-func TestGetMany_fallback(t *testing.T) {
+func TestGetMap_fallback(t *testing.T) {
 	s := newPlain()
 	s.entries["a"] = store.Entry[int]{Value: 1}
 	s.entries["absent"] = store.Entry[int]{Absent: true}
-	found, err := store.GetMany(ctx, s, []string{"a", "absent", "nothing", "a"})
+	found, err := store.GetMap(ctx, s, []string{"a", "absent", "nothing", "a"})
 	want := map[string]store.Entry[int]{"a": {Value: 1}, "absent": {Absent: true}}
 	if err != nil || !reflect.DeepEqual(found, want) {
 		t.Errorf("got %v, %v", found, err)
 	}
-	if found, err := store.GetMany(ctx, s, nil); found == nil || len(found) > 0 || err != nil {
+	if found, err := store.GetMap(ctx, s, nil); found == nil || len(found) > 0 || err != nil {
 		t.Errorf("of no keys: %#v, %v", found, err)
 	}
 }
 
-func TestGetMany_fallbackGoesOn(t *testing.T) {
+func TestGetMap_fallbackGoesOn(t *testing.T) {
 	s := newPlain()
 	s.entries["z"] = store.Entry[int]{Value: 1}
 	s.fail["a"], s.fail["b"] = store.ErrUnavailable, store.ErrTooLarge
-	found, err := store.GetMany(ctx, s, []string{"a", "b", "z"})
+	found, err := store.GetMap(ctx, s, []string{"a", "b", "z"})
 	if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, store.ErrTooLarge) || found["z"].Value != 1 || len(found) != 1 {
 		t.Errorf("got %v, %v", found, err)
 	}
@@ -155,7 +155,7 @@ func TestUnsupported(t *testing.T) {
 
 // Each function uses the capability where the store has it.
 func TestCapabilities_used(t *testing.T) {
-	s := memstore.New[int](nil)
+	s := memstore.NewShared[int](nil)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestCapabilities_used(t *testing.T) {
 		"expire":          func() error { return store.Expire(ctx, s, "k", 1) },
 		"ttl":             func() error { _, err := store.TTL(ctx, s, "k"); return err },
 		"exists":          func() error { _, err := store.Exists(ctx, s, "k"); return err },
-		"get many":        func() error { _, err := store.GetMany(ctx, s, nil); return err },
+		"get many":        func() error { _, err := store.GetMap(ctx, s, nil); return err },
 		"set many":        func() error { return store.SetMany(ctx, s, nil) },
 		"delete pattern":  func() error { _, err := store.DeletePattern(ctx, s, "*"); return err },
 		"invalidate tags": func() error { return store.InvalidateTags(ctx, s, "t") },
@@ -190,7 +190,7 @@ func TestDiscard(t *testing.T) {
 	if err := errors.Join(s.Delete(ctx, "k"), store.Clear(ctx, s), store.Ping(ctx, s)); err != nil {
 		t.Error(err)
 	}
-	if found, err := store.GetMany(ctx, s, []string{"k"}); len(found) > 0 || err != nil {
+	if found, err := store.GetMap(ctx, s, []string{"k"}); len(found) > 0 || err != nil {
 		t.Errorf("GetMany returned %v, %v", found, err)
 	}
 }

@@ -1,6 +1,7 @@
-// Package peers measures Strata beside its alternatives, doing the same work in the same
-// run. It is a module of its own, so that nobody who imports Strata needs what it
-// needs. It has no code: the suites are its tests, which measure when asked to:
+// Package peers compares Strata with other caches and clients, doing the same work in the same
+// run. It is a separate module, so that importers of Strata do not need its dependencies.
+// README.md says what is in its folders. This package itself has only tests of rate limiters,
+// which measure with the flag -measure:
 //
 //	go test -run TestLimit -v -args -measure
 package peers

@@ -15,9 +15,9 @@ import (
 	"github.com/lokroom/strata/codec"
 )
 
-var write = flag.Bool("write", false, "write the table into docs/values.md instead of comparing it")
+var write = flag.Bool("write", false, "write the table into codec/survey/README.md instead of comparing it")
 
-const page = "../../docs/values.md"
+const page = "README.md"
 
 // A row is a type of the table, with what the codecs did with its values.
 type row struct {
@@ -153,7 +153,7 @@ func TestSurvey_noValueChangesSilently(t *testing.T) {
 	}
 }
 
-// The tables of docs/values.md are what is measured.
+// The tables of codec/survey/README.md are what is measured.
 func TestSurvey_tablesOfThePage(t *testing.T) {
 	all := rows()
 	onPage(t, "survey", versions(t, libraries)+"\n"+table(all), *write)

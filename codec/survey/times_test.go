@@ -13,7 +13,7 @@ import (
 	"github.com/lokroom/strata/codec"
 )
 
-var times = flag.Bool("times", false, "measure the times of docs/values.md and write them there")
+var times = flag.Bool("times", false, "measure the times of codec/survey/README.md and write them there")
 
 // A listing is the struct of 20 fields that the benchmarks of codec measure, too.
 type listing struct {

@@ -1,5 +1,5 @@
-// Package ownbackend is an example of a backend of one's own: a store that keeps
-// every entry in a file. docs/own-backend.md walks through it.
+// Package ownbackend is an example of a custom backend: a store that keeps each entry in a
+// file. docs/own-backend.md explains it.
 package ownbackend
 
 import (

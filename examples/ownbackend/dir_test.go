@@ -24,9 +24,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// What the suite cannot see: the fields that other stores set do not come back, a
-// file that is not an entry is a miss, and a directory that is gone is an error
-// that names the store and the key.
+// TestDir tests what the suite does not: fields set by other stores are dropped, a file
+// that is not an entry is a miss, and a missing directory is an error that names the store
+// and the key.
 func TestDir(t *testing.T) {
 	dir := t.TempDir()
 	s := &ownbackend.Dir[string]{Path: dir}
@@ -88,7 +88,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer again.Close()
-	f, err := again.Find(ctx, "listing:42", load)
+	f, err := again.Find(ctx, "listing:42", layered.Source[string]{Load: load})
 	fmt.Println(f.Value, f.Tier, err)
 	// Output:
 	// loading listing:42

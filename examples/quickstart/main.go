@@ -1,16 +1,16 @@
-// Command quickstart puts a cache in front of a slow source and shows what that
-// changes. It needs nothing installed:
+// Command quickstart puts a cache in front of a slow source and measures the effect. It has
+// no requirements:
 //
 //	go run ./examples/quickstart
 //
-// With a Redis there is a second tier, and a second process to watch:
+// With Redis it also has a second tier and a second process:
 //
 //	go run ./examples/quickstart -redis redis://localhost:6379
 //
-// It checks what it prints, and exits with 1 if something is not as it says.
-// Its keys in Redis begin with "quickstart:" and are gone when it ends; run one
-// at a time on one Redis. With -peer it is the second process only, which runs
-// until it is interrupted: start it in another terminal to see changes come in.
+// It checks its claims and exits with 1 if one is not true. Its keys in Redis begin with
+// "quickstart:" and are deleted at the end; run only one at a time on one Redis. With -peer
+// it is the second process only, which runs until it is interrupted: start it in another
+// terminal to see changes arrive.
 package main
 
 import (
@@ -78,7 +78,7 @@ func run(ctx context.Context, redisURL string, out io.Writer) error {
 
 	t := &tour{db: db, listings: listings, redisURL: redisURL, report: newReport(out, redisURL != "")}
 	t.introduce()
-	if err := listings.Clear(ctx); err != nil { // what an interrupted run may have left
+	if err := listings.Clear(ctx); err != nil { // left by an interrupted run
 		return err
 	}
 	for _, step := range t.steps() {
@@ -86,8 +86,8 @@ func run(ctx context.Context, redisURL string, out io.Writer) error {
 			return err
 		}
 	}
-	// Clear would leave the values in Redis until their lives are over.
-	if _, err := listings.Tiers().DeletePattern(ctx, "*"); err != nil {
+	// Clear would leave the values in Redis until they expire.
+	if _, err := listings.DeletePattern(ctx, "*"); err != nil {
 		return err
 	}
 	return t.report.close()

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// A sample is how long each of many reads took, in ascending order.
+// A sample has the durations of many reads in ascending order.
 type sample []time.Duration
 
 func (s sample) median() time.Duration { return s[len(s)/2] }
 func (s sample) p99() time.Duration    { return s[len(s)*99/100] }
 
-// measure calls read with 0 to n-1, from so many goroutines that begin together,
-// and returns how long each call took, and the first thing that went wrong.
+// measure calls read with 0 to n-1 from several goroutines that start together. It returns
+// the duration of each call and the first error.
 func measure(n, goroutines int, read func(i int) error) (sample, error) {
 	took := make(sample, n)
-	errs := make([]error, goroutines) // the first of each
+	errs := make([]error, goroutines) // first error of each
 	var wg sync.WaitGroup
 	begin := make(chan struct{})
 	for g := range goroutines {
@@ -40,8 +40,8 @@ func measure(n, goroutines int, read func(i int) error) (sample, error) {
 	return took, cmp.Or(errs...)
 }
 
-// popular returns n ids of listings, some of which come up much more often than
-// others (Zipf's law, s = 1.01), the same ones in every run.
+// popular returns n ids of listings, some much more frequent than others (Zipf's law, s =
+// 1.01). They are the same in every run.
 func popular(n int) []int64 {
 	random := rand.New(rand.NewPCG(1, 2))
 	byRank := random.Perm(listingCount)

@@ -17,12 +17,11 @@ import (
 // watched is the listing that the second process reads.
 const watched = 1
 
-// look is what the second process prints when it first sees a version.
+// look is the output of the second process when it first sees a version.
 const look = "version %d, seen %s after the change; of %d reads before it %d were from L1\n"
 
-// watch is the second process. It reads one listing again and again, and prints
-// every version when it first sees it. It has no source: what it sees was in its
-// memory or in Redis.
+// watch is the second process. It reads one listing repeatedly, and prints every version
+// when it first sees it. It has no source: its values come from its memory or from Redis.
 func watch(ctx context.Context, redisURL string, out io.Writer) error {
 	if redisURL == "" {
 		return errors.New("-peer needs a Redis: set REDIS_URL or -redis")
@@ -30,7 +29,7 @@ func watch(ctx context.Context, redisURL string, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if in, err := os.Stdin.Stat(); err == nil && in.Mode()&os.ModeNamedPipe != 0 {
-		go func() { // whoever started it holds the other end, and may end without a word
+		go func() { // the parent process holds the other end, and may end without notice
 			io.Copy(io.Discard, os.Stdin)
 			cancel()
 		}()
@@ -39,7 +38,7 @@ func watch(ctx context.Context, redisURL string, out io.Writer) error {
 	switch {
 	case err != nil && ctx.Err() == nil:
 		return err
-	case err != nil: // it was to end, and has not begun
+	case err != nil: // interrupted before the first read
 		return nil
 	}
 	defer backend.Close()
@@ -60,7 +59,7 @@ func watch(ctx context.Context, redisURL string, out io.Writer) error {
 	return nil
 }
 
-// peer starts the second process and measures when it sees what this one changes.
+// peer starts the second process and measures when it sees the changes of this one.
 func (t *tour) peer(ctx context.Context) error {
 	const changes = 50
 	p, err := startPeer(ctx, t.redisURL)
@@ -76,13 +75,13 @@ func (t *tour) peer(ctx context.Context) error {
 	var took sample
 	reads, fromL1 := 0, 0
 	for i := range changes + 1 {
-		time.Sleep(5 * time.Millisecond) // for it to read what it has
+		time.Sleep(5 * time.Millisecond) // let it read the current version
 		l.Version, l.ChangedAt = l.Version+1, time.Now()
 		if err := t.listings.Set(ctx, watched, l); err != nil {
 			return err
 		}
 		v, err := p.next(ctx)
-		for i == 0 && err == nil && v.version < l.Version { // what it found when it came
+		for i == 0 && err == nil && v.version < l.Version { // versions from before the first change
 			v, err = p.next(ctx)
 		}
 		if err != nil {
@@ -91,7 +90,7 @@ func (t *tour) peer(ctx context.Context) error {
 		if v.version != l.Version {
 			return fmt.Errorf("the second process saw version %d, not %d", v.version, l.Version)
 		}
-		if i > 0 { // it had to be started for the first
+		if i > 0 { // the first one includes the start of the process
 			took = append(took, v.after)
 			reads, fromL1 = reads+v.reads, fromL1+v.fromL1
 		}
@@ -103,7 +102,7 @@ func (t *tour) peer(ctx context.Context) error {
 	return nil
 }
 
-// A peerProcess is the second process, as the first one sees it.
+// A peerProcess is the second process, as seen by the first.
 type peerProcess struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -123,7 +122,7 @@ func startPeer(ctx context.Context, redisURL string) (*peerProcess, error) {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, program, "-peer")
-	cmd.Env = append(os.Environ(), "REDIS_URL="+redisURL) // arguments are for all to see
+	cmd.Env = append(os.Environ(), "REDIS_URL="+redisURL) // arguments are visible to all users
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -141,7 +140,7 @@ func startPeer(ctx context.Context, redisURL string) (*peerProcess, error) {
 	return p, nil
 }
 
-// listen turns lines into sights until the process ends.
+// listen parses lines to sights until the process ends.
 func (p *peerProcess) listen(stdout io.Reader) {
 	defer close(p.seen)
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
@@ -157,7 +156,7 @@ func (p *peerProcess) listen(stdout io.Reader) {
 	}
 }
 
-// next returns what the process sees next.
+// next returns the next sight.
 func (p *peerProcess) next(ctx context.Context) (sight, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -175,7 +174,7 @@ func (p *peerProcess) next(ctx context.Context) (sight, error) {
 // stop ends the process and waits for it.
 func (p *peerProcess) stop() {
 	p.stdin.Close()
-	for range p.seen { // what it still says
+	for range p.seen { // drain the remaining output
 	}
 	p.cmd.Wait()
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/lokroom/strata/internal/redistest"
 )
 
-// asProgram makes the test binary be the program, so that it can be run, and run
-// itself as the second process.
+// asProgram makes the test binary act as the program, so that tests can run it and it can
+// run itself as the second process.
 const asProgram = "QUICKSTART_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// command returns the program with args, and without the environment's Redis.
+// command returns the program with args, without the Redis of the environment.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -41,7 +41,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// play runs the program and returns what it prints, which must be nothing but stdout.
+// play runs the program and returns its output, which must be on stdout only.
 func play(t *testing.T, args ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -112,7 +112,7 @@ func TestQuickstart_withRedis(t *testing.T) {
 	if left, ok := keys.([]any); err != nil || !ok || len(left) != 1 {
 		t.Errorf("Redis has %v that are somebody else's, error %v; want the one that was there before", keys, err)
 	}
-	// The clock of the tags, and when the cache was cleared, are all that stays.
+	// Only the clock of the tags and the time of Clear remain.
 	keys, err = server.Do("KEYS", "quickstart:[^!]*")
 	if left, ok := keys.([]any); err != nil || !ok || len(left) != 0 {
 		t.Errorf("the program left %d keys in Redis, error %v", len(left), err)
@@ -143,7 +143,7 @@ func TestQuickstart_mistakes(t *testing.T) {
 		args       []string
 	}{
 		{"no Redis there", "unavailable", []string{"-redis", "redis://:secret@127.0.0.1:1"}},
-		{"not a URL", "dial", []string{"-redis", "secret"}},
+		{"not a URL", "Config.RedisURL", []string{"-redis", "secret"}},
 		{"a peer of nobody", "REDIS_URL", []string{"-peer"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestQuickstart_mistakes(t *testing.T) {
 	}
 }
 
-// TestPeer_endsWithItsParent has the second process lose the one that started it.
+// TestPeer_endsWithItsParent: the second process ends when its parent does.
 func TestPeer_endsWithItsParent(t *testing.T) {
 	server := redistest.Start(t, nil)
 	cmd := command(t, "-peer", "-redis", server.URL())
@@ -177,7 +177,7 @@ func TestPeer_endsWithItsParent(t *testing.T) {
 	}
 }
 
-// TestReport_failedCheck: a claim that is not true is shown, and is an error.
+// TestReport_failedCheck: a false claim is shown, and is an error.
 func TestReport_failedCheck(t *testing.T) {
 	var out bytes.Buffer
 	r := newReport(&out, false)
@@ -190,14 +190,14 @@ func TestReport_failedCheck(t *testing.T) {
 	prints(t, out.String(), `ok     this is so`, `FAILED 2 loads`)
 }
 
-// TestTour_failingCache runs the steps that check something over a cache that does
-// not do what it should, and expects to hear of it.
+// TestTour_failingCache runs the checks with a cache that does not work, and expects them
+// to fail.
 func TestTour_failingCache(t *testing.T) {
 	db := newDatabase()
 	backend, listings, err := open(t.Context(), "", func(ctx context.Context, id int64) (Listing, error) {
 		l, err := db.Listing(ctx, id)
 		db.reads.Add(1)            // as if it had been read twice
-		l.Version = min(0, l.Beds) // and no change been seen
+		l.Version = min(0, l.Beds) // and no change seen
 		return l, err
 	})
 	if err != nil {

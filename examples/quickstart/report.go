@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// A report is the table that the program prints, and below it what was checked.
+// A report is the table that the program prints, followed by the checks.
 type report struct {
 	out    io.Writer
-	l2     bool // there is a column for it
+	l2     bool // the table has a column for L2
 	checks []string
 	failed int
 }
@@ -21,7 +21,7 @@ func newReport(out io.Writer, l2 bool) *report { return &report{out: out, l2: l2
 // A row is a line of the table.
 type row struct {
 	what   string
-	l1, l2 int // answers that came from there; negative: the row is not about a cache
+	l1, l2 int // number of answers by tier; negative: the row has no cache
 	loads  int // reads of the source
 	took   sample
 }
@@ -52,7 +52,7 @@ func (r *report) line(what, reads, l1, l2, loads, median, p99 string) {
 	fmt.Fprintf(r.out, " %12s %9s %9s\n", loads, median, p99)
 }
 
-// check notes a claim, and whether it turned out to be true.
+// check records a claim, and whether it is true.
 func (r *report) check(ok bool, format string, args ...any) {
 	verdict := "ok     "
 	if !ok {
@@ -62,7 +62,7 @@ func (r *report) check(ok bool, format string, args ...any) {
 	r.checks = append(r.checks, verdict+fmt.Sprintf(format, args...))
 }
 
-// close prints what was checked, and returns an error if a claim was not true.
+// close prints the checks, and returns an error if one failed.
 func (r *report) close() error {
 	fmt.Fprintf(r.out, "\nWhat the program checked:\n\n")
 	for _, c := range r.checks {
@@ -74,7 +74,7 @@ func (r *report) close() error {
 	return nil
 }
 
-// count writes n with commas between the thousands.
+// count formats n with commas between the thousands.
 func count(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -83,7 +83,7 @@ func count(n int) string {
 	return s
 }
 
-// short writes d with two or three digits and a unit that suits it.
+// short formats d with two or three digits and a suitable unit.
 func short(d time.Duration) string {
 	switch {
 	case d < time.Microsecond:

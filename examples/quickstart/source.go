@@ -13,7 +13,7 @@ import (
 // A Listing is a row of the database.
 type Listing struct {
 	ID, HostID         int64
-	Version            int // raised by every change
+	Version            int // incremented by every change
 	Title, Description string
 	City, Country      string
 	Latitude           float64
@@ -31,11 +31,11 @@ type Listing struct {
 
 const (
 	listingCount = 10_000
-	atOnce       = 32   // how many reads the database serves at the same time
+	atOnce       = 32   // number of reads that the database serves concurrently
 	slowest      = 5000 // a listing that takes longer than the others
 )
 
-// A database imitates one: it is correct, and slow.
+// A database simulates a database: it is correct and slow.
 type database struct {
 	reads atomic.Int64
 	slots chan struct{}

@@ -10,7 +10,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A tour is what the program shows, step by step.
+// A tour is the steps of the program.
 type tour struct {
 	db       *database
 	listings *strata.Cache[int64, Listing]
@@ -45,7 +45,7 @@ Reads go to L1, then to L2, then to the source, and stop where there is an answe
 	t.report.header()
 }
 
-// read measures n reads of c, of the ids that id says, and adds a row.
+// read measures n reads of c and adds a row.
 func (t *tour) read(c *strata.Cache[int64, Listing], what string, n, goroutines int, read func(i int) error) (row, error) {
 	before, loads := c.Stats(), t.db.reads.Load()
 	took, err := measure(n, goroutines, read)
@@ -58,7 +58,7 @@ func (t *tour) read(c *strata.Cache[int64, Listing], what string, n, goroutines 
 	return w, err
 }
 
-// get returns a function that reads the listing that id says through the cache.
+// get returns a function that reads the listing with the i-th id through the cache.
 func get(ctx context.Context, c *strata.Cache[int64, Listing], id func(i int) int64) func(int) error {
 	return func(i int) error {
 		_, err := c.Get(ctx, id(i))
@@ -85,7 +85,7 @@ func (t *tour) cold(ctx context.Context) error {
 	return err
 }
 
-// crowd has many callers want one cold listing at the same time.
+// crowd makes many callers read one cold listing at the same time.
 func (t *tour) crowd(ctx context.Context) error {
 	const callers = 1000
 	var wrong atomic.Int64
@@ -101,7 +101,7 @@ func (t *tour) crowd(ctx context.Context) error {
 	return err
 }
 
-// popular reads as users do, some listings much more often than others.
+// popular reads like users, some listings much more often than others.
 func (t *tour) popular(ctx context.Context) error {
 	const goroutines = atOnce
 	ids := popular(200_000)
@@ -115,7 +115,7 @@ func (t *tour) popular(ctx context.Context) error {
 	return err
 }
 
-// changes changes listings at the source and tells the cache.
+// changes changes listings at the source and deletes them from the cache.
 func (t *tour) changes(ctx context.Context) error {
 	const n = 100
 	var stale atomic.Int64
@@ -141,7 +141,7 @@ func (t *tour) changes(ctx context.Context) error {
 	return err
 }
 
-// absent asks for listings that do not exist.
+// absent reads listings that do not exist.
 func (t *tour) absent(ctx context.Context) error {
 	const ids, each = 200, 5
 	w, err := t.read(t.listings, "absent: 200 ids that do not exist, 5 times", ids*each, atOnce, func(i int) error {
@@ -159,8 +159,8 @@ func (t *tour) absent(ctx context.Context) error {
 	return err
 }
 
-// newcomer opens everything a second time, as a process does that has just been
-// started: its L1 is empty, but L2 is not.
+// newcomer opens everything a second time, like a new process: its L1 is empty, but L2 is
+// not.
 func (t *tour) newcomer(ctx context.Context) error {
 	const n = 1000
 	backend, listings, err := open(ctx, t.redisURL, t.db.Listing)
@@ -175,7 +175,7 @@ func (t *tour) newcomer(ctx context.Context) error {
 	return err
 }
 
-// rounded returns n with all but its first two digits replaced by zeros.
+// rounded keeps the first two digits of n and replaces the others by zeros.
 func rounded(n int) int {
 	unit := 1
 	for n/unit >= 100 {

@@ -1,5 +1,5 @@
-// Package breaker keeps work from being sent to what does not do it: a circuit breaker
-// (Nygard, Release It!, 2007).
+// Package breaker implements a circuit breaker (Nygard, Release It!, 2007), which stops
+// calls to a dependency that fails.
 package breaker
 
 import (
@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A State says whether work is sent.
+// A State is the state of a Breaker.
 type State uint8
 
-// The states.
+// States.
 const (
-	Closed   State = iota // it is
-	HalfOpen              // some is, to see whether it gets done
-	Open                  // it is not
+	Closed   State = iota // calls are allowed
+	HalfOpen              // a few trial calls are allowed
+	Open                  // no calls are allowed
 )
 
 // String returns "closed", "half-open" or "open".
@@ -31,43 +31,43 @@ func (s State) String() string {
 	}
 }
 
-// Settings of a Breaker. All but Changed must be above zero.
+// Settings configure a Breaker. All but Changed must be positive.
 type Settings struct {
-	Threshold int           // how many failures in a row open it
-	First     time.Duration // how long it is open at first, less up to half at random
-	Last      time.Duration // what that doubles to while nothing gets done
-	Trials    int           // how many must succeed before it closes; no more are tried at a time
+	Threshold int           // consecutive failures that open it
+	First     time.Duration // first open period, shortened by up to half at random
+	Last      time.Duration // the open period doubles up to this
+	Trials    int           // successful trials that close it, and maximum of concurrent trials
 
-	// Changed is called after each change of the state, by whoever caused it.
+	// Changed is called after each change of the state, on the goroutine that caused it.
 	Changed func(now State)
 }
 
-// A Breaker is closed until as much has failed in a row as its settings say. Then it
-// is open for a while, and half-open after it: a few are tried, which close it, or
-// open it for longer. Its methods may be called concurrently.
+// A Breaker is closed until Threshold calls in a row have failed. It is then open for a
+// period, and half-open after it: a few trials close it, or open it for longer. All methods
+// are safe for concurrent use.
 type Breaker struct {
 	settings Settings
-	uneasy   atomic.Bool // it is not closed, or something has failed since anything succeeded
+	uneasy   atomic.Bool // not closed, or a call has failed since the last success
 
 	mu       sync.Mutex
 	state    State
-	since    time.Time // of the state; zero: it was never another
-	opened   uint64    // how often it was
-	failures int       // in a row, while closed
+	since    time.Time // last change of the state; zero: never
+	opened   uint64    // number of times
+	failures int       // consecutive, while closed
 	wait     time.Duration
-	until    time.Time // open until then
-	given    int       // trials, while half-open
-	gave     time.Time // the last of them
-	done     int       // of which succeeded
+	until    time.Time // end of the open period
+	given    int       // trials started while half-open
+	gave     time.Time // start of the last trial
+	done     int       // successful trials
 }
 
 // New returns a closed Breaker.
 func New(s Settings) *Breaker { return &Breaker{settings: s} }
 
-// Allow reports whether work may be sent: what comes of it is then to be told to
-// Succeeded or Failed, unless that says nothing. Where somebody probes, who tells
-// Mended, nothing is tried while it is open. While it is closed and nothing fails it
-// costs one atomic load.
+// Allow reports whether a call is allowed. The caller must then call Succeeded or Failed,
+// unless the result is inconclusive. probed means that a probe calls Mended: then no trials
+// are allowed while the Breaker is open. If it is closed and nothing fails, Allow costs one
+// atomic load.
 func (b *Breaker) Allow(probed bool) bool {
 	if !b.uneasy.Load() {
 		return true
@@ -85,12 +85,12 @@ func (b *Breaker) Allow(probed bool) bool {
 	}
 	ok := b.state == HalfOpen && b.give(now)
 	b.mu.Unlock()
-	b.tell(changed, HalfOpen)
+	b.notify(changed, HalfOpen)
 	return ok
 }
 
-// give reports whether one more may be tried. Of those that were, some may never tell.
-// The lock is held.
+// give reports whether another trial may start. Some trials may never report a result. The
+// lock is held.
 func (b *Breaker) give(now time.Time) bool {
 	if b.given >= b.settings.Trials {
 		if now.Sub(b.gave) < b.settings.Last {
@@ -103,14 +103,14 @@ func (b *Breaker) give(now time.Time) bool {
 	return true
 }
 
-// Succeeded says that work got done. While nothing fails it costs one atomic load.
+// Succeeded reports a successful call. If nothing fails, it costs one atomic load.
 func (b *Breaker) Succeeded() {
 	if b.uneasy.Load() {
 		b.succeeded(false)
 	}
 }
 
-// Mended is Succeeded of who probes: if it was open, it is half-open.
+// Mended reports a successful probe: an open Breaker becomes half-open.
 func (b *Breaker) Mended() {
 	if b.uneasy.Load() {
 		b.succeeded(true)
@@ -135,11 +135,11 @@ func (b *Breaker) succeeded(probe bool) {
 	}
 	is := b.state
 	b.mu.Unlock()
-	b.tell(is != was, is)
+	b.notify(is != was, is)
 }
 
-// Failed says that work did not get done. What was sent before it opened may say so
-// late, which means nothing.
+// Failed reports a failed call. Calls that started before the Breaker opened may report
+// late, and are ignored.
 func (b *Breaker) Failed() {
 	b.mu.Lock()
 	now, was := time.Now(), b.state
@@ -154,10 +154,10 @@ func (b *Breaker) Failed() {
 	}
 	is := b.state
 	b.mu.Unlock()
-	b.tell(is != was, is)
+	b.notify(is != was, is)
 }
 
-// Failing says that a probe failed: while it is open it stays so for longer.
+// Failing reports a failed probe: an open Breaker stays open for longer.
 func (b *Breaker) Failing() {
 	b.mu.Lock()
 	if b.state == Open {
@@ -169,7 +169,7 @@ func (b *Breaker) Failing() {
 	b.Failed()
 }
 
-// Trip opens it, if it is not open, whatever has failed.
+// Trip opens the Breaker, regardless of failures.
 func (b *Breaker) Trip() {
 	b.mu.Lock()
 	was := b.state
@@ -178,10 +178,10 @@ func (b *Breaker) Trip() {
 		b.open(time.Now())
 	}
 	b.mu.Unlock()
-	b.tell(was != Open, Open)
+	b.notify(was != Open, Open)
 }
 
-// open opens it, or keeps it open, for longer than the last time. The lock is held.
+// open opens the Breaker or keeps it open, for longer than the last time. The lock is held.
 func (b *Breaker) open(now time.Time) {
 	if b.state == Closed {
 		b.wait = b.settings.First
@@ -202,30 +202,30 @@ func (b *Breaker) turn(to State, now time.Time) {
 	b.uneasy.Store(to != Closed)
 }
 
-func (b *Breaker) tell(changed bool, now State) {
+func (b *Breaker) notify(changed bool, now State) {
 	if changed && b.settings.Changed != nil {
 		b.settings.Changed(now)
 	}
 }
 
-// Easy reports whether it is closed and nothing has failed since anything succeeded.
+// Easy reports whether the Breaker is closed and no call has failed since the last success.
 func (b *Breaker) Easy() bool { return !b.uneasy.Load() }
 
-// A Status is what there is to know of a Breaker.
+// A Status is a snapshot of a Breaker.
 type Status struct {
 	State  State
-	Since  time.Time // when it became so; zero: it was never otherwise
-	Opened uint64    // how often it was opened
+	Since  time.Time // last change of the state; zero: never
+	Opened uint64    // number of times that it opened
 }
 
-// Status returns the state.
+// Status returns a snapshot.
 func (b *Breaker) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return Status{b.state, b.since, b.opened}
 }
 
-// Wait returns how long it is until the next probe, if it is open.
+// Wait returns the time until the next probe, if the Breaker is open.
 func (b *Breaker) Wait() (d time.Duration, open bool) {
 	if !b.uneasy.Load() {
 		return 0, false

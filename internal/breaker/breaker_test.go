@@ -160,7 +160,7 @@ func TestBreaker_lostTrials(t *testing.T) {
 	})
 }
 
-func TestBreaker_tellsOfChanges(t *testing.T) {
+func TestBreaker_reportsChanges(t *testing.T) {
 	var told []breaker.State
 	s := settings
 	s.Changed = func(now breaker.State) { told = append(told, now) }

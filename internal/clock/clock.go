@@ -1,5 +1,5 @@
-// Package clock tells the time at the price of a memory read, for code that
-// asks on every cache hit.
+// Package clock returns the time at the cost of a memory read, for code that needs it on
+// every cache hit.
 package clock
 
 import (
@@ -11,57 +11,55 @@ import (
 )
 
 const (
-	// tick is how often a running clock reads the time.
+	// tick is how often a running clock updates the time.
 	tick = 2 * time.Millisecond
 
-	// linger is how many ticks apart the clock looks whether it is still
-	// used: it stops after one to two such spans without a reader.
+	// linger is the number of ticks between two checks whether the clock is in use. It
+	// stops after one to two such periods without a reader.
 	linger = 50
 
-	// near is how close to a moment Passed asks for the exact time, in
-	// milliseconds. It is many ticks, because a machine with more to do than
-	// it can runs the ticking goroutine late: by 150 ms, and more, has been seen.
+	// near is the distance in milliseconds at which Passed uses the exact time. It is many
+	// ticks, because an overloaded machine runs the ticking goroutine late; 150 ms and more
+	// have been observed.
 	near = store.Time(1000)
 )
 
-// A Coarse clock tells the present moment up to two ticks (4 ms) late, at the
-// cost of two atomic loads. A goroutine keeps it going while it is used and
-// ends about 100 ms after the last reader; the next reader starts it again and
-// gets the exact time. The zero Coarse is ready to use. It must not be copied,
-// and belongs to the testing/synctest bubble that first reads it, if any.
+// A Coarse clock returns a time that is up to two ticks (4 ms) late, at the cost of two
+// atomic loads. A goroutine updates it while it is in use and ends about 100 ms after the
+// last reader. The next reader starts it again and gets the exact time. The zero Coarse is
+// ready to use. It must not be copied. It belongs to the testing/synctest bubble that first
+// reads it, if any.
 type Coarse struct {
-	now  atomic.Int64 // a store.Time; 0: the clock stands still
-	used atomic.Bool  // somebody has read the clock since it last looked
+	now  atomic.Int64 // a store.Time; 0: the clock is stopped
+	used atomic.Bool  // the clock was read since the last check
 
 	mu      sync.Mutex
 	stopped bool
-	quit    chan struct{} // of the present goroutine
+	quit    chan struct{} // of the current goroutine
 	done    chan struct{}
 }
 
 // New returns a Coarse.
 func New() *Coarse { return new(Coarse) }
 
-// Now returns the present moment: never one to come, and as long as the machine
-// runs the clock's goroutine in time, none more than 4 ms ago.
+// Now returns the current time. It is never in the future, and at most 4 ms in the past if
+// the goroutine of the clock is scheduled in time.
 func (c *Coarse) Now() store.Time {
 	now := c.now.Load()
 	if now == 0 {
 		return c.start()
 	}
-	// Only stored when it changes: otherwise all readers would fight for the
-	// cache line.
+	// Stored only when it changes: otherwise all readers would contend for the cache line.
 	if !c.used.Load() {
 		c.used.Store(true)
 	}
 	return store.Time(now)
 }
 
-// Passed reports whether t has passed. In the last second before t it asks the
-// exact clock, so that it is right even where Now is late by as much. The zero
-// Time never passes.
+// Passed reports whether t has passed. In the last second before t it uses the exact clock,
+// so that it is correct even if Now is late. The zero Time never passes.
 func (c *Coarse) Passed(t store.Time) bool {
-	// The usual answer, without another call.
+	// The common case, without another call.
 	if now := store.Time(c.now.Load()); now != 0 && t-now > near && c.used.Load() {
 		return false
 	}
@@ -73,8 +71,8 @@ func (c *Coarse) passed(t store.Time) bool {
 	return left <= 0 || left <= near && store.Now() >= t
 }
 
-// Stop ends the clock's goroutine and waits for it. Afterwards Now returns the
-// exact time, without a goroutine. Stop may be called more than once.
+// Stop ends the goroutine of the clock and waits for it. Afterwards Now returns the exact
+// time. Stop may be called more than once.
 func (c *Coarse) Stop() {
 	c.mu.Lock()
 	running := c.now.Swap(0) != 0
@@ -119,8 +117,8 @@ func (c *Coarse) run(quit <-chan struct{}, done chan<- struct{}) {
 	}
 }
 
-// advance reads the time. If look is set and nobody has used the clock since
-// the last look, it stops the clock instead and returns false.
+// advance updates the time. If look is set and the clock was not used since the last check,
+// it stops the clock instead and returns false.
 func (c *Coarse) advance(look bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package deadline bounds how long operations take, at less than it costs to make a
-// context for each.
+// Package deadline bounds the time of operations, at less than the cost of a context for
+// each.
 package deadline
 
 import (
@@ -10,15 +10,14 @@ import (
 	"time"
 )
 
-// A Pool gives every operation a deadline of its own. Making a context with a
-// timeout costs more than half a microsecond, so operations that begin within an
-// eighth of the timeout share one, which ends a timeout after the last of them
-// could begin.
+// A Pool provides contexts with a timeout. Creating one costs more than half a microsecond.
+// Operations that begin within an eighth of the timeout therefore share a context, which
+// ends one timeout after the last of them could begin.
 type Pool struct {
-	// Timeout is how long an operation may take; it must be above zero.
+	// Timeout is how long an operation may take. It must be positive.
 	Timeout time.Duration
 
-	slots [16]slot // several, because all who wait for one context take its lock
+	slots [16]slot // several, because all waiters of one context contend for its lock
 }
 
 // A slot is one of the contexts in use.
@@ -34,13 +33,13 @@ type shared struct {
 	start  time.Time
 }
 
-// Begin returns a context that is done when ctx is, or when the timeout is over.
-// cancel must be called after the operation.
+// Begin returns a context that is done when ctx is, or when the timeout has passed. The
+// caller must call cancel after the operation.
 func (p *Pool) Begin(ctx context.Context) (call context.Context, cancel context.CancelFunc) {
 	return p.BeginAt(ctx, time.Now())
 }
 
-// BeginAt is Begin for who knows the time.
+// BeginAt is Begin with the current time.
 func (p *Pool) BeginAt(ctx context.Context, now time.Time) (call context.Context, cancel context.CancelFunc) {
 	if ctx.Done() == nil {
 		return p.slots[rand.IntN(len(p.slots))].share(now, p.Timeout), nothing
@@ -66,7 +65,7 @@ func (sl *slot) share(now time.Time, timeout time.Duration) context.Context {
 	}
 	s := &shared{start: now}
 	s.ctx, s.cancel = context.WithDeadline(context.Background(), now.Add(timeout+slice))
-	sl.current.Store(s) // the one before ends by itself
+	sl.current.Store(s) // the previous one ends by its timeout
 	return s.ctx
 }
 

@@ -2,11 +2,11 @@ package flight
 
 import "context"
 
-// BeginAside is Begin for work that nobody who calls Begin is to join: that of a key
-// which can be had without it. Calls aside are joined by other calls of BeginAside,
-// and forgotten, blocked and closed together with the others.
+// BeginAside is Begin for work that callers of Begin must not join, since they can get the
+// value without it. Such calls are joined by other calls of BeginAside, and forgotten,
+// blocked and closed with the others.
 //
-// Who does not call Wait keeps the work going: it is then ended by Close alone.
+// A caller that does not call Wait keeps the work running: then only Close ends it.
 func (g *Group[T]) BeginAside(ctx context.Context, key string) (c *Call[T], lead bool) {
 	return g.begin(ctx, key, true)
 }

@@ -13,36 +13,36 @@ import (
 )
 
 // A Node is a load in the wait-for graph of all loads in the process. Its context carries
-// it: a reader whose context carries a Node is part of that load. If the reader waits for
-// another load, the graph has an edge, and a cycle of edges is a deadlock.
+// it: a reader with a context that carries a Node is part of that load. If the reader waits
+// for another load, the graph has an edge, and a cycle of edges is a deadlock.
 //
-// Each [Call] has a Node. Only readers that are part of a load touch the graph.
+// Each [Call] has a Node. Only readers that are part of a load use the graph.
 type Node struct {
 	context.Context // values without cancellation
 
-	cache *string // the Name of the group; nil: it is of no key, see NewNode
+	cache *string // the Name of the group; nil: it has no key, see NewNode
 	key   string
 	aside bool // the call is of BeginAside
 
-	ended atomic.Bool // nobody waits for it any more
+	ended atomic.Bool // it has no waiters any more
 
 	// Guarded by graph.
 	part  *Node // the load of several keys that this one is part of; nil: none
 	waits *edge // the loads that this one waits for
 }
 
-// An edge leads to a load that is waited for.
+// An edge leads to a load that another one waits for.
 type edge struct {
 	to   *Node
 	next *edge
 }
 
-// graph guards the edges of all Nodes. Nothing else is locked under it.
+// graph guards the edges of all Nodes. No other lock is taken while it is held.
 var graph sync.Mutex
 
 type nodeKey struct{}
 
-// Value returns the Node itself, or a value of the context that it was made of.
+// Value returns the Node itself, or a value of its parent context.
 func (n *Node) Value(key any) any {
 	if key == (nodeKey{}) {
 		return n
@@ -50,15 +50,15 @@ func (n *Node) Value(key any) any {
 	return n.Context.Value(key)
 }
 
-// NodeOf returns the load that a reader with ctx is part of; nil if it is part of none.
-// The methods for readers accept nil.
+// NodeOf returns the load that a reader with ctx is part of, or nil. The methods for
+// readers accept nil.
 func NodeOf(ctx context.Context) *Node {
 	n, _ := ctx.Value(nodeKey{}).(*Node)
 	return n
 }
 
-// NewNode returns a load of several keys, with the values of ctx. End must be called at
-// its end.
+// NewNode returns a load of several keys with the values of ctx. End must be called at its
+// end.
 func NewNode(ctx context.Context) *Node { return &Node{Context: valuesOf(ctx)} }
 
 // Gather is NewNode for a load that ends the calls of parts.
@@ -72,15 +72,15 @@ func Gather[T any](ctx context.Context, parts ...*Call[T]) *Node {
 	return n
 }
 
-// End says that nobody waits for n any more.
+// End reports that n has no waiters any more.
 func (n *Node) End() { n.ended.Store(true) }
 
-// Node is the one of the call.
+// Node returns the Node of the call.
 func (c *Call[T]) Node() *Node { return &c.node }
 
-// Own returns an error that is store.ErrCycle if a reader that is part of n wants key
-// while a load of key waits for n, or is n. A call that newcomers do not join counts, too:
-// else each load would begin the next one. aside is for readers that call BeginAside.
+// Own returns an error that wraps store.ErrCycle if a reader that is part of n wants key
+// while a load of key waits for n, or is n. It includes calls that newcomers do not join:
+// otherwise each load would begin the next one. aside is for readers that call BeginAside.
 func (g *Group[T]) Own(n *Node, key string, aside bool) error {
 	if n == nil {
 		return nil
@@ -98,8 +98,8 @@ func (g *Group[T]) Own(n *Node, key string, aside bool) error {
 	return nil
 }
 
-// Wait notes that a reader that is part of n waits for to, until Waited. If to waits for
-// n, it notes nothing and returns an error that is store.ErrCycle.
+// Wait records that a reader that is part of n waits for to, until Waited. If to waits for
+// n, it records nothing and returns an error that wraps store.ErrCycle.
 func (n *Node) Wait(to *Node) error {
 	if n == nil {
 		return nil
@@ -113,7 +113,7 @@ func (n *Node) Wait(to *Node) error {
 	return nil
 }
 
-// WaitNew is Wait for a load whose work has not begun: it waits for nothing yet.
+// WaitNew is Wait for a load that has not started: it waits for no other load yet.
 func (n *Node) WaitNew(to *Node) {
 	if n == nil {
 		return
@@ -138,9 +138,8 @@ func (n *Node) Waited(to *Node) {
 	}
 }
 
-// path returns the loads that wait for one another between from, which is the last, and
-// to, which is the first; nil if from does not wait for to. seen are those from where no
-// path leads to it. graph is locked.
+// path returns the chain of waiting loads from to (first) to from (last), or nil if from
+// does not wait for to. seen has the loads from which no path leads to it. graph is locked.
 func path(from, to *Node, seen map[*Node]bool) []*Node {
 	switch {
 	case from.ended.Load() || seen[from]:
@@ -167,8 +166,8 @@ func path(from, to *Node, seen map[*Node]bool) []*Node {
 }
 
 // cycle returns the error of a reader that is part of the first load of p and wants the
-// last. It names the loads in the order in which they wait for one another, the wanted one
-// first and last. A load of several keys has no name: it is known by those that wait for it.
+// last. It names the loads in waiting order, with the wanted one first and last. A load of
+// several keys has no name; the loads that wait for it identify it.
 func cycle(p []*Node) error {
 	var names []string
 	for _, n := range slices.Backward(p) {
@@ -182,7 +181,7 @@ func cycle(p []*Node) error {
 	return fmt.Errorf("strata: %w: %s", store.ErrCycle, strings.Join(names, " -> "))
 }
 
-// name is what errors call n; empty if it is of no key.
+// name returns the name of n in errors, or "" if it has no key.
 func (n *Node) name() string {
 	switch {
 	case n.cache == nil:

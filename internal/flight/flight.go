@@ -1,12 +1,10 @@
-// Package flight makes callers who want the same thing at the same time share
-// the work of getting it.
+// Package flight coalesces concurrent calls for the same key.
 //
-// It differs from golang.org/x/sync/singleflight in what a cache needs: results
-// are typed; every waiter obeys its own context; the work runs on a context of
-// its own, which is cancelled when the last waiter has left; a panic or
-// runtime.Goexit in the work is an error for all; and the work can be forgotten
-// while it is under way, so that its result still answers those who wait for it
-// but is not kept, and nobody new joins it.
+// It adds to golang.org/x/sync/singleflight what a cache needs. Results are typed. Every
+// waiter obeys its own context. The work has a separate context, which is cancelled when
+// the last waiter has left. A panic or runtime.Goexit in the work is an error for all
+// waiters. A call in flight can be forgotten: its current waiters get the result, which is
+// not kept, and no new caller joins it.
 package flight
 
 import (
@@ -14,30 +12,33 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"time"
+
+	"github.com/lokroom/strata/internal/deadline"
 )
 
-// ErrClosed is the error of a call on a group that was closed.
+// ErrClosed is the error of a call on a closed group.
 var ErrClosed = errors.New("closed")
 
 const shardCount = 32
 
-// A Group is a set of calls under way, by key. The zero Group is ready to use
-// and must not be copied. All methods may be called concurrently.
+// A Group is a set of calls in flight, by key. The zero Group is ready to use and must not
+// be copied. All methods are safe for concurrent use.
 type Group[T any] struct {
-	Name string // what errors call the group. It must be set before the first call
+	Name string // name in errors. It must be set before the first call
 
 	once   sync.Once
 	seed   maphash.Seed
 	shards [shardCount]shard[T]
-	work   sync.WaitGroup // calls that have begun and not finished
+	work   sync.WaitGroup // calls that have not finished
 }
 
 type shard[T any] struct {
 	mu     sync.Mutex
-	live   map[string]*Call[T] // those that have not finished, by next
-	block  map[string]int      // Blocks in force
+	live   map[string]*Call[T] // unfinished calls, linked by next
+	block  map[string]int      // number of Blocks in force
 	closed bool
-	_      [32]byte // a cache line of its own
+	_      [32]byte // a separate cache line
 }
 
 func (g *Group[T]) shard(key string) *shard[T] {
@@ -45,56 +46,40 @@ func (g *Group[T]) shard(key string) *shard[T] {
 	return &g.shards[maphash.String(g.seed, key)%shardCount]
 }
 
-// A Call is one piece of work under way for a key.
+// A Call is work in flight for a key.
 type Call[T any] struct {
 	group *Group[T]
 	shard *shard[T]
-	node  Node // what it is called by, and the values of its context
+	node  Node // identity of the load, with the values of its context
+	work  deadline.Context
 
-	// Guarded by shard.mu; once it has finished they do not change.
+	value *T // location of the result; nil: none yet. See Room
+
+	// Guarded by shard.mu; constant once the call has finished.
 	finished bool
-	value    *T // where the result is, or will be; nil: nowhere yet
 	err      error
 
 	// Guarded by shard.mu.
-	done      chan struct{}   // closed at the end; nil until somebody waits
-	ctx       context.Context // nil until asked for: not all work takes one
-	cancel    context.CancelCauseFunc
-	over      bool // ctx is cancelled, or will be when it is made
+	done      chan struct{} // closed at the end; nil until a caller waits
+	unwanted  Unwanted      // see Watch; nil: nothing
 	waiters   int
-	joined    bool // somebody waits, or has waited, beside who leads
+	joined    bool // a caller other than the leader waits, or has waited
 	forgotten bool
-	stands    bool          // Forget leaves it be
+	stands    bool          // Forget has no effect
 	open      bool          // newcomers of its kind join it: see Node.aside
-	next      *Call[T]      // another one for the same key, begun before
-	keeping   chan struct{} // not nil while Keep runs; closed at its end
-	detached  bool          // it goes on when nobody waits
-	offer     *offer[T]     // nil: nothing
-	offers    chan struct{} // closed with the first; nil until asked for
-	loading   Loading       // zero until there is a load
-	forgets   chan struct{} // closed when the call is forgotten; nil until asked for
+	keeps     bool          // Keep runs
+	detached  bool          // it continues without waiters
+	next      *Call[T]      // an earlier call for the same key
+	keeping   chan struct{} // closed at its end; nil until needed
+	offer     *offer[T]     // nil: none
+	offers    chan struct{} // closed with the first offer; nil until needed
+	loading   Loading       // zero until a load starts
+	forgets   chan struct{} // closed when the call is forgotten; nil until needed
 }
 
-// Do returns what fn returns, and shared says that another caller's fn did the
-// work. If a call for key is under way, Do joins it; else it starts fn on a
-// goroutine of its own, with a context that has the values of ctx but neither
-// its deadline nor its cancellation: it is cancelled when every caller who
-// waits has left. A caller leaves when its own ctx is done, and then gets a
-// [*ContextError].
-//
-// fn passes what it wants to keep to [Call.Keep].
-func (g *Group[T]) Do(ctx context.Context, key string, fn func(context.Context, *Call[T]) (T, error)) (value T, shared bool, err error) {
-	c, lead := g.Begin(ctx, key)
-	if lead {
-		go c.Run(fn)
-	}
-	value, err = c.Wait(ctx)
-	return value, !lead, err
-}
-
-// Begin joins the call for key that is under way, or registers a new one and
-// says that the caller leads it: it must see to it that Here, Run or Finish ends
-// it, on any goroutine. Every caller of Begin must call Wait once.
+// Begin joins the call for key that is in flight, or starts a new one with lead set. The
+// leader must make sure that Here, Run or Finish ends the call, on any goroutine. Every
+// caller of Begin must call Wait once.
 func (g *Group[T]) Begin(ctx context.Context, key string) (c *Call[T], lead bool) {
 	return g.begin(ctx, key, false)
 }
@@ -106,7 +91,7 @@ func (g *Group[T]) begin(ctx context.Context, key string, aside bool) (c *Call[T
 	if c := s.join(key, aside); c != nil {
 		return c, false
 	}
-	roomy := &struct { // one piece of memory
+	roomy := &struct { // one allocation
 		Call[T]
 		room T
 	}{}
@@ -123,7 +108,7 @@ func valuesOf(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// join joins the call that a newcomer is to join, if there is one. The lock is held.
+// join returns the call that a newcomer joins, or nil. The lock is held.
 func (s *shard[T]) join(key string, aside bool) *Call[T] {
 	c := s.joined(key, aside)
 	if c != nil {
@@ -142,11 +127,12 @@ func (s *shard[T]) joined(key string, aside bool) *Call[T] {
 	return nil
 }
 
-// lead makes c a call that is under way. It returns false if the group is closed, and c
-// has ended then. The lock is held.
+// lead registers c as a call in flight. If the group is closed, it ends c and returns
+// false. The lock is held.
 func (s *shard[T]) lead(g *Group[T], c *Call[T], key string, values context.Context, aside bool) bool {
 	c.group, c.shard, c.waiters = g, s, 1
 	c.node.Context, c.node.cache, c.node.key, c.node.aside = values, &g.Name, key, aside
+	c.work.Start(&c.node, time.Time{})
 	if s.closed {
 		c.finished, c.err = true, ErrClosed
 		return false
@@ -160,16 +146,16 @@ func (s *shard[T]) lead(g *Group[T], c *Call[T], key string, values context.Cont
 	return true
 }
 
-// Run does the work and finishes the call with what fn returns.
+// Run runs fn and finishes the call with its result.
 func (c *Call[T]) Run(fn func(context.Context, *Call[T]) (T, error)) {
 	Protect(func() (T, error) { return fn(c.Context(), c) }, c.Finish)
 }
 
-// Here does work on the goroutine of the caller who leads, which is cheaper than
-// one of its own by more than a hit in L2 may cost. If fn says that this was all, or
-// does not return, it finishes the call. Else somebody has to call Run.
+// Here runs fn on the goroutine of the leader; a new goroutine may cost more than a hit in
+// L2. If fn returns all, or does not return, Here finishes the call. Otherwise the leader
+// must see that Run is called.
 func (c *Call[T]) Here(fn func() (value T, all bool, err error)) (finished bool) {
-	finished = true // stands if fn panics
+	finished = true // if fn panics
 	Protect(func() (value T, err error) {
 		value, finished, err = fn()
 		return value, err
@@ -184,28 +170,35 @@ func (c *Call[T]) Here(fn func() (value T, all bool, err error)) (finished bool)
 // Key is the key of the call.
 func (c *Call[T]) Key() string { return c.node.key }
 
-// Context is the one that the work should run on.
-func (c *Call[T]) Context() context.Context {
+// Context returns the context for the work.
+func (c *Call[T]) Context() context.Context { return &c.work }
+
+// An Unwanted is work that is notified when its result is not wanted any more.
+type Unwanted interface {
+	// Unwanted is called once, with a lock of the call held.
+	Unwanted()
+}
+
+// Watch calls w.Unwanted when the context of the work is cancelled before the call has
+// finished, or now, if it was.
+func (c *Call[T]) Watch(w Unwanted) {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
-	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithCancelCause(&c.node)
-		if c.over {
-			c.cancel(c.shard.why())
-		}
+	if c.unwanted = w; !c.finished && c.work.Cancelled() {
+		c.end()
 	}
-	return c.ctx
 }
 
 // end cancels the context. The lock is held.
 func (c *Call[T]) end() {
-	c.over = true
-	if c.cancel != nil {
-		c.cancel(c.shard.why())
+	c.work.Cancel(c.shard.why())
+	if w := c.unwanted; w != nil && !c.finished {
+		c.unwanted = nil
+		w.Unwanted()
 	}
 }
 
-// why returns why work is cancelled; nil if nobody waits for it, or it has ended. The lock
+// why returns why the work is cancelled, or nil if it has no waiters or has ended. The lock
 // is held.
 func (s *shard[T]) why() error {
 	if s.closed {
@@ -214,11 +207,20 @@ func (s *shard[T]) why() error {
 	return nil
 }
 
-// Values is Context without its cancellation, for what is cheaper to let end
-// than to watch.
+// Values returns Context without cancellation, for work that is cheaper to complete than to
+// watch.
 func (c *Call[T]) Values() context.Context { return &c.node }
 
-// Finish ends the call with a result. Only the first Finish counts.
+// Room returns the place of the result. Until the call ends, its leader may use it for
+// anything: the result that Finish stores replaces it.
+func (c *Call[T]) Room() *T {
+	if c.value == nil {
+		c.value = new(T)
+	}
+	return c.value
+}
+
+// Finish ends the call with a result. Only the first Finish has an effect.
 func (c *Call[T]) Finish(value T, err error) {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
@@ -227,20 +229,17 @@ func (c *Call[T]) Finish(value T, err error) {
 	}
 }
 
-// finish copies the result. An error of work that Close has cancelled is ErrClosed. The
-// lock is held.
+// finish stores the result. An error of work that Close has cancelled becomes ErrClosed.
+// The lock is held.
 func (c *Call[T]) finish(value *T, err error) {
 	if c.shard.closed && errors.Is(err, context.Canceled) {
 		err = ErrClosed
 	}
-	if c.value == nil {
-		c.value = new(T)
-	}
-	*c.value, c.err = *value, err
+	*c.Room(), c.err = *value, err
 	c.conclude()
 }
 
-// conclude ends the call, whose result is set. The lock is held.
+// conclude ends a call that has its result. The lock is held.
 func (c *Call[T]) conclude() {
 	c.finished = true
 	c.node.End()
@@ -285,48 +284,49 @@ func (c *Call[T]) Done() <-chan struct{} {
 	return c.done
 }
 
-// ended is closed.
+// ended is a closed channel.
 var ended = func() <-chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
 }()
 
-// Keep runs keep unless the call was forgotten or its key is blocked, and
-// reports whether it did. While it runs, Forget and Block of the key give those
-// who must come after it something to wait for.
+// Keep runs keep unless the call was forgotten or its key is blocked, and reports whether
+// it did. While it runs, Forget and Block of the key return a channel to wait for its end.
 func (c *Call[T]) Keep(keep func()) bool {
 	c.shard.mu.Lock()
 	if c.forgotten || c.shard.block[c.node.key] > 0 {
 		c.shard.mu.Unlock()
 		return false
 	}
-	keeping := make(chan struct{})
-	c.keeping = keeping
+	c.keeps = true
 	c.shard.mu.Unlock()
 	defer func() {
 		c.shard.mu.Lock()
-		c.keeping = nil
-		c.shard.mu.Unlock()
-		close(keeping)
+		defer c.shard.mu.Unlock()
+		c.keeps = false
+		if c.keeping != nil {
+			close(c.keeping)
+			c.keeping = nil
+		}
 	}()
 	keep()
 	return true
 }
 
-// Renew says that from here on the work rests on nothing that was read before:
-// that the call was forgotten until now does not keep its result from being
-// kept. Newcomers still do not join a call that was forgotten.
+// Renew states that from now on the work does not depend on earlier reads: its result may
+// be kept although the call was forgotten before. Newcomers still do not join a forgotten
+// call.
 func (c *Call[T]) Renew() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	c.forgotten, c.stands = false, false
 }
 
-// Stand makes Forget leave the call be until Renew; and if it was forgotten before,
-// newcomers join it again, unless one of them has begun another. It is for work that
-// causes what it would be forgotten for, and whose result will tell whether anything
-// else happened. Block and ForgetAll still forget the call, and it must not Keep.
+// Stand makes Forget ignore the call until Renew. If it was forgotten before, newcomers
+// join it again, unless one of them has started another call. It is for work that itself
+// causes the Forget, and has a result that shows other changes. Block and ForgetAll still
+// apply, and the call must not Keep.
 func (c *Call[T]) Stand() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
@@ -336,14 +336,14 @@ func (c *Call[T]) Stand() {
 	}
 }
 
-// Leave keeps newcomers from joining the call: they begin one of their own.
+// Leave prevents newcomers from joining the call: they start a new one.
 func (c *Call[T]) Leave() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	c.leave()
 }
 
-// Alone reports whether nobody has joined the call. Once it has finished, nobody will.
+// Alone reports whether no other caller has joined. Once the call has finished, none will.
 func (c *Call[T]) Alone() bool {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
@@ -357,10 +357,10 @@ func (c *Call[T]) Forgotten() bool {
 	return c.forgotten
 }
 
-// leave keeps newcomers from joining c. The lock is held.
+// leave prevents newcomers from joining c. The lock is held.
 func (c *Call[T]) leave() { c.open = false }
 
-// unlink takes c, which has finished, out of the list of its key. The lock is held.
+// unlink removes the finished call c from the list of its key. The lock is held.
 func (s *shard[T]) unlink(c *Call[T]) {
 	head := s.live[c.node.key]
 	if head == c {
@@ -380,8 +380,8 @@ func (s *shard[T]) unlink(c *Call[T]) {
 }
 
 // Close cancels the work of all calls, with ErrClosed as the cause, and waits until each
-// has finished. Work that fails because it was cancelled ends with ErrClosed, and a
-// Begin after Close gets a call that has ended so.
+// has finished. Work that fails because of that ends with ErrClosed. A Begin after Close
+// returns a call that has ended with ErrClosed.
 func (g *Group[T]) Close() {
 	for i := range g.shards {
 		s := &g.shards[i]

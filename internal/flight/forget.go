@@ -1,9 +1,8 @@
 package flight
 
-// Forget makes the calls for key that are under way answer those who wait for
-// them and nobody else, and keeps them from beginning a Keep. It does not block.
-// For each Keep that is already running it returns a channel that is closed
-// when that has ended.
+// Forget hides the calls for key in flight from newcomers, and prevents them from starting
+// a Keep; their current waiters still get the result. It does not block. For each running
+// Keep it returns a channel that is closed at its end.
 func (g *Group[T]) Forget(key string) (keeping []<-chan struct{}) {
 	s := g.shard(key)
 	s.mu.Lock()
@@ -16,9 +15,8 @@ func (g *Group[T]) Forget(key string) (keeping []<-chan struct{}) {
 	return keeping
 }
 
-// Block forgets the calls for key, as Forget does, and until Unblock no call for
-// key begins a Keep. Between the two a write can be made that no load, whenever
-// it began, is kept over. Blocks add up.
+// Block is Forget that also prevents all calls for key from starting a Keep until Unblock.
+// A write between the two is not overwritten by any load, whenever it began. Blocks nest.
 func (g *Group[T]) Block(key string) (keeping []<-chan struct{}) {
 	s := g.shard(key)
 	s.mu.Lock()
@@ -48,7 +46,7 @@ func (s *shard[T]) forget(key string) (keeping []<-chan struct{}) {
 	return keeping
 }
 
-// ForgetAll forgets every call, as Forget does.
+// ForgetAll forgets every call.
 func (g *Group[T]) ForgetAll() (keeping []<-chan struct{}) {
 	for i := range g.shards {
 		s := &g.shards[i]
@@ -73,7 +71,10 @@ func (c *Call[T]) forget(keeping []<-chan struct{}) []<-chan struct{} {
 	if c.offer != nil {
 		c.offer.stands = false
 	}
-	if c.keeping != nil {
+	if c.keeps {
+		if c.keeping == nil {
+			c.keeping = make(chan struct{})
+		}
 		keeping = append(keeping, c.keeping)
 	}
 	return keeping

@@ -2,22 +2,22 @@ package flight
 
 import "time"
 
-// A Loading tells of a load that a call waits for.
+// Loading describes a load that a call waits for.
 type Loading struct {
-	Since        time.Time // when it began; zero: there is none, or it has ended
-	AsOf         uint64    // the same moment, by the counter of the store that loads
-	Stamp, Local uint64    // readings of logical clocks from before it began
-	Calls        int       // how many calls of the key are under way now
+	Since        time.Time // when it began; zero: none, or it has ended
+	AsOf         uint64    // the same time, by the counter of the loading store
+	Stamp, Local uint64    // logical clocks read before it began
+	Calls        int       // number of calls of the key in flight
 }
 
-// Load notes that the call loads.
+// Load records that the call loads.
 func (c *Call[T]) Load(l Loading) {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	c.loading = l
 }
 
-// Loading returns what Load has noted last.
+// Loading returns the value of the last Load.
 func (c *Call[T]) Loading() Loading {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
@@ -31,7 +31,7 @@ func (c *Call[T]) Loading() Loading {
 	return l
 }
 
-// Forgets returns a channel that is closed when the call is, or has been, forgotten.
+// Forgets returns a channel that is closed when the call is forgotten.
 func (c *Call[T]) Forgets() <-chan struct{} {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()

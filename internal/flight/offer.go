@@ -2,15 +2,15 @@ package flight
 
 import "time"
 
-// An offer is what those who wait for a call may have instead of its result.
+// An offer is a value that waiters may use instead of the result.
 type offer[T any] struct {
 	value  T
-	since  time.Time // when the call was first offered one
+	since  time.Time // time of the first offer of the call
 	stands bool      // the call was not forgotten
 }
 
-// Offer lets those who wait for the call have value instead, if they do not wait until
-// its end: see Offered. It takes the place of what was offered before.
+// Offer offers value to waiters that do not wait until the end of the call: see Offered. It
+// replaces an earlier offer.
 func (c *Call[T]) Offer(value T) {
 	now := time.Now()
 	c.shard.mu.Lock()
@@ -24,7 +24,7 @@ func (c *Call[T]) Offer(value T) {
 	c.offer = &offer[T]{value, now, !c.forgotten}
 }
 
-// Offers returns a channel that is closed when something has been offered.
+// Offers returns a channel that is closed with the first Offer.
 func (c *Call[T]) Offers() <-chan struct{} {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
@@ -37,9 +37,9 @@ func (c *Call[T]) Offers() <-chan struct{} {
 	return c.offers
 }
 
-// Offered returns what was offered last, and when something was for the first time.
-// stands is false if nothing was, or if the call was forgotten: what was offered was
-// known before whatever it was forgotten for.
+// Offered returns the last offer and the time of the first one. stands is false if there is
+// none, or if the call was forgotten: the offer is then older than the change that caused
+// the Forget.
 func (c *Call[T]) Offered() (value T, since time.Time, stands bool) {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
@@ -49,21 +49,20 @@ func (c *Call[T]) Offered() (value T, since time.Time, stands bool) {
 	return c.offer.value, c.offer.since, c.offer.stands
 }
 
-// Detach keeps the work going until its end, or Close, whether anybody waits or not.
+// Detach lets the work run to its end, or to Close, with or without waiters.
 func (c *Call[T]) Detach() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	c.detached = true
 }
 
-// Quit says that one of those who have joined, or who leads, does not wait. Without
-// anybody who waits, a call that is not detached is cancelled. Who has called Wait
-// must not call it.
+// Quit reports that a caller that has joined, or the leader, does not wait. A call without
+// waiters is cancelled, unless it is detached. A caller of Wait must not call Quit.
 func (c *Call[T]) Quit() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	if c.waiters--; c.waiters == 0 && !c.detached {
 		c.end()
-		c.leave() // nobody may join what is being cancelled
+		c.leave() // a cancelled call must not be joined
 	}
 }

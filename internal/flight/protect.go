@@ -1,35 +1,20 @@
 package flight
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"runtime/debug"
+
+	"github.com/lokroom/strata/store"
 )
 
-// ErrGoexit is the error of a call whose work ended its goroutine by
-// runtime.Goexit instead of returning.
+// ErrGoexit is the error of a call that ended its goroutine with runtime.Goexit instead of
+// returning.
 var ErrGoexit = errors.New("load called runtime.Goexit")
 
-// A PanicError is the error of a call whose work panicked.
-type PanicError struct {
-	What  string // what panicked; empty: the load
-	Value any    // what was passed to panic
-	Stack []byte // of the goroutine that panicked
-}
+// A PanicError is the error of a call that panicked.
+type PanicError = store.PanicError
 
-// Error names the value of the panic. The stack is not part of it.
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("%s panicked: %v", cmp.Or(e.What, "load"), e.Value)
-}
-
-// Unwrap returns the value of the panic if it was an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
-// A ContextError is the error of waiting until a context has ended.
+// A ContextError is the error of a wait that ended with its context.
 type ContextError struct {
 	Cause error // why it has ended
 }
@@ -40,23 +25,26 @@ func (e *ContextError) Error() string { return e.Cause.Error() }
 // Unwrap returns the cause.
 func (e *ContextError) Unwrap() error { return e.Cause }
 
-// Protect calls fn, and done with what it returns. If fn panics, done is called
-// with a [*PanicError] and the program goes on; if fn ends its goroutine by
-// runtime.Goexit, done is called with [ErrGoexit] before the goroutine ends.
+// Protect calls fn, and done with its results. If fn panics, done gets a [*PanicError]. If
+// fn ends its goroutine with runtime.Goexit, done gets [ErrGoexit] before the goroutine
+// ends. An error with methods that panic, such as a nil pointer in an error, counts as a
+// panic: it would end the program when done calls errors.Is.
 func Protect[T any](fn func() (T, error), done func(T, error)) {
 	var value T
-	err := error(ErrGoexit) // stands unless fn returns or panics
+	err := error(ErrGoexit) // unless fn returns or panics
 	defer func() { done(value, err) }()
 	defer func() {
 		if r := recover(); r != nil {
 			err = &PanicError{Value: r, Stack: debug.Stack()}
 		}
 	}()
-	value, err = fn()
+	if value, err = fn(); err != nil {
+		_ = errors.Is(err, ErrGoexit)
+	}
 }
 
-// Catch, when it is deferred, makes a panic of the function the [*PanicError] in *err,
-// with what as its What. It is for a function that a user of the module has given.
+// Catch, if deferred, stores a panic of the function in *err as a [*PanicError] with What
+// set to what. It is for functions passed by users of the module.
 func Catch(what string, err *error) {
 	if r := recover(); r != nil {
 		*err = &PanicError{What: what, Value: r, Stack: debug.Stack()}

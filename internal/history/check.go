@@ -5,52 +5,53 @@ import (
 	"time"
 )
 
-// A Violation is an answer that broke a promise.
+// A Violation is an answer that violates a guarantee.
 type Violation struct {
-	Guarantee string // "G1", "G2", "G3", "G6", "token", or "future": read before it was committed
+	// Guarantee is "G1", "G2", "G3", "G6", "token", "future" for what was read before it was
+	// committed, or "lease" for a read that waited for a lease without a holder.
+	Guarantee string
 	Get       Op
-	Write     Op            // that was to be seen; none for "future"
-	Age       time.Duration // from when it was promised to the call
+	Write     Op            // the write that it should have seen; none for "future" and "lease"
+	Age       time.Duration // between the guarantee and the call; with "lease" the wait
 }
 
-// A Report is what Check found.
+// A Report is the result of Check.
 type Report struct {
 	Ops, Gets, Writes int
 	ByTier            map[Tier]int
 	Stale             int            // answers flagged as stale
 	Tokens, Waits     int            // answers to reads with a token, and writes that waited for every L1
 	Failed            int            // operations that returned an error
-	Errors            map[string]int // those, by what is common to such errors
-	Excused           int            // answers with what a Set of unknown outcome wrote
+	Errors            map[string]int // these errors, by their common part
+	Excused           int            // answers with a value of a Set with unknown outcome
 	Violations        map[string]int
 	Examples          []Violation // the first few of each guarantee
 
-	// Lost counts the answers that were excused because of a failover, and
-	// LostFor is how long after the last write that may be lost the last of them
-	// was called.
+	// Lost counts the answers excused by a failover. LostFor is the time from the last
+	// write that may be lost to the call of the last of these answers.
 	Lost    int
 	LostFor time.Duration
 
-	// Unguarded counts the answers that missed a commit of which nobody told
-	// the cache, and which a bracket would have excluded.
-	Unguarded int
+	// Unfenced counts the answers that missed a commit without notification of the cache. A
+	// write intent would have prevented them.
+	Unfenced int
 
-	// Loads counts the loads, and Doubled those of them that began while
-	// another process was loading the same, which had not changed.
+	// Loads counts the loads. Doubled counts those that began while another process was
+	// loading the same unchanged value.
 	Loads, Doubled int
 
-	// Ages has, for each answer of L1, how long before its call the first write
-	// had returned that it missed; 0 if it missed none. In ascending order.
+	// Ages has, for each answer of L1, the time from the return of the first write that it
+	// missed to its call; 0 if it missed none. It is in ascending order.
 	Ages []time.Duration
 
 	// Slowest is the operation that took longest.
 	Slowest Op
 }
 
-// examples is how many violations of each guarantee are kept.
+// examples is the maximum number of violations to keep per guarantee.
 const examples = 3
 
-// Check judges a history. The order of ops does not matter.
+// Check checks a history. The order of ops does not matter.
 func Check(ops []Op, rules Rules) *Report {
 	r := &Report{Ops: len(ops), ByTier: map[Tier]int{}, Errors: map[string]int{}, Violations: map[string]int{}}
 	keys := map[string]*register{}
@@ -94,6 +95,9 @@ func Check(ops []Op, rules Rules) *Report {
 func (r *Report) judge(k *register, g *Op, rules *Rules) {
 	r.Gets++
 	r.ByTier[g.Tier]++
+	if idle := k.idle(g, rules.Lease); rules.Lease > 0 && idle > rules.Lease+rules.Slack {
+		r.violated(Violation{Guarantee: "lease", Get: *g, Age: idle})
+	}
 	if k.newest(g.Return) < g.Version {
 		r.violated(Violation{Guarantee: "future", Get: *g})
 	}
@@ -117,27 +121,27 @@ func (r *Report) judge(k *register, g *Op, rules *Rules) {
 	if g.After > 0 {
 		r.Tokens++
 	}
-	if r.weigh(promises(k, g, rules), g, rules) && k.plain.missed(g.Version, g.Call-rules.unheard(g)) != nil {
-		r.Unguarded++
+	if r.weigh(promises(k, g, rules), g, rules) && k.plain.missed(g.Version, g.Call-rules.disconnected(g)) != nil {
+		r.Unfenced++
 	}
 }
 
-// A promise is what a Get must not miss if it was promised the time unheard before
-// its call.
+// A promise is a guarantee with its writes, which a Get must see if they were promised long
+// enough before its call.
 type promise struct {
-	guarantee string
-	writes    *writes
-	unheard   time.Duration
+	guarantee    string
+	writes       *writes
+	disconnected time.Duration
 }
 
 func promises(k *register, g *Op, rules *Rules) []promise {
-	unheard := rules.unheard(g)
-	p := []promise{{"G2", k.own[g.Process], 0}, {"G3", &k.all, unheard}, {"G3", &k.waited, rules.Slack}}
+	disconnected := rules.disconnected(g)
+	p := []promise{{"G2", k.own[g.Process], 0}, {"G3", &k.all, disconnected}, {"G3", &k.waited, rules.Slack}}
 	if g.strict() {
-		p = []promise{{"G1", &k.all, 0}} // which has G2 in it
+		p = []promise{{"G1", &k.all, 0}} // includes G2
 	}
 	if rules.Hold > 0 {
-		p = append(p, promise{"G6", &k.held, unheard})
+		p = append(p, promise{"G6", &k.held, disconnected})
 	}
 	if w := k.all.of(g.After); w != nil {
 		one := &writes{}
@@ -148,15 +152,15 @@ func promises(k *register, g *Op, rules *Rules) []promise {
 	return p
 }
 
-// weigh judges g by promises, of which it counts the first that is broken, and
-// reports whether all are kept.
+// weigh checks g against promises, counts the first violation, and reports whether there is
+// none.
 func (r *Report) weigh(promises []promise, g *Op, rules *Rules) bool {
 	lost := false
 	for _, p := range promises {
-		m := p.writes.missed(g.Version, g.Call-p.unheard)
+		m := p.writes.missed(g.Version, g.Call-p.disconnected)
 		switch {
 		case m == nil:
-		case p.writes.missedOnly(g, m, g.Call-p.unheard, func(w *written) bool { return rules.excuses(w, g) }):
+		case p.writes.missedOnly(g, m, g.Call-p.disconnected, func(w *written) bool { return rules.excuses(w, g) }):
 			lost = true
 		default:
 			r.violated(Violation{Guarantee: p.guarantee, Get: *g, Write: m.Op, Age: g.Call - m.at})

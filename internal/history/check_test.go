@@ -36,7 +36,7 @@ func other(o history.Op) history.Op             { o.Key = "other"; return o }
 // v1 is committed at 10..20 and deleted at 20..30, by process 1.
 var v1 = []history.Op{commit(1, 10, 20, 1), deleted(1, 20, 30, 1)}
 
-const maxUnheard = 100 * time.Millisecond
+const maxDisconnected = 100 * time.Millisecond
 
 func TestCheck(t *testing.T) {
 	for _, c := range []struct {
@@ -84,7 +84,7 @@ func TestCheck(t *testing.T) {
 		{"a get that failed", []history.Op{failed(get(1, 31, 40, 0, history.L2))}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := history.Check(append(v1[:2:2], c.ops...), history.Rules{MaxUnheard: maxUnheard})
+			r := history.Check(append(v1[:2:2], c.ops...), history.Rules{MaxDisconnected: maxDisconnected})
 			if got := violated(r); got != c.want {
 				t.Errorf("violated: %q, want %q\n%v", got, c.want, r)
 			}
@@ -105,7 +105,7 @@ func violated(r *history.Report) string {
 
 // What a write that failed may do, and may not.
 func TestCheck_failedWrites(t *testing.T) {
-	rules := history.Rules{MaxUnheard: maxUnheard}
+	rules := history.Rules{MaxDisconnected: maxDisconnected}
 	for _, c := range []struct {
 		name string
 		ops  []history.Op
@@ -161,7 +161,7 @@ func TestCheck_overlappingWrites(t *testing.T) {
 	// Each process is held to its own writes at once.
 	for process, least := range map[int]int64{1: 1, 2: 0, 3: 3, 9: 0} {
 		for v := range int64(4) {
-			r := history.Check(append(ops[:6:6], get(process, 41, 42, v, history.L1)), history.Rules{MaxUnheard: time.Hour})
+			r := history.Check(append(ops[:6:6], get(process, 41, 42, v, history.L1)), history.Rules{MaxDisconnected: time.Hour})
 			if bad := r.Violations["G2"] > 0; bad != (v < least) {
 				t.Errorf("process %d, v%d: violated %v, want %v", process, v, bad, v < least)
 			}
@@ -169,10 +169,38 @@ func TestCheck_overlappingWrites(t *testing.T) {
 	}
 }
 
+// A read may wait for what others load, but not longer than the life of a lease for nothing.
+func TestCheck_lease(t *testing.T) {
+	load := func(call, ret time.Duration) history.Op { return op(history.Load, 1, call, ret, 0) }
+	read := get(2, 0, 400, 0, history.Source)
+	for name, c := range map[string]struct {
+		ops  []history.Op
+		want string
+	}{
+		"shorter than a lease":         {[]history.Op{get(2, 0, 110, 0, history.Source)}, ""},
+		"longer":                       {[]history.Op{get(2, 0, 111, 0, history.Source)}, "lease"},
+		"while others load":            {[]history.Op{read, load(50, 300), load(100, 150), load(110, 320)}, ""},
+		"while others load other keys": {[]history.Op{read, other(load(50, 320))}, "lease"},
+		"before they load":             {[]history.Op{read, load(200, 400)}, "lease"},
+		"between their loads":          {[]history.Op{read, load(50, 100), load(220, 320)}, "lease"},
+		"after they have loaded":       {[]history.Op{read, load(50, 280)}, "lease"},
+		"long before and after":        {[]history.Op{load(0, 10), get(2, 1000, 1400, 0, history.Source), load(1500, 1600)}, "lease"},
+		"a read that fails":            {[]history.Op{failed(read)}, ""},
+	} {
+		r := history.Check(c.ops, history.Rules{Lease: 100 * time.Millisecond, Slack: 10 * time.Millisecond})
+		if got := violated(r); got != c.want {
+			t.Errorf("%s: violated: %q, want %q", name, got, c.want)
+		}
+		if got := violated(history.Check(c.ops, history.Rules{})); got != "" {
+			t.Errorf("%s: without a bound violated: %q", name, got)
+		}
+	}
+}
+
 func TestCheck_slack(t *testing.T) {
 	ops := append(v1[:2:2], get(2, 150, 151, 0, history.L1))
 	for slack, want := range map[time.Duration]string{0: "G3", 19 * time.Millisecond: "G3", 20 * time.Millisecond: ""} {
-		if got := violated(history.Check(ops, history.Rules{MaxUnheard: maxUnheard, Slack: slack})); got != want {
+		if got := violated(history.Check(ops, history.Rules{MaxDisconnected: maxDisconnected, Slack: slack})); got != want {
 			t.Errorf("slack %v: violated %q, want %q", slack, got, want)
 		}
 	}
@@ -183,7 +211,7 @@ func TestReport(t *testing.T) {
 		get(2, 5, 6, 0, history.L1), get(2, 25, 26, 0, history.L1), get(2, 35, 36, 0, history.L1), get(2, 50, 51, 0, history.L1),
 		get(2, 60, 61, 1, history.L1), get(2, 62, 90, 1, history.L2), get(2, 92, 93, 1, history.Source), get(2, 94, 95, 1, history.Any),
 		stale(get(2, 200, 201, 0, history.L1)), failed(get(2, 300, 301, 0, history.Any)),
-	), history.Rules{MaxUnheard: maxUnheard})
+	), history.Rules{MaxDisconnected: maxDisconnected})
 	if r.Ops != 12 || r.Gets != 9 || r.Writes != 2 || r.Failed != 1 || r.Stale != 1 || r.Violated() != 0 || r.Older() != 2 {
 		t.Errorf("%+v", r)
 	}

@@ -6,8 +6,9 @@ import (
 	"unsafe"
 )
 
-// Now returns the time since the host was started, which all its processes share
-// and nobody sets. (time.Now has such a reading too, but keeps it to itself.)
+// Now returns the time since the host was started. All processes of the host share it, and
+// setting the clock does not change it. (time.Now has such a reading too, but does not
+// export it.)
 func Now() time.Duration {
 	const clockMonotonic = 1
 	var ts syscall.Timespec

@@ -4,6 +4,6 @@ package history
 
 import "time"
 
-// Now returns the wall clock. It is shared by all processes of the host, as it
-// has to be; if it is set during a run, the verdict is worth nothing.
+// Now returns the wall clock, which all processes of the host share. If it is set during a
+// run, the report is invalid.
 func Now() time.Duration { return time.Duration(time.Now().UnixNano()) }

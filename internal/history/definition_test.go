@@ -3,6 +3,7 @@ package history_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 
 // A verdict is what the definition says of the answers of a history.
 type verdict struct {
-	violations      map[string]int
-	lost, unguarded int
+	violations     map[string]int
+	lost, unfenced int
 }
 
 // TestCheck_definition compares with the definition, by brute force, on random histories.
@@ -21,9 +22,12 @@ func TestCheck_definition(t *testing.T) {
 	seen := verdict{violations: map[string]int{}}
 	for n := range 9000 {
 		ops := randomHistory(r)
-		rules := history.Rules{MaxUnheard: 20 * time.Millisecond}
+		rules := history.Rules{MaxDisconnected: 20 * time.Millisecond}
 		if n%2 == 1 {
 			rules.Hold, rules.Lag = 15*time.Millisecond, 5*time.Millisecond
+		}
+		if n%5 == 0 {
+			rules.Lease = 4 * time.Millisecond
 		}
 		if n%3 == 2 {
 			from := ms(r.IntN(100))
@@ -38,9 +42,9 @@ func TestCheck_definition(t *testing.T) {
 			seen.violations[name] += n
 		}
 		seen.lost += want.lost
-		seen.unguarded += want.unguarded
+		seen.unfenced += want.unfenced
 		got := history.Check(ops, rules)
-		if fmt.Sprint(verdict{got.Violations, got.Lost, got.Unguarded}) != fmt.Sprint(want) {
+		if fmt.Sprint(verdict{got.Violations, got.Lost, got.Unfenced}) != fmt.Sprint(want) {
 			t.Fatalf("by %+v: %v, want %v in\n%v", rules, got, want, ops)
 		}
 	}
@@ -49,9 +53,21 @@ func TestCheck_definition(t *testing.T) {
 			t.Errorf("%s was violated %d times only: the comparison shows little", g, seen.violations[g])
 		}
 	}
-	if seen.lost < 100 || seen.unguarded < 100 {
+	if seen.lost < 100 || seen.unfenced < 100 {
 		t.Errorf("the comparison shows little: %+v", seen)
 	}
+}
+
+// idle returns the longest part of g in which nobody was loading.
+func idle(ops []history.Op, g history.Op) (longest time.Duration) {
+	began := g.Call
+	for t := g.Call; t < g.Return; t += time.Millisecond { // all times are whole milliseconds
+		if slices.ContainsFunc(ops, func(o history.Op) bool { return o.Kind == history.Load && o.Call <= t && t < o.Return }) {
+			began = t + time.Millisecond
+		}
+		longest = max(longest, t+time.Millisecond-began)
+	}
+	return longest
 }
 
 func define(ops []history.Op, rules *history.Rules) verdict {
@@ -60,12 +76,15 @@ func define(ops []history.Op, rules *history.Rules) verdict {
 		if g.Kind != history.Get {
 			continue
 		}
+		if rules.Lease > 0 && idle(ops, g) > rules.Lease {
+			v.violations["lease"]++
+		}
 		switch name := slow(ops, g, rules); name {
 		case "":
 		case "lost":
 			v.lost++
 		case "unguarded":
-			v.unguarded++
+			v.unfenced++
 		default:
 			v.violations[name]++
 		}
@@ -77,9 +96,9 @@ func define(ops []history.Op, rules *history.Rules) verdict {
 // to say of it.
 func slow(ops []history.Op, g history.Op, rules *history.Rules) string {
 	strict := g.Tier != history.L1
-	unheard := rules.MaxUnheard
+	disconnected := rules.MaxDisconnected
 	if strict {
-		unheard = 0
+		disconnected = 0
 	}
 	broken := map[string]bool{}
 	var most int64
@@ -102,11 +121,11 @@ func slow(ops []history.Op, g history.Op, rules *history.Rules) string {
 		switch {
 		case told && strict && at < g.Call:
 			names = append(names, "G1")
-		case told && at < g.Call-unheard:
+		case told && at < g.Call-disconnected:
 			names = append(names, "G3")
-		case o.Held && rules.Hold > 0 && at < g.Call-unheard:
+		case o.Held && rules.Hold > 0 && at < g.Call-disconnected:
 			names = append(names, "G6")
-		case !told && !o.Held && at < g.Call-unheard:
+		case !told && !o.Held && at < g.Call-disconnected:
 			names = append(names, "unguarded")
 		}
 		if told && !strict && o.Kind == history.Wait && at < g.Call {
@@ -119,7 +138,7 @@ func slow(ops []history.Op, g history.Op, rules *history.Rules) string {
 			names = append(names, "token")
 		}
 		for _, name := range names {
-			if name != "unguarded" && excused(o, g, rules, unheard) {
+			if name != "unguarded" && excused(o, g, rules, disconnected) {
 				name = "lost"
 			}
 			broken[name] = true
@@ -136,9 +155,9 @@ func slow(ops []history.Op, g history.Op, rules *history.Rules) string {
 	return ""
 }
 
-func excused(w, g history.Op, rules *history.Rules, unheard time.Duration) bool {
+func excused(w, g history.Op, rules *history.Rules, disconnected time.Duration) bool {
 	for _, f := range rules.Failovers {
-		if (f.Own || w.Process != g.Process) && f.From <= w.Return && w.Return <= f.To && g.Return >= f.Since && g.Call < f.Until+unheard {
+		if (f.Own || w.Process != g.Process) && f.From <= w.Return && w.Call <= f.To && g.Return >= f.Since && g.Call < f.Until+disconnected {
 			return true
 		}
 	}
@@ -149,14 +168,14 @@ func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
 // randomHistory has writes of all kinds but Set, whose outcome may be unknown.
 func randomHistory(r *rand.Rand) (ops []history.Op) {
-	kinds := []history.Kind{history.Delete, history.Wait, history.Expire, history.Hold, history.Done, history.DoneSet}
+	kinds := []history.Kind{history.Delete, history.Wait, history.Expire, history.Hold, history.Done, history.CommitSet}
 	at := 0
 	for v := range int64(6) {
 		at += 1 + r.IntN(20)
 		writer := r.IntN(3)
 		c := op(history.Commit, writer, time.Duration(at), time.Duration(at+2), v+1)
 		kind := kinds[r.IntN(len(kinds))]
-		c.Held = kind == history.Done || kind == history.DoneSet
+		c.Held = kind == history.Done || kind == history.CommitSet
 		ops = append(ops, c)
 		w := op(kind, writer, time.Duration(at+2), time.Duration(at+2+r.IntN(40)), v+1)
 		switch r.IntN(4) {
@@ -173,6 +192,10 @@ func randomHistory(r *rand.Rand) (ops []history.Op) {
 		g := get(r.IntN(4), call, call+time.Duration(r.IntN(10)), int64(r.IntN(7)), tier)
 		g.After = int64(r.IntN(7))
 		ops = append(ops, g)
+	}
+	for range 4 {
+		call := time.Duration(r.IntN(150))
+		ops = append(ops, op(history.Load, r.IntN(3), call, call+time.Duration(1+r.IntN(12)), 0))
 	}
 	r.Shuffle(len(ops), func(i, j int) { ops[i], ops[j] = ops[j], ops[i] })
 	return ops

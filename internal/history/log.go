@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A Log is the file that a process writes its operations to, a line each. It may
-// be used concurrently.
+// A Log is the file to which a process writes its operations, one per line. All methods are
+// safe for concurrent use.
 type Log struct {
 	mu   sync.Mutex
 	file *os.File
@@ -21,7 +21,7 @@ type Log struct {
 	err  error // the first
 }
 
-// Create makes a Log in a new file, or goes on with one that is there.
+// Create opens a new Log, or appends to an existing one.
 func Create(path string) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -30,7 +30,7 @@ func Create(path string) (*Log, error) {
 	return &Log{file: f, w: bufio.NewWriterSize(f, 64<<10)}, nil
 }
 
-// Add writes an operation down. A failure to do so is told by Close. Keys have no
+// Add writes an operation. Close returns the error if that fails. Keys must not contain
 // spaces.
 func (l *Log) Add(o Op) {
 	l.mu.Lock()
@@ -47,8 +47,7 @@ func (l *Log) Add(o Op) {
 	}
 }
 
-// flags returns the mark of what is true of o. A Get is never Held, and nothing else
-// is Stale.
+// flags returns the flag of o. A Get is never Held, and only a Get is Stale.
 func flags(o Op) byte {
 	switch {
 	case o.Stale:
@@ -59,7 +58,7 @@ func flags(o Op) byte {
 	return '.'
 }
 
-// Close writes what is left, closes the file, and returns the first error there was.
+// Close flushes and closes the file, and returns the first error.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,8 +71,8 @@ func (l *Log) Close() error {
 	return l.err
 }
 
-// Read returns the operations in a file. Of a process that was killed the last
-// line may be broken off, and is left out; killed says that this may be.
+// Read reads the operations in a file. killed means that the process was killed: its last
+// line may be incomplete, and is then skipped.
 func Read(path string, killed bool) ([]Op, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

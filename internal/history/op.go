@@ -5,27 +5,26 @@ import (
 	"time"
 )
 
-// A Kind says what an operation did.
+// A Kind is the kind of an operation.
 type Kind byte
 
-// The kinds. Those between Delete and DoneSet are the writes: each comes after the
-// commit of Version.
+// Kinds. Those from Delete to CommitSet are the writes: each follows the commit of Version.
 const (
-	Get     Kind = 'g' // read Version
-	Delete  Kind = 'd' // made the fleet forget what was before Version
-	Wait    Kind = 'w' // Delete that returned when no process served anything older
-	Set     Kind = 's' // made Version the value of the cache
-	Expire  Kind = 'x' // made what was before Version stale
-	Hold    Kind = 'h' // Delete for a source that is read from a replica
-	Done    Kind = 'e' // closed the bracket in which Version was committed
-	DoneSet Kind = 'E' // the same, and offered Version as the value of the cache
-	Begin   Kind = 'b' // opened the bracket in which Version is committed
-	Load    Kind = 'l' // read Version from the source, for the cache
-	Commit  Kind = 'c' // made Version at the source; it never fails
+	Get       Kind = 'g' // read Version
+	Delete    Kind = 'd' // invalidated the values before Version
+	Wait      Kind = 'w' // Delete that returned once no process served an older value
+	Set       Kind = 's' // made Version the cached value
+	Expire    Kind = 'x' // made the values before Version stale
+	Hold      Kind = 'h' // Delete for a source that is read from a replica
+	Done      Kind = 'e' // ended the write intent of the commit of Version
+	CommitSet Kind = 'E' // the same, and offered Version as the cached value
+	Begin     Kind = 'b' // began the write intent of the commit of Version
+	Load      Kind = 'l' // loaded Version from the source
+	Commit    Kind = 'c' // made Version at the source; it never fails
 )
 
 var kindNames = map[Kind]string{
-	Get: "get", Delete: "delete", Wait: "delete and wait", Set: "set", Expire: "expire", Hold: "hold", Done: "done", DoneSet: "doneset",
+	Get: "get", Delete: "delete", Wait: "delete and wait", Set: "set", Expire: "expire", Hold: "hold", Done: "done", CommitSet: "doneset",
 	Begin: "begin", Load: "load", Commit: "commit",
 }
 
@@ -37,19 +36,19 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", byte(k))
 }
 
-// writes reports whether k tells the cache of a commit.
+// writes reports whether k notifies the cache of a commit.
 func (k Kind) writes() bool {
 	switch k {
-	case Delete, Wait, Set, Expire, Hold, Done, DoneSet:
+	case Delete, Wait, Set, Expire, Hold, Done, CommitSet:
 		return true
 	}
 	return false
 }
 
-// A Tier says who answered a Get.
+// A Tier is the tier that answered a Get.
 type Tier byte
 
-// The tiers. Any is a Get that does not know, and is judged like one of L1.
+// Tiers. Any is an unknown tier, and is checked like L1.
 const (
 	Any    Tier = '-'
 	L1     Tier = '1'
@@ -82,14 +81,14 @@ type Op struct {
 	Call      time.Duration // see Now
 	Return    time.Duration
 	Version   int64 // that was read, or made before
-	After     int64 // of a Get with a token: the version whose write the token stands for
+	After     int64 // of a Get with a token: the version of the write that the token identifies
 	Tier      Tier  // of a Get
-	Stale     bool  // a Get that was flagged
-	Held      bool  // a Commit in a bracket
+	Stale     bool  // a Get with a flagged answer
+	Held      bool  // a Commit with a write intent
 	Err       string
 }
 
-// String describes the operation in one line, for people.
+// String describes the operation in one line.
 func (o Op) String() string {
 	s := fmt.Sprintf("%12.3f..%12.3f ms  p%d.%-2d %-7s %s = v%d", ms(o.Call), ms(o.Return), o.Process, o.Goroutine, o.Kind, o.Key, o.Version)
 	if o.Kind == Get {
@@ -102,7 +101,7 @@ func (o Op) String() string {
 		s += " (stale)"
 	}
 	if o.Held {
-		s += " (in a bracket)"
+		s += " (with a write intent)"
 	}
 	if o.Err != "" {
 		s += " failed: " + o.Err

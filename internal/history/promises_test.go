@@ -14,13 +14,13 @@ func kind(k history.Kind, o history.Op) history.Op { o.Kind = k; return o }
 // What is promised of a commit in a bracket is promised whether anybody tells the
 // cache of it or not; of another one, nothing is.
 func TestCheck_crashes(t *testing.T) {
-	rules := history.Rules{MaxUnheard: maxUnheard, Hold: 50 * time.Millisecond}
+	rules := history.Rules{MaxDisconnected: maxDisconnected, Hold: 50 * time.Millisecond}
 	// Committed at 20, so the hold is over at 70.
 	for _, c := range []struct {
-		name      string
-		get       history.Op
-		want      string // with a bracket
-		unguarded bool   // without one
+		name     string
+		get      history.Op
+		want     string // with a bracket
+		unfenced bool   // without one
 	}{
 		{"old from L2 under the hold", get(2, 70, 99, 0, history.L2), "", false},
 		{"old from L2 after it", get(2, 71, 99, 0, history.L2), "G6", true},
@@ -34,36 +34,36 @@ func TestCheck_crashes(t *testing.T) {
 			w := commit(1, 10, 20, 1)
 			w.Held = bracket
 			r := history.Check([]history.Op{w, c.get}, rules)
-			want, unguarded := c.want, 0
+			want, unfenced := c.want, 0
 			if !bracket {
 				want = ""
-				if c.unguarded {
-					unguarded = 1
+				if c.unfenced {
+					unfenced = 1
 				}
 			}
-			if got := violated(r); got != want || r.Unguarded != unguarded {
-				t.Errorf("%s, bracket %v: violated %q, want %q; %d unguarded, want %d", c.name, bracket, got, want, r.Unguarded, unguarded)
+			if got := violated(r); got != want || r.Unfenced != unfenced {
+				t.Errorf("%s, bracket %v: violated %q, want %q; %d unguarded, want %d", c.name, bracket, got, want, r.Unfenced, unfenced)
 			}
 		}
 	}
-	lost := history.Check([]history.Op{held(commit(1, 10, 20, 1)), get(2, 900, 901, 0, history.L2)}, history.Rules{MaxUnheard: maxUnheard})
+	lost := history.Check([]history.Op{held(commit(1, 10, 20, 1)), get(2, 900, 901, 0, history.L2)}, history.Rules{MaxDisconnected: maxDisconnected})
 	if lost.Violated() > 0 {
 		t.Errorf("where holds may be lost: %v", lost)
 	}
 }
 
-// A Wait promises for every L1 when it has returned; other writes, MaxUnheard later.
+// A Wait promises for every L1 when it has returned; other writes, MaxDisconnected later.
 // Expire allows stale answers in the process that called it.
 func TestCheck_kindsAndL1(t *testing.T) {
 	for k, want := range map[history.Kind]struct{ others, own string }{
 		history.Delete: {"", "G2"}, history.Wait: {"G3", "G2"}, history.Expire: {"", ""}, history.Set: {"", "G2"},
 	} {
 		w := []history.Op{commit(1, 10, 20, 1), kind(k, deleted(1, 20, 30, 1))}
-		r := history.Check(append(w[:2:2], get(2, 31, 32, 0, history.L1)), history.Rules{MaxUnheard: maxUnheard})
+		r := history.Check(append(w[:2:2], get(2, 31, 32, 0, history.L1)), history.Rules{MaxDisconnected: maxDisconnected})
 		if got := violated(r); got != want.others {
 			t.Errorf("%v, read from L1 elsewhere: violated %q, want %q", k, got, want.others)
 		}
-		r = history.Check(append(w[:2:2], stale(get(1, 900, 901, 0, history.L1))), history.Rules{MaxUnheard: maxUnheard})
+		r = history.Check(append(w[:2:2], stale(get(1, 900, 901, 0, history.L1))), history.Rules{MaxDisconnected: maxDisconnected})
 		if got := violated(r); got != want.own {
 			t.Errorf("%v, stale in the same process: violated %q, want %q", k, got, want.own)
 		}
@@ -72,9 +72,9 @@ func TestCheck_kindsAndL1(t *testing.T) {
 
 // Each kind of write makes its promise when it has returned; a Hold, when it is over.
 func TestCheck_kinds(t *testing.T) {
-	rules := history.Rules{MaxUnheard: maxUnheard, Hold: 50 * time.Millisecond, Lag: 20 * time.Millisecond}
+	rules := history.Rules{MaxDisconnected: maxDisconnected, Hold: 50 * time.Millisecond, Lag: 20 * time.Millisecond}
 	for k, from := range map[history.Kind]time.Duration{
-		history.Delete: 30, history.Wait: 30, history.Set: 30, history.Expire: 30, history.Done: 30, history.DoneSet: 30, history.Hold: 100,
+		history.Delete: 30, history.Wait: 30, history.Set: 30, history.Expire: 30, history.Done: 30, history.CommitSet: 30, history.Hold: 100,
 	} {
 		for call, want := range map[time.Duration]string{from: "", from + 1: "G1"} {
 			ops := []history.Op{commit(1, 10, 20, 1), kind(k, deleted(1, 20, 30, 1)), get(2, call, 900, 0, history.L2)}
@@ -85,7 +85,7 @@ func TestCheck_kinds(t *testing.T) {
 	}
 	for _, k := range []history.Kind{history.Begin, history.Load} {
 		ops := []history.Op{commit(1, 10, 20, 1), kind(k, deleted(1, 20, 30, 1)), get(2, 900, 901, 0, history.L2)}
-		if r := history.Check(ops, rules); r.Violated() > 0 || r.Unguarded != 1 {
+		if r := history.Check(ops, rules); r.Violated() > 0 || r.Unfenced != 1 {
 			t.Errorf("%v promises something: %v", k, r)
 		}
 	}
@@ -112,15 +112,16 @@ func TestCheck_failovers(t *testing.T) {
 		{"written again, as L1 must know", get(2, 300, 301, 1, history.L1), window, "G3", 0},
 		{"written before", get(2, 100, 101, 0, history.L2), window, "G1", 0},
 		{"written before, to the last moment", get(2, 100, 101, 1, history.L2), history.Window{From: 61, To: 80, Until: 200}, "G1", 0},
-		{"written on the new primary", get(2, 100, 101, 1, history.L2), history.Window{From: 20, To: 59, Until: 200}, "G1", 0},
-		{"and what it says of older ones", get(2, 100, 101, 0, history.L2), history.Window{From: 20, To: 59, Until: 200}, "G1", 0},
+		{"written on the new primary", get(2, 100, 101, 1, history.L2), history.Window{From: 20, To: 49, Until: 200}, "G1", 0},
+		{"and what it says of older ones", get(2, 100, 101, 0, history.L2), history.Window{From: 20, To: 49, Until: 200}, "G1", 0},
+		{"carried out before, and returned after", get(2, 100, 101, 1, history.L2), history.Window{From: 20, To: 50, Until: 200}, "", 1},
 		{"both lost", get(2, 100, 101, 0, history.L2), history.Window{From: 20, To: 60, Until: 200}, "", 1},
 		{"nothing missed", get(2, 100, 101, 2, history.L2), window, "", 0},
 		{"other data is there", get(2, 90, 100, 0, history.L2), history.Window{To: 80, Since: 100, Until: 200}, "", 1},
 		{"other data is not there yet", get(2, 90, 99, 0, history.L2), history.Window{To: 80, Since: 100, Until: 200}, "G1", 0},
 	} {
 		w := history.Window{From: c.window.From * time.Millisecond, To: c.window.To * time.Millisecond, Until: c.window.Until * time.Millisecond, Since: c.window.Since * time.Millisecond, Own: c.window.Own}
-		r := history.Check(append(v2[:4:4], c.get), history.Rules{MaxUnheard: maxUnheard, Failovers: []history.Window{w}})
+		r := history.Check(append(v2[:4:4], c.get), history.Rules{MaxDisconnected: maxDisconnected, Failovers: []history.Window{w}})
 		if got := violated(r); got != c.want || r.Lost != c.lost {
 			t.Errorf("%s: violated %q, want %q; %d lost, want %d", c.name, got, c.want, r.Lost, c.lost)
 		}
@@ -144,7 +145,7 @@ func TestCheck_loads(t *testing.T) {
 		"of two keys":             {[]history.Op{load(1, 100, 200), other(load(2, 150, 300))}, 0},
 		"after a write":           {[]history.Op{load(1, 100, 200), deleted(3, 120, 130, 1), load(2, 150, 300)}, 0},
 		"after one that failed":   {[]history.Op{load(1, 100, 200), failed(deleted(3, 120, 130, 1)), load(2, 150, 300)}, 0},
-		"after a bracket's begin": {[]history.Op{load(1, 100, 200), kind(history.Begin, deleted(3, 120, 130, 1)), load(2, 150, 300)}, 0},
+		"after an intent's begin": {[]history.Op{load(1, 100, 200), kind(history.Begin, deleted(3, 120, 130, 1)), load(2, 150, 300)}, 0},
 		"before a write":          {[]history.Op{load(1, 100, 200), deleted(3, 150, 160, 1), load(2, 150, 300)}, 1},
 		"long after a write":      {[]history.Op{deleted(3, 10, 20, 1), load(1, 100, 200), load(2, 150, 300)}, 1},
 	} {

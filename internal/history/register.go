@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// A register is what happened to one key.
+// A register is the history of one key.
 type register struct {
-	all     writes                  // what was promised when a write returned
+	all     writes                  // guaranteed when a write returned
 	own     map[int]*writes         // the same by process
 	hard    map[int]*writes         // the same without Expire, which allows stale answers
-	waited  writes                  // what was promised for every L1 when a write returned
-	held    writes                  // what was promised when a bracket was opened
-	plain   writes                  // what would have been promised, had there been a bracket
-	late    map[int64]time.Duration // versions of Sets of unknown outcome, and when they were called
+	waited  writes                  // guaranteed for every L1 when a write returned
+	held    writes                  // guaranteed when a write intent began
+	plain   writes                  // would have been guaranteed with a write intent
+	late    map[int64]time.Duration // versions of Sets with unknown outcome, and their call times
 	commits []Op                    // by call; versions ascend
 	loads   []Op
-	changes []Op // whatever ends leases
+	changes []Op // all operations that end leases
 }
 
 func newRegister() *register {
@@ -49,7 +49,7 @@ func (k *register) write(o Op, rules *Rules) {
 	case o.Err == "":
 		w := written{o, o.Return}
 		if o.Kind == Hold {
-			w.at += rules.Lag + rules.Hold // what was loaded last may be kept for the hold of a later write
+			w.at += rules.Lag + rules.Hold // the last loaded value may be kept for the hold of a later write
 		}
 		k.all.add(w)
 		addTo(k.own, w)
@@ -83,13 +83,13 @@ func (k *register) sort() {
 	k.held.sort()
 	k.plain.sort()
 	slices.SortFunc(k.commits, func(a, b Op) int { return int(a.Call - b.Call) })
-	for i := 1; i < len(k.commits); i++ { // they ascend already, if the source is one
+	for i := 1; i < len(k.commits); i++ { // already ascending, if there is one source
 		k.commits[i].Version = max(k.commits[i].Version, k.commits[i-1].Version)
 	}
 }
 
-// newest returns the newest version whose commit had begun at t; before any that
-// is 0, the version of what was always there.
+// newest returns the newest version with a commit that had begun at t, or 0, the initial
+// version.
 func (k *register) newest(t time.Duration) int64 {
 	n, _ := slices.BinarySearchFunc(k.commits, t, func(c Op, t time.Duration) int {
 		if c.Call <= t {
@@ -103,16 +103,16 @@ func (k *register) newest(t time.Duration) int64 {
 	return k.commits[n-1].Version
 }
 
-// Something written, and the time from which on nothing older may be read.
+// A written version, and the time from which nothing older may be read.
 type written struct {
 	Op
 	at time.Duration
 }
 
-// writes are promises.
+// writes are guaranteed versions.
 type writes struct {
 	all    []written // by at
-	newest []written // those that were, at their time, the newest: versions ascend, too
+	newest []written // those that were the newest at their time: versions ascend, too
 }
 
 func (w *writes) add(x written) { w.all = append(w.all, x) }
@@ -126,8 +126,7 @@ func (w *writes) sort() {
 	}
 }
 
-// missed returns the first write of something newer than version, if it was
-// promised before t; else nil.
+// missed returns the first write newer than version that was guaranteed before t, or nil.
 func (w *writes) missed(version int64, t time.Duration) *written {
 	if w == nil {
 		return nil
@@ -154,8 +153,8 @@ func (w *writes) of(version int64) *written {
 	return nil
 }
 
-// missedOnly reports whether of all that was promised before t, from first on, g
-// missed only what it may.
+// missedOnly reports whether g missed only writes that may allows, among those guaranteed
+// before t, starting with first.
 func (w *writes) missedOnly(g *Op, first *written, t time.Duration, may func(*written) bool) bool {
 	n, _ := slices.BinarySearchFunc(w.all, first.at, func(x written, at time.Duration) int { return int(x.at - at) })
 	for i := n; i < len(w.all) && w.all[i].at < t; i++ {

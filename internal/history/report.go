@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Guarantees are the names of what can be violated, in the order of reports.
-var Guarantees = []string{"G1", "G2", "G3", "G6", "token", "future"}
+// Guarantees has the names of the guarantees in the order of reports.
+var Guarantees = []string{"G1", "G2", "G3", "G6", "token", "future", "lease"}
 
-// Violated returns how many answers broke a promise.
+// Violated returns the number of answers that violate a guarantee.
 func (r *Report) Violated() (n int) {
 	for _, v := range r.Violations {
 		n += v
@@ -18,8 +18,8 @@ func (r *Report) Violated() (n int) {
 	return n
 }
 
-// Age returns the age that a share p of the answers of L1 did not exceed; 1 is
-// all of them. See [Report.Ages].
+// Age returns the age that a fraction p of the answers of L1 did not exceed; 1 is all of
+// them. See [Report.Ages].
 func (r *Report) Age(p float64) time.Duration {
 	if len(r.Ages) == 0 {
 		return 0
@@ -28,7 +28,7 @@ func (r *Report) Age(p float64) time.Duration {
 	return r.Ages[min(max(i, 0), len(r.Ages)-1)]
 }
 
-// Older returns how many answers of L1 had missed a write.
+// Older returns the number of answers of L1 that missed a write.
 func (r *Report) Older() int {
 	i, _ := slices.BinarySearch(r.Ages, 1)
 	return len(r.Ages) - i
@@ -53,8 +53,8 @@ func (r *Report) String() string {
 	for _, g := range Guarantees {
 		fmt.Fprintf(&b, " %s %d", g, r.Violations[g])
 	}
-	fmt.Fprintf(&b, "; excused: %d after a failover (the last after %v), %d after a late set; %d where a bracket was missing\n",
-		r.Lost, r.LostFor.Round(time.Millisecond), r.Excused, r.Unguarded)
+	fmt.Fprintf(&b, "; excused: %d after a failover (the last after %v), %d after a late set; %d without a write intent\n",
+		r.Lost, r.LostFor.Round(time.Millisecond), r.Excused, r.Unfenced)
 	if r.Failed > 0 {
 		fmt.Fprintf(&b, "errors: %v\n", r.Errors)
 	}
@@ -64,10 +64,9 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// Story returns what led to v, in ops: the commits and writes of the key from the
-// answer's own version on, and who loaded or read that version when, up to the
-// answer, in the order of their calls. Of many it has the first and the last; of the
-// answers of L1 few.
+// Story returns the operations that led to v, in the order of their calls: the commits and
+// writes of the key from the version of the answer on, and the loads and reads of that
+// version. A long list is shortened to its ends, and has few of the answers of L1.
 func (v *Violation) Story(ops []Op) string {
 	var own []Op
 	for _, o := range ops {
@@ -89,7 +88,8 @@ func (v *Violation) Story(ops []Op) string {
 	return b.String()
 }
 
-// ends leaves out those of ops that are many, but for the first n and the last n.
+// ends removes from ops the operations that many accepts, except the first n and the last
+// n.
 func ends(ops []Op, n int, many func(Op) bool) []Op {
 	total := 0
 	for _, o := range ops {

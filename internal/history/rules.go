@@ -2,59 +2,62 @@ package history
 
 import "time"
 
-// Rules say what is promised. See the package comment.
+// Rules define the guarantees. See the package comment.
 type Rules struct {
-	// MaxUnheard is how long after a write had returned L1 of other processes
-	// may still serve what was before.
-	MaxUnheard time.Duration
+	// MaxDisconnected is how long after the return of a write L1 of other processes may
+	// serve older values.
+	MaxDisconnected time.Duration
 
-	// Slack is added to MaxUnheard. See where it is used for what it excuses.
+	// Slack is added to MaxDisconnected.
 	Slack time.Duration
 
-	// Hold is the length of all holds, those of brackets and those of Hold.
-	// 0: Redis may lose holds, so that nothing rests on them.
+	// Hold is the duration of all holds, of write intents and of Hold. 0: Redis may lose
+	// holds, so no guarantee depends on them.
 	Hold time.Duration
 
-	// Lag is how far behind the replicas are that the source is read from.
+	// Lease is how long a read may wait while no process loads its key: until a lease without
+	// a holder has expired. 0: not checked, as where processes are stopped.
+	Lease time.Duration
+
+	// Lag is how far the replicas of the source may lag.
 	Lag time.Duration
 
-	// Failovers are the times in which Redis may lose what it had confirmed.
+	// Failovers are the periods in which Redis may lose confirmed writes.
 	Failovers []Window
 }
 
-// A Window is a failover: what was written while it went on may be lost, until it
-// has been written again.
+// A Window is a failover: writes during it may be lost until they are replayed.
 type Window struct {
-	From  time.Duration // the first write that may be lost returns
-	To    time.Duration // the last one that may be lost has returned
-	Until time.Duration // all of them have been written again
+	From  time.Duration // return of the first write that may be lost
+	To    time.Duration // call of the last write that may be lost: Redis may have carried it out before its reply arrived
+	Until time.Duration // all of them have been replayed
 	Since time.Duration // no answer that returned before it misses one; 0 with most failovers
 	Own   bool          // they may be missed in the process that wrote them, too
 }
 
-// unheard is for how long after a promise was made g may miss it.
-func (r *Rules) unheard(g *Op) time.Duration {
+// disconnected returns how long after a guarantee began g may miss it.
+func (r *Rules) disconnected(g *Op) time.Duration {
 	if g.strict() {
 		return 0
 	}
-	return r.MaxUnheard + r.Slack
+	return r.MaxDisconnected + r.Slack
 }
 
-// excuses reports whether w may be missed by g because of a failover. L1 is told of
-// what was written again as of any write.
+// excuses reports whether g may miss w because of a failover. Replayed writes reach L1 like
+// all writes.
 func (r *Rules) excuses(w *written, g *Op) bool {
 	for _, f := range r.Failovers {
 		if w.Process == g.Process && !f.Own {
 			continue
 		}
-		if f.From <= w.Return && w.Return <= f.To && f.Since <= g.Return && g.Call < f.Until+r.unheard(g) {
+		if f.From <= w.Return && w.Call <= f.To && f.Since <= g.Return && g.Call < f.Until+r.disconnected(g) {
 			return true
 		}
 	}
 	return false
 }
 
-// since returns how long before t the last failover was over.
+// since returns the time from the end of the last failover to t.
 func (r *Rules) since(t time.Duration) (d time.Duration) {
 	for _, w := range r.Failovers {
 		if w.To < t && (d == 0 || t-w.To < d) {
@@ -64,5 +67,5 @@ func (r *Rules) since(t time.Duration) (d time.Duration) {
 	return d
 }
 
-// strict reports whether the answer g comes from behind L1.
+// strict reports whether L2 or the source answered.
 func (o *Op) strict() bool { return o.Tier == L2 || o.Tier == Source }

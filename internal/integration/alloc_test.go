@@ -10,7 +10,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A hit in L1 allocates nothing, whichever engine it is.
+// A hit in L1 allocates nothing, with every engine.
 func TestAlloc_hitInL1(t *testing.T) {
 	type listing struct {
 		ID    int64
@@ -27,7 +27,7 @@ func TestAlloc_hitInL1(t *testing.T) {
 			for what, f := range map[string]func(){
 				"Get":       func() { s.Get(ctx, "k") },
 				"GetOrLoad": func() { s.GetOrLoad(ctx, "k", load) },
-				"Find":      func() { s.Find(ctx, "k", load) },
+				"Find":      func() { s.Find(ctx, "k", layered.Source[listing]{Load: load}) },
 				"Local":     func() { s.Local(ctx, "k") },
 			} {
 				s.GetOrLoad(ctx, "k", load)
@@ -39,11 +39,11 @@ func TestAlloc_hitInL1(t *testing.T) {
 	}
 }
 
-// Nor does it if the entry has tags, whose readings came from Redis.
+// Nor does it if the entry has tags with readings from Redis.
 func TestAlloc_hitWithTags(t *testing.T) {
 	h := build(t, redistest.Start(t, nil), &layered.Options[int]{SampleEvery: -1})
 	redistest.WaitFor(t, "a hit", func() bool {
-		f, err := h.Find(t.Context(), "k", tagged(1, "t", "u", "v"))
+		f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: tagged(1, "t", "u", "v")})
 		return err == nil && f.Tier == layered.L1
 	})
 	ctx := t.Context()
@@ -57,7 +57,7 @@ func TestAlloc_hitWithTags(t *testing.T) {
 	}
 }
 
-// Neither does one that is due, while it is being loaded anew.
+// Nor does one that is due for a refresh, while the refresh runs.
 func TestAlloc_hitInL1WhileItIsRefreshed(t *testing.T) {
 	for _, name := range []string{"otterstore", "ristrettostore"} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestAlloc_hitInL1WhileItIsRefreshed(t *testing.T) {
 			})
 			for what, f := range map[string]func(){
 				"GetOrLoad": func() { s.GetOrLoad(ctx, "k", load) },
-				"Find":      func() { s.Find(ctx, "k", load) },
+				"Find":      func() { s.Find(ctx, "k", layered.Source[int]{Load: load}) },
 			} {
 				if n := testing.AllocsPerRun(1000, f); n != 0 {
 					t.Errorf("%s of a hit in L1: %v allocations, want 0", what, n)

@@ -33,7 +33,7 @@ func (l *opLog) Begin(ctx context.Context, op store.Op) context.Context {
 
 func (l *opLog) End(context.Context, store.Op, store.Result) {}
 
-// take returns what was counted since the last time.
+// take returns the counts since the last call.
 func (l *opLog) take() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,8 +62,8 @@ func numbers(n int) []string {
 	return ks
 }
 
-// A batch of 100 keys that nobody has takes one operation of each kind, whose commands
-// go in one pipeline: however many keys there are, they are not asked for one by one.
+// A batch of 100 missing keys takes one operation of each kind, with its commands in one
+// pipeline: the number of exchanges does not depend on the number of keys.
 func TestBatch_exchanges(t *testing.T) {
 	check := func(t *testing.T, addrs []string, servers ...*redistest.Server) {
 		log := &opLog{ops: map[string]int{}}
@@ -100,7 +100,7 @@ func TestBatch_exchanges(t *testing.T) {
 			if !maps.Equal(ops, c.ops) {
 				t.Errorf("%s took %v, want %v", c.name, ops, c.ops)
 			}
-			// The heart of the connection beats by scripts, too.
+			// Heartbeats use scripts, too.
 			if n := commands["evalsha"]; n < c.evalshas || n > c.evalshas+50 {
 				t.Errorf("%s took %d scripts, want %d", c.name, n, c.evalshas)
 			}
@@ -116,7 +116,7 @@ func TestBatch_exchanges(t *testing.T) {
 	})
 }
 
-// commandsOf returns how often servers were sent each command.
+// commandsOf returns how often servers received each command.
 func commandsOf(t *testing.T, servers []*redistest.Server) map[string]int {
 	t.Helper()
 	sum := map[string]int{}
@@ -134,13 +134,13 @@ func commandsOf(t *testing.T, servers []*redistest.Server) map[string]int {
 	return sum
 }
 
-// Two batches of two processes, each of which waits for a key that the other one
-// loads, both end: none waits while it has a lease that it does not use.
+// Two batches of two processes, each waiting for a key that the other one loads, both end:
+// none waits while it holds an unused lease.
 func TestBatch_crossing(t *testing.T) { inBothModes(t, batchCrossing) }
 
 func batchCrossing(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
-	o := &layered.Options[int]{Lease: time.Minute} // nobody gets on by its end
+	o := &layered.Options[int]{Lease: time.Minute} // no progress depends on its end
 	houses := [2]*house{build(t, server, o), build(t, server, o)}
 	var loads sync.Map
 	release := make(chan struct{})
@@ -174,7 +174,7 @@ func batchCrossing(t *testing.T, build builder) {
 	get(1, "b", second, "b")
 	<-first
 	<-second
-	// Each has one of the leases that the other wants, and more to load.
+	// Each holds a lease that the other wants, and has more to load.
 	get(0, "", nil, "b", "a", "c")
 	get(1, "", nil, "a", "b", "d")
 	for _, h := range houses {
@@ -191,8 +191,8 @@ func batchCrossing(t *testing.T, build builder) {
 	wg.Wait()
 }
 
-// Batches and single reads of the same keys, in two processes and in any order, load
-// each key once.
+// Batches and single reads of the same keys, in two processes and in any order, load each
+// key once.
 func TestBatch_oneLoadPerKey(t *testing.T) { inBothModes(t, batchOneLoadPerKey) }
 
 func batchOneLoadPerKey(t *testing.T, build builder) {
@@ -245,7 +245,7 @@ func batchOneLoadPerKey(t *testing.T, build builder) {
 	}
 }
 
-// Where single keys of a batch cannot be read or kept, the others still are.
+// If single keys of a batch cannot be read or kept, the others still are.
 func TestBatch_oneKeyFails(t *testing.T) {
 	server := redistest.Start(t, nil)
 	remote := redisstore.New(dial(t, server.Addr()), &redisstore.Options[int]{Prefix: "h:", MaxKeySize: 10})
@@ -257,7 +257,7 @@ func TestBatch_oneKeyFails(t *testing.T) {
 	if err != nil || len(m) != 3 {
 		t.Errorf("got %v, %v: what L2 refuses comes from the source", m, err)
 	}
-	found, err := open().GetMany(t.Context(), []string{"2", long, "4"})
+	found, err := store.GetMap(t.Context(), open(), []string{"2", long, "4"})
 	if len(found) != 2 || found["2"].Value != 2 {
 		t.Errorf("L2 has %v", found)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// What a process has loaded itself is in its L1, in both modes, and stays there
+// A value that a process has loaded itself is in its L1, in both modes, and stays there
 // until it is changed.
 func TestFill_leavesL1Warm(t *testing.T) { inBothModes(t, fillLeavesL1Warm) }
 
@@ -19,20 +19,20 @@ func fillLeavesL1Warm(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
 	for v := range 50 {
-		want(t, a, now(v), v, layered.Source)
+		want(t, a, now(v), v, layered.Origin)
 		want(t, a, now(-1), v, layered.L1)
 		if err := b.Delete(t.Context(), "k"); err != nil {
 			t.Fatal(err)
 		}
-		redistest.WaitFor(t, "the change to be told", func() bool {
+		redistest.WaitFor(t, "the change to be notified", func() bool {
 			_, ok := a.Local(t.Context(), "k")
 			return !ok
 		})
 	}
 }
 
-// A client that is not told of what a store has is refused where the store is put
-// to use.
+// A client that receives no invalidations for the keys of a store is rejected when the
+// store is used.
 func TestBroadcast_uncovered(t *testing.T) {
 	server := redistest.Start(t, nil)
 	client := dialWith(t, redisstore.Dialer{Broadcast: []string{"a:"}}, server.Addr())

@@ -44,27 +44,34 @@ func ignoring[R any](_ R, err error) error { return err }
 // namedWrites change an id, and have a value.
 var namedWrites = []namedCall{
 	{"Set", func(ctx context.Context, c *namedCache, id hardID, v int) error { return c.Set(ctx, id, v) }},
+	{"SetFor", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+		return c.SetFor(ctx, id, v, time.Minute)
+	}},
 	{"SetMany", func(ctx context.Context, c *namedCache, id hardID, v int) error {
 		return c.SetMany(ctx, map[hardID]int{id: v, id.second(): v})
 	}},
-	{"SetVersion", func(ctx context.Context, c *namedCache, id hardID, v int) error {
-		return ignoring(c.SetVersion(ctx, id, v, 1))
+	{"SetIfNewer", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+		return ignoring(c.SetIfNewer(ctx, id, v, 1))
 	}},
-	{"Write DoneSet", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+	{"Add", func(ctx context.Context, c *namedCache, id hardID, v int) error { return ignoring(c.Add(ctx, id, v)) }},
+	{"Store SetIfAbsent", func(ctx context.Context, c *namedCache, id hardID, v int) error {
+		return ignoring(c.Tiers().SetIfAbsent(ctx, id.text, store.Entry[any]{Value: v}))
+	}},
+	{"Write CommitSet", func(ctx context.Context, c *namedCache, id hardID, v int) error {
 		w, err := c.BeginWrite(ctx, time.Second, id)
 		if err != nil {
 			return err
 		}
-		return w.DoneSet(ctx, map[hardID]int{id: v})
+		return w.CommitSet(ctx, map[hardID]int{id: v})
 	}},
 	{"Store Set", func(ctx context.Context, c *namedCache, id hardID, v int) error {
 		return c.Tiers().Set(ctx, id.text, c.Tiers().NewEntry(v, time.Minute))
 	}},
 	{"Store SetMany", func(ctx context.Context, c *namedCache, id hardID, v int) error {
-		return c.Tiers().SetMany(ctx, map[string]store.Entry[int]{id.text: {Value: v}, id.second().text: {Value: v}})
+		return c.Tiers().SetMany(ctx, map[string]store.Entry[any]{id.text: {Value: v}, id.second().text: {Value: v}})
 	}},
 	{"Store SetNewer", func(ctx context.Context, c *namedCache, id hardID, v int) error {
-		return ignoring(c.Tiers().SetNewer(ctx, id.text, store.Entry[int]{Value: v, Revision: 1}))
+		return ignoring(c.Tiers().SetNewer(ctx, id.text, store.Entry[any]{Value: v, Revision: 1}))
 	}},
 }
 
@@ -80,16 +87,20 @@ var namedChanges = []namedCall{
 	{"DeleteOlder", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
 		return c.DeleteOlder(ctx, time.Second, 1, id, id.second())
 	}},
-	{"Expire", func(ctx context.Context, c *namedCache, id hardID, _ int) error { return c.Expire(ctx, id) }},
+	{"MarkStale", func(ctx context.Context, c *namedCache, id hardID, _ int) error { return c.MarkStale(ctx, id) }},
+	{"SetTTL", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(c.SetTTL(ctx, id, time.Minute))
+	}},
+	{"Touch", func(ctx context.Context, c *namedCache, id hardID, _ int) error { return found(c.Touch(ctx, id)) }},
 	{"BeginWrite", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
 		return ignoring(c.BeginWrite(ctx, time.Second, id, id.second()))
 	}},
-	{"Write Done", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+	{"Write Commit", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
 		w, err := c.BeginWrite(ctx, time.Second, id)
 		if err != nil {
 			return err
 		}
-		return w.Done(ctx)
+		return w.Commit(ctx)
 	}},
 	{"Store Delete", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
 		return c.Tiers().Delete(ctx, id.text)
@@ -98,10 +109,7 @@ var namedChanges = []namedCall{
 		return c.Tiers().DeleteAndWait(ctx, id.text)
 	}},
 	{"Store DeleteHolding", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
-		return c.Tiers().DeleteHolding(ctx, time.Second, id.text)
-	}},
-	{"Store DeleteOlder", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
-		return c.Tiers().DeleteOlder(ctx, time.Second, 1, id.text)
+		return c.Tiers().DeleteHolding(ctx, store.Hold{For: time.Second, Revision: 1}, id.text)
 	}},
 	{"Store MarkStale", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
 		return c.Tiers().MarkStale(ctx, id.text, id.second().text)
@@ -117,10 +125,25 @@ var namedChanges = []namedCall{
 	}},
 }
 
-// namedReads have no loader to answer in the place of Redis.
+// namedReads have no loader that answers instead of Redis.
 var namedReads = []namedCall{
+	{"Store Inspect", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		_, _, err := c.Tiers().Inspect(ctx, id.text)
+		return err
+	}},
+	{"Store Count", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Tiers().Count(ctx, "counter "+id.text)))
+	}},
 	{"Get", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
 		return found(ignoring(c.Get(ctx, id)))
+	}},
+	{"Has", func(ctx context.Context, c *namedCache, id hardID, _ int) error { return ignoring(c.Has(ctx, id)) }},
+	{"Peek", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Peek(ctx, id)))
+	}},
+	{"TTL", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		_, _, err := c.TTL(ctx, id)
+		return found(err)
 	}},
 	{"GetEntry", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
 		return found(ignoring(c.GetEntry(ctx, id)))
@@ -144,20 +167,20 @@ var namedReads = []namedCall{
 		return found(ignoring(c.Tiers().GetOrLoad(ctx, id.text, nil)))
 	}},
 	{"Store Find", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
-		return found(ignoring(c.Tiers().Find(ctx, id.text, nil)))
+		return found(ignoring(c.Tiers().Find(ctx, id.text, layered.Source[any]{})))
 	}},
 	{"Store FindFresh", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
-		return found(ignoring(c.Tiers().FindFresh(ctx, id.text, nil)))
+		return found(ignoring(c.Tiers().FindFresh(ctx, id.text, layered.Source[any]{})))
 	}},
-	{"Store FindPast", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
-		return found(ignoring(c.Tiers().FindPast(ctx, id.text, layered.Look[int]{}, nil)))
+	{"Store FindAfter", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
+		return found(ignoring(c.Tiers().FindAfter(ctx, id.text, layered.Lookup[any]{}, layered.Source[any]{})))
 	}},
 	{"Store FindMany", func(ctx context.Context, c *namedCache, id hardID, _ int) (err error) {
-		c.Tiers().FindMany(ctx, []string{id.text}, nil, func(_ int, _ *layered.Found[int], e error) { err = found(e) })
+		c.Tiers().FindMany(ctx, []string{id.text}, layered.Source[any]{}, func(_ int, _ *layered.Found[any], e error) { err = found(e) })
 		return err
 	}},
 	{"Store FindManyFresh", func(ctx context.Context, c *namedCache, id hardID, _ int) (err error) {
-		c.Tiers().FindManyFresh(ctx, []string{id.text}, nil, func(_ int, _ *layered.Found[int], e error) { err = found(e) })
+		c.Tiers().FindManyFresh(ctx, []string{id.text}, layered.Source[any]{}, func(_ int, _ *layered.Found[any], e error) { err = found(e) })
 		return err
 	}},
 	{"Store GetMany", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
@@ -167,7 +190,7 @@ var namedReads = []namedCall{
 		return ignoring(c.Tiers().GetManyOrLoad(ctx, []string{id.text, id.second().text}, nil))
 	}},
 	{"Store Warm", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
-		return ignoring(c.Tiers().Warm(ctx, []string{id.text}, nil))
+		return ignoring(c.Tiers().Warm(ctx, []string{id.text}, layered.Source[any]{}))
 	}},
 	{"Store TTL", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
 		return found(ignoring(c.Tiers().TTL(ctx, id.text)))
@@ -177,7 +200,7 @@ var namedReads = []namedCall{
 	}},
 }
 
-// namedWholes concern all of a cache.
+// namedWholes affect the whole cache.
 var namedWholes = []namedCall{
 	{"Clear", func(ctx context.Context, c *namedCache, _ hardID, _ int) error { return c.Clear(ctx) }},
 	{"SaveHot", func(ctx context.Context, c *namedCache, _ hardID, _ int) error { return c.SaveHot(ctx, 10) }},
@@ -194,6 +217,9 @@ var namedWholes = []namedCall{
 	{"Store InvalidateTags", func(ctx context.Context, c *namedCache, _ hardID, _ int) error {
 		return c.Tiers().InvalidateTags(ctx, "tag")
 	}},
+	{"DeletePattern", func(ctx context.Context, c *namedCache, _ hardID, _ int) error {
+		return ignoring(c.DeletePattern(ctx, "*"))
+	}},
 	{"Store DeletePattern", func(ctx context.Context, c *namedCache, _ hardID, _ int) error {
 		return ignoring(c.Tiers().DeletePattern(ctx, "*"))
 	}},
@@ -205,11 +231,11 @@ var namedWholes = []namedCall{
 var namedRefreshes = []namedCall{
 	{"Refresh", func(ctx context.Context, c *namedCache, id hardID, _ int) error { return ignoring(c.Refresh(ctx, id)) }},
 	{"Store Refresh", func(ctx context.Context, c *namedCache, id hardID, _ int) error {
-		return ignoring(c.Tiers().Refresh(ctx, id.text, nil))
+		return ignoring(c.Tiers().Refresh(ctx, id.text, layered.Source[any]{}))
 	}},
 }
 
-// found returns err unless it is the answer that there is no value.
+// found returns err unless it means that there is no value.
 func found(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -223,10 +249,10 @@ func TestCacheName_tablesAreComplete(t *testing.T) {
 	for _, call := range slices.Concat(namedWrites, namedChanges, namedReads, namedWholes, namedRefreshes) {
 		have = append(have, call.name)
 	}
-	have = append(have, "Close", "Store Close", "Store PendingErr") // TestCacheName_pending
-	have = append(have, "Store Refused")                            // tests of the root
+	have = append(have, "Close", "Store Close", "Store RetryQueueErr") // TestCacheName_retryQueue
+	have = append(have, "Store Refused", "Text")                       // tests of the root
 	for prefix, of := range map[string]reflect.Type{
-		"": reflect.TypeFor[*namedCache](), "Write ": reflect.TypeFor[*strata.Write[hardID, int]](), "Store ": reflect.TypeFor[*layered.Store[int]](),
+		"": reflect.TypeFor[*namedCache](), "Write ": reflect.TypeFor[*strata.WriteIntent[hardID, int]](), "Store ": reflect.TypeFor[*layered.Store[int]](),
 	} {
 		for i := range of.NumMethod() {
 			m := of.Method(i)

@@ -63,7 +63,7 @@ func newLoadingCache(t *testing.T, url string, o strata.Options[string, int], lo
 	return c
 }
 
-// An error that stands in the place of what a loader would return names the cache once.
+// An error returned instead of the result of a loader names the cache once.
 func TestCacheName_loads(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for place, url := range map[string]string{"memory": "", "Redis": server.URL()} {
@@ -73,7 +73,7 @@ func TestCacheName_loads(t *testing.T) {
 				for name, read := range namedLoadReads {
 					err := read(t.Context(), c)
 					switch {
-					case l.opts.Default != nil && (name == "Refresh" || name == "GetFresh"): // they do not ask Default
+					case l.opts.Default != nil && (name == "Refresh" || name == "GetFresh"): // they do not use Default
 						if !errors.Is(err, errNamedLoad) {
 							t.Errorf("%s: %v", name, err)
 						}
@@ -88,8 +88,8 @@ func TestCacheName_loads(t *testing.T) {
 	}
 }
 
-// An error of a loader is returned as it is; that of a caller that does not wait for the
-// load, or of a load that is not begun, names the cache.
+// An error of a loader is returned unchanged. That of a caller that leaves the load, or of
+// a load that is not started, names the cache.
 func TestCacheName_noLoad(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for _, url := range []string{"", server.URL()} {
@@ -115,21 +115,21 @@ func TestCacheName_noLoad(t *testing.T) {
 	}
 }
 
-// What is still to be sent to Redis names its cache in the error of the last try, in that
-// of Close, and in Health.
-func TestCacheName_pending(t *testing.T) {
+// A change in the retry queue names its cache in the error of the last try, in that of
+// Close, and in Health.
+func TestCacheName_retryQueue(t *testing.T) {
 	server := redistest.Start(t, nil)
 	b, c := newNamedCache(t, server.URL())
 	server.Kill()
 	checkNamed(t, "Delete", c.Delete(t.Context(), hardID{"a"}), store.ErrUnavailable)
-	redistest.WaitFor(t, "the error of a retry", func() bool { return c.Tiers().PendingErr() != nil })
-	checkNamed(t, "PendingErr", c.Tiers().PendingErr(), store.ErrUnavailable)
-	if h := b.Health(); h.Caches["listing"].Keys != 1 {
+	redistest.WaitFor(t, "the error of a retry", func() bool { return c.Tiers().RetryQueueErr() != nil })
+	checkNamed(t, "PendingErr", c.Tiers().RetryQueueErr(), store.ErrUnavailable)
+	if h := b.Health(); h.RetryQueues["listing"].Keys != 1 {
 		t.Errorf("Health: %+v, want one key of listing", h)
 	} else if text := h.Err().Error(); strings.Count(text, `cache "listing": `) != 1 {
 		t.Errorf("Health: %s", text)
 	}
-	var tiers *layered.Store[int] = c.Tiers()
+	var tiers *layered.Store[any] = c.Tiers()
 	checkNamed(t, "Close of the tiers", tiers.Close(), store.ErrUnavailable)
 
 	_, c = newNamedCache(t, redistest.Start(t, nil).URL())

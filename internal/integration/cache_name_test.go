@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/lokroom/strata"
 	"github.com/lokroom/strata/codec"
@@ -15,8 +14,8 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// newNamedCache returns a cache called "listing" that reads through a client
-// of url, or from memory alone if that is empty.
+// newNamedCache returns a cache called "listing" with a client of url, or with memory only
+// if url is empty.
 func newNamedCache(t *testing.T, url string) (*strata.Backend, *namedCache) {
 	t.Helper()
 	b, err := strata.Open(t.Context(), &strata.Config{RedisURL: url})
@@ -50,12 +49,12 @@ func canceled(ctx context.Context) context.Context {
 	return ctx
 }
 
-// isOfKey reports whether a call takes keys, of which all are valid, in the place of ids.
+// isOfKey reports whether a call takes keys, all of which are valid, instead of ids.
 func isOfKey(call namedCall) bool { return strings.HasPrefix(call.name, "Store ") }
 
-// needRedis are operations that memory alone does not have.
+// needRedis are operations that require Redis.
 var needRedis = []string{
-	"DeleteHolding", "DeleteOlder", "Expire", "SaveHot", "WarmHot", "Store DeleteHolding", "Store DeleteOlder",
+	"DeleteHolding", "DeleteOlder", "Expire", "SaveHot", "WarmHot", "Store DeleteHolding",
 	"Store MarkStale", "Store Add", "Store SaveHot", "Store SavedHot", "Refresh", "Store Refresh",
 }
 
@@ -78,7 +77,7 @@ func TestCacheName_errors(t *testing.T) {
 		{name: "invalid id", want: store.ErrInvalidKey, redis: true, calls: slices.DeleteFunc(slices.Concat(namedReads, namedChanges, namedWrites), isOfKey), id: hardID{"!a"}},
 		{name: "key too large", want: store.ErrTooLarge, redis: true, calls: slices.Concat(namedReads, namedChanges, namedWrites), id: long},
 		{name: "context canceled", want: context.Canceled, redis: true, calls: most, pass: []string{"Hottest", "Store Hottest"}, ctx: canceled, id: a,
-			cause: pauses}, // else a read may be answered before it looks at its context
+			cause: pauses}, // otherwise a read may be answered before it checks its context
 		{name: "value without an encoding", want: store.ErrUnstorable, redis: true, calls: namedWrites, id: a, v: -2},
 		{name: "value without an encoding, in memory", want: store.ErrUnstorable, calls: namedWrites, id: a, v: -2},
 		{name: "no Redis", want: errors.ErrUnsupported, calls: slices.DeleteFunc(slices.Clone(all), func(call namedCall) bool {
@@ -89,8 +88,8 @@ func TestCacheName_errors(t *testing.T) {
 	}
 }
 
-// checkNamed fails if err, of the operation op, is not want, or does not name the cache
-// and its cause as it should.
+// checkNamed fails if err, of the operation op, is not want, or does not name the cache and
+// its cause correctly.
 func checkNamed(t *testing.T, op string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -157,7 +156,7 @@ func (o *opCaches) End(context.Context, store.Op, store.Result) {}
 // An Observer sees which cache each operation belongs to.
 func TestCacheName_ops(t *testing.T) {
 	o := &opCaches{seen: make(map[store.Op]int)}
-	b, err := strata.Open(t.Context(), &strata.Config{RedisURL: redistest.Start(t, nil).URL(), Observer: o, MaxUnheard: 200 * time.Millisecond})
+	b, err := strata.Open(t.Context(), &strata.Config{RedisURL: redistest.Start(t, nil).URL(), Observer: o})
 	if err != nil {
 		t.Fatal(err)
 	}

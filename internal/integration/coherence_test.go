@@ -17,11 +17,11 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// A gateCodec holds a reply of Redis back on its way to L1, if told to.
+// A gateCodec can hold a reply of Redis back on its way to L1.
 type gateCodec struct {
 	codec.Codec[int64]
 	mu   sync.Mutex
-	gate chan struct{} // not nil: the next Decode says that it is there, and waits
+	gate chan struct{} // not nil: the next Decode reports its arrival, and waits
 	here chan struct{}
 }
 
@@ -40,7 +40,8 @@ func (c *gateCodec) Decode(src []byte) (int64, error) {
 	return v, err
 }
 
-// hold makes the next Decode wait until release is called; here is closed when it does.
+// hold makes the next Decode wait until release is called; here is closed when Decode is
+// called.
 func (c *gateCodec) hold() (here <-chan struct{}, release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,14 +49,14 @@ func (c *gateCodec) hold() (here <-chan struct{}, release func()) {
 	gate := c.gate
 	return c.here, func() {
 		c.mu.Lock()
-		c.gate = nil // in case nobody came
+		c.gate = nil // if Decode was not called
 		c.mu.Unlock()
 		close(gate)
 	}
 }
 
-// soon waits for cond like redistest.WaitFor, but looks more often: a push takes
-// a fraction of a millisecond.
+// soon waits for cond like redistest.WaitFor, but polls more often: an invalidation takes a
+// fraction of a millisecond.
 func soon(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	for began := time.Now(); time.Since(began) < 5*time.Millisecond; time.Sleep(20 * time.Microsecond) {
@@ -66,8 +67,8 @@ func soon(t *testing.T, what string, cond func() bool) {
 	redistest.WaitFor(t, what, cond)
 }
 
-// A duel is a process that reads through L1 and whose network fails, and another
-// one that writes.
+// A duel is a process that reads through L1 and a failing network, and another one that
+// writes.
 type duel struct {
 	t      *testing.T
 	proxy  *redistest.Proxy
@@ -84,13 +85,13 @@ func newDuel(t *testing.T, l1 store.Store[int64], told redisstore.Dialer) *duel 
 	d := &duel{t: t, proxy: redistest.StartProxy(t, server.Addr()), latest: make(map[string]int64)}
 	d.gate = &gateCodec{Codec: codec.Msgpack[int64]()}
 	l2 := redisstore.New(dialWith(t, told, d.proxy.Addr()), &redisstore.Options[int64]{Prefix: "duel:", Codec: d.gate})
-	// A sample would drop what the fences have let through.
+	// A sample would drop a copy that the fences have missed.
 	d.reader = tiers(t, l1, l2, &layered.Options[int64]{SampleEvery: -1})
 	d.writer = redisstore.New(dial(t, server.Addr()), &redisstore.Options[int64]{Prefix: "duel:"})
 	return d
 }
 
-// told returns when the reader has handled that key was changed, or has lost sight.
+// told returns when the reader has processed a change of key, or has lost its connection.
 func (d *duel) told(before layered.Counts) {
 	soon(d.t, "the push or the loss of the connection", func() bool {
 		now := d.reader.Counts()
@@ -98,13 +99,13 @@ func (d *duel) told(before layered.Counts) {
 	})
 }
 
-// round changes one key in one of several ways while the reader reads it, and
-// reports whether the reader comes to serve the latest value.
+// round changes one key in one of several ways while the reader reads it, and reports
+// whether the reader finally serves the latest value.
 func (d *duel) round(r *rand.Rand) (ok bool) {
 	ctx := d.t.Context()
 	key := fmt.Sprint("k", r.IntN(64))
 	cut := r.IntN(50) == 0
-	if r.IntN(10) > 0 { // L1 has a copy; sometimes it is left to chance
+	if r.IntN(10) > 0 { // L1 has a copy; otherwise it is random
 		d.reader.Get(ctx, key)
 	}
 	if _, warm := d.reader.Local(ctx, key); !warm || r.IntN(2) == 0 {
@@ -118,8 +119,8 @@ func (d *duel) round(r *rand.Rand) (ok bool) {
 	return d.serves(ctx, key, d.latest[key], 2*time.Second)
 }
 
-// force makes the race R2 happen: the reply is held back until the push about
-// the change, or the loss of the connection, has been handled.
+// force forces race R2: the reply is held back until the invalidation, or the loss of the
+// connection, has been processed.
 func (d *duel) force(ctx context.Context, key string, cut bool) {
 	d.change(ctx, key) // drops the copy: the next read goes to Redis
 	soon(d.t, "the copy in L1 to be dropped", func() bool {
@@ -127,7 +128,7 @@ func (d *duel) force(ctx context.Context, key string, cut bool) {
 		return !ok || e.Value == d.latest[key]
 	})
 	if _, ok := d.reader.Local(ctx, key); ok {
-		return // read anew already: nothing to force
+		return // read again already: nothing to force
 	}
 	here, release := d.gate.hold()
 	done := make(chan error, 1)
@@ -167,8 +168,7 @@ func (d *duel) change(ctx context.Context, key string) {
 	d.latest[key] = v
 }
 
-// serves reports whether the reader comes to answer want: at once but for the
-// time that a push takes.
+// serves reports whether the reader returns want within the time of an invalidation.
 func (d *duel) serves(ctx context.Context, key string, want int64, patience time.Duration) bool {
 	for deadline := time.Now().Add(patience); ; {
 		e, err := d.reader.Get(ctx, key)
@@ -184,8 +184,7 @@ func (d *duel) serves(ctx context.Context, key string, want int64, patience time
 	}
 }
 
-// A cut connection, and a change that overtakes a reply, never leave a stale
-// entry in L1.
+// Neither a lost connection nor a change that overtakes a reply leaves a stale entry in L1.
 func TestCoherence_cutsAndForcedRaces(t *testing.T) {
 	for name, l1 := range l1s[int64]() {
 		t.Run(name, func(t *testing.T) {
@@ -217,15 +216,15 @@ func cutsAndForcedRaces(t *testing.T, d *duel, rounds int) {
 	c := d.reader.Counts()
 	t.Logf("%d rounds: %d replies held back, %d cuts, %d pushes, %d copies refused, %d hits in L1, %d stale",
 		rounds, d.held, d.cuts, c.Invalidations, c.Refused, c.L1Hits, stale)
-	// A run that did not do what it is for proves nothing.
+	// A run without the intended events proves nothing.
 	if d.held < rounds/10 || d.cuts < rounds/100 || c.Refused < uint64(rounds/10) || c.L1Hits == 0 {
 		t.Error("the races were not forced often enough")
 	}
 }
 
-// The control: without the guard the same rounds do leave stale entries.
-func TestCoherence_withoutTheGuard(t *testing.T) {
-	defer mutant.Without(&mutant.NoGuard, &mutant.NoEpoch)()
+// The control: without the fence the same rounds do leave stale entries.
+func TestCoherence_withoutTheFence(t *testing.T) {
+	defer mutant.Without(&mutant.NoFence, &mutant.NoEpoch)()
 	d := newDuel(t, l1s[int64]()["otterstore"](t), redisstore.Dialer{})
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {

@@ -21,13 +21,13 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// costHouse is a process that sends nothing but what it is made to: its heart beats
-// four times an hour, its connections are kept alive as often, and nothing is sampled.
+// costHouse is a process that sends only the commands of its operations: it has four
+// heartbeats and keep-alives per hour, and no samples.
 func costHouse(t *testing.T, server *redistest.Server) (*layered.Store[int], *redisstore.Store[int]) {
 	t.Helper()
 	opt := rueidis.ClientOption{InitAddress: []string{server.Addr()}}
 	opt.Dialer.KeepAlive = time.Hour
-	c, err := (&redisstore.Dialer{MaxUnheard: time.Hour, Timeout: time.Minute}).Dial(opt)
+	c, err := (&redisstore.Dialer{MaxDisconnected: time.Hour, Timeout: time.Minute}).Dial(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func costHouse(t *testing.T, server *redistest.Server) (*layered.Store[int], *re
 // A usage is what the server has done so far.
 type usage struct {
 	calls map[string]int
-	usec  map[string]int // as many for each command, without what went into the network
+	usec  map[string]int // per command, without network time
 	reads int            // packets, as long as each fits into one
 }
 
@@ -66,7 +66,7 @@ func usageOf(t *testing.T, server *redistest.Server) usage {
 	return u
 }
 
-// since returns what was done between before and u.
+// since returns the difference between before and u.
 func (u usage) since(before usage) usage {
 	d := usage{calls: map[string]int{}, usec: map[string]int{}, reads: u.reads - before.reads - 2}
 	for name, n := range u.calls {
@@ -77,7 +77,7 @@ func (u usage) since(before usage) usage {
 	return d
 }
 
-// micros is what the commands took that came from outside: those of a script are in
+// micros is the time of the commands received from clients: those in a script are part of
 // the time of the script.
 func (u usage) micros() (usec int) {
 	for name, n := range u.usec {
@@ -88,7 +88,7 @@ func (u usage) micros() (usec int) {
 	return usec
 }
 
-// sum adds up what operations take.
+// sum adds up the costs of operations.
 func sum(of ...map[string]int) map[string]int {
 	total := map[string]int{}
 	for _, m := range of {
@@ -99,21 +99,21 @@ func sum(of ...map[string]int) map[string]int {
 	return total
 }
 
-// What the parts take: the commands that the server counts, those of scripts too.
+// The costs of the parts, as counted by the server, including commands in scripts.
 var (
 	costGet     = map[string]int{"get": 1}
 	costLease   = map[string]int{"evalsha": 1, "getrange": 2, "time": 1, "set": 1}
 	costTaken   = map[string]int{"evalsha": 1, "getrange": 1, "time": 1}
 	costNotDue  = map[string]int{"evalsha": 1, "getrange": 1, "time": 1, "pttl": 1}
-	costFill    = map[string]int{"evalsha": 1, "getrange": 2, "time": 1, "set": 1, "setrange": 2}
+	costFill    = map[string]int{"evalsha": 1, "getrange": 2, "time": 1, "set": 1}
 	costRelease = map[string]int{"evalsha": 1, "getrange": 2, "time": 1, "del": 1}
 	costDelete  = map[string]int{"evalsha": 1, "getrange": 1, "del": 1}
-	costSet     = map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1, "setrange": 2}
+	costSet     = map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1}
 	costRecheck = map[string]int{"pttl": 1, "getrange": 1}
 )
 
-// TestCost counts what each operation sends: the commands and the exchanges, which
-// are exact. How long the server takes for them it prints (with -v).
+// TestCost counts the commands and the exchanges of each operation, which are exact. It
+// prints the time of the server (with -v).
 func TestCost(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, remote := costHouse(t, server)
@@ -129,8 +129,8 @@ func TestCost(t *testing.T) {
 	t.Logf("medians; one client, one server\n%s", table.String())
 }
 
-// measure runs c many times and returns how many microseconds the server takes for it,
-// without what goes into the network, and how long it takes in all.
+// measure runs c repeatedly and returns the microseconds of the server without network
+// time, and the total time.
 func (c *cost) measure(t *testing.T, server *redistest.Server) (usec float64, took time.Duration) {
 	t.Helper()
 	const rounds, times = 5, 20
@@ -180,7 +180,7 @@ func list(commands map[string]int) string {
 	return strings.Join(s, ", ")
 }
 
-// A cost is an operation and what it has to cost.
+// A cost is an operation and its expected cost.
 type cost struct {
 	name      string
 	before    func(key string)
@@ -189,11 +189,11 @@ type cost struct {
 	want      map[string]int
 }
 
-// costs returns what is measured. remote is the L2 of a.
+// costs returns the operations to measure. remote is the L2 of a.
 func costs(t *testing.T, a, b *layered.Store[int], remote *redisstore.Store[int]) []cost {
 	ctx := t.Context()
 	find := func(s *layered.Store[int], load layered.Loader[int]) func(string) error {
-		return func(key string) error { _, err := s.Find(ctx, key, load); return err }
+		return func(key string) error { _, err := s.Find(ctx, key, layered.Source[int]{Load: load}); return err }
 	}
 	have := func(s *layered.Store[int]) func(string) {
 		return func(key string) {
@@ -233,7 +233,7 @@ func costs(t *testing.T, a, b *layered.Store[int], remote *redisstore.Store[int]
 		}, 3, sum(map[string]int{"mget": 1}, costLease, costLease, costLease, costFill, costFill, costFill)},
 		{"a miss of 100 callers", nil, func(key string) error { return crowd(ctx, a, key) }, 3, miss},
 		{"a miss of 2 processes", nil, func(key string) error { return bothMiss(ctx, a, b, key) }, 6, sum(miss, costGet, costTaken, costGet)},
-		{"a copy in doubt confirmed", have(a), func(key string) error { _, err := a.FindFresh(ctx, key, nil); return err }, 1, costRecheck},
+		{"suspect copy: revalidated", have(a), func(key string) error { _, err := a.FindFresh(ctx, key, layered.Source[int]{}); return err }, 1, costRecheck},
 		{"Delete", have(b), func(key string) error { return a.Delete(ctx, key) }, 1, costDelete},
 		{"Delete of 3", nil, func(key string) error { return a.Delete(ctx, key, key+".2", key+".3") }, 1, sum(costDelete, costDelete, costDelete)},
 		{"Set", have(b), func(key string) error {
@@ -255,8 +255,7 @@ func ignore(cause error, do func(string) error) func(string) error {
 	}
 }
 
-// crowd has many callers miss key at the same time: the load goes on until all of
-// them have asked.
+// crowd makes many callers miss key at the same time: the load runs until all of them wait.
 func crowd(ctx context.Context, s *layered.Store[int], key string) error {
 	const callers = 100
 	shared := s.Counts().Shared
@@ -264,9 +263,9 @@ func crowd(ctx context.Context, s *layered.Store[int], key string) error {
 	errs := make([]error, callers)
 	for i := range errs {
 		wg.Go(func() {
-			_, errs[i] = s.Find(ctx, key, func(context.Context, string) (store.Entry[int], error) {
+			_, errs[i] = s.Find(ctx, key, layered.Source[int]{Load: func(context.Context, string) (store.Entry[int], error) {
 				return store.Entry[int]{Value: 1}, until(ctx, func() bool { return s.Counts().Shared-shared == callers-1 })
-			})
+			}})
 		})
 	}
 	wg.Wait()
@@ -278,21 +277,21 @@ func crowd(ctx context.Context, s *layered.Store[int], key string) error {
 	return nil
 }
 
-// bothMiss has b miss key while a loads it.
+// bothMiss makes b miss key while a loads it.
 func bothMiss(ctx context.Context, a, b *layered.Store[int], key string) error {
 	waits := b.Counts().Waits
 	loading, found := make(chan struct{}), make(chan error, 1)
 	go func() {
-		_, err := a.Find(ctx, key, func(context.Context, string) (store.Entry[int], error) {
+		_, err := a.Find(ctx, key, layered.Source[int]{Load: func(context.Context, string) (store.Entry[int], error) {
 			close(loading)
 			return store.Entry[int]{Value: 1}, until(ctx, func() bool { return b.Counts().Waits > waits })
-		})
+		}})
 		found <- err
 	}()
 	<-loading
-	f, err := b.Find(ctx, key, func(context.Context, string) (store.Entry[int], error) {
+	f, err := b.Find(ctx, key, layered.Source[int]{Load: func(context.Context, string) (store.Entry[int], error) {
 		return store.Entry[int]{}, fmt.Errorf("%s was loaded twice", key)
-	})
+	}})
 	if err == nil && f.Value != 1 {
 		err = fmt.Errorf("b got %d", f.Value)
 	}

@@ -29,16 +29,16 @@ func buildBehind(t *testing.T, set *redistest.SentinelSet, o *layered.Options[in
 	return houseOn(t, c, o)
 }
 
-// A loss is a Redis that is about to lose the last write that it has confirmed, and
-// two processes that use it.
+// A loss is a Redis that is about to lose its last confirmed write, and two processes that
+// use it.
 type loss struct {
 	writer, other *house
 
-	replicate func() error // what was written so far is not lost
-	forget    func() error // ends what serves now; what comes then has lost the rest
+	replicate func() error // protects the writes so far
+	forget    func() error // ends the current server; the next one has lost later writes
 }
 
-// losses are the ways in which Redis may lose what it has confirmed.
+// losses are the ways in which Redis may lose confirmed writes.
 var losses = map[string]func(*testing.T, *layered.Options[int]) *loss{
 	"an address moves to a replica that lags": addressMoves,
 	"sentinels promote a replica that lags":   sentinelsPromote,
@@ -47,7 +47,7 @@ var losses = map[string]func(*testing.T, *layered.Options[int]) *loss{
 	"a restart from an old file":              restartFromFile,
 }
 
-// detach makes replica have what primary has now, and nothing that comes later.
+// detach gives replica the current data of primary, and no later writes.
 func detach(primary, replica *redistest.Server) error {
 	if n, err := primary.Do("WAIT", 1, 30_000); err != nil || n != int64(1) {
 		return fmt.Errorf("%v replicas follow: %w", n, err)
@@ -106,7 +106,7 @@ func joinedTakeover(t *testing.T, o *layered.Options[int]) *loss {
 	cl := redistest.StartCluster(t, 2)
 	var d redisstore.Dialer
 	l := &loss{writer: buildWith(t, d, o, cl.Addrs()...), other: buildWith(t, d, o, cl.Addrs()...)}
-	want(t, l.writer, now(1), 1, layered.Source) // the heartbeat runs before the shard joins
+	want(t, l.writer, now(1), 1, layered.Origin) // the heartbeat runs before the shard joins
 	joined := cl.Join(t)
 	slot, err := cl.Slot("h:k")
 	if err == nil {
@@ -135,15 +135,15 @@ func restartFromFile(t *testing.T, o *layered.Options[int]) *loss {
 	return l
 }
 
-// A reader reads k in a process until it is stopped, and notes what it got.
+// A reader reads k in a process until it is stopped, and records the results.
 type reader struct {
-	old  atomic.Int64 // times that the old value came
-	last atomic.Int64 // when, in Unix nanoseconds
+	old  atomic.Int64 // number of old values
+	last atomic.Int64 // time of the last one, in Unix nanoseconds
 }
 
 func (r *reader) run(t *testing.T, h *house, stop *atomic.Bool) {
 	for !stop.Load() {
-		f, err := h.Find(t.Context(), "k", tagged(2, "t"))
+		f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: tagged(2, "t")})
 		if err != nil {
 			t.Errorf("no answer: %v", err)
 			return
@@ -156,8 +156,8 @@ func (r *reader) run(t *testing.T, h *house, stop *atomic.Bool) {
 	}
 }
 
-// When Redis forgets a Delete that it had confirmed, who made it never reads the old
-// value, and nobody else for long: it is deleted again.
+// If Redis loses a confirmed Delete, the process that made it never reads the old value,
+// and others only briefly: the Delete is replayed.
 func TestFailover_lostDelete(t *testing.T) {
 	for name, begin := range losses {
 		t.Run(name, func(t *testing.T) {
@@ -165,8 +165,8 @@ func TestFailover_lostDelete(t *testing.T) {
 			l := begin(t, nil)
 			writer, other, promoted := l.run(t, deletes, func() bool {
 				c := l.writer.Counts()
-				f, err := l.other.FindFresh(t.Context(), "k", now(2))
-				return c.Replayed > 0 && c.Pending == 0 && err == nil && f.Tier != layered.Source && f.Value == 2
+				f, err := l.other.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(2)})
+				return c.Replayed > 0 && c.RetryQueue == 0 && err == nil && f.Tier != layered.Origin && f.Value == 2
 			})
 			if n := writer.old.Load(); n != 0 {
 				t.Errorf("the process that deleted the value read it %d times", n)
@@ -180,15 +180,16 @@ func TestFailover_lostDelete(t *testing.T) {
 	}
 }
 
-// The control: without a journal the old value is read, also by who has deleted it.
-func TestFailover_withoutJournal(t *testing.T) {
+// The control: without a recent-write log the old value is read, also by the process that
+// deleted it.
+func TestFailover_withoutRecentWriteLog(t *testing.T) {
 	for name, begin := range losses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := begin(t, &layered.Options[int]{JournalFor: -1})
+			l := begin(t, &layered.Options[int]{RecentWritesFor: -1})
 			l.run(t, deletes, func() bool {
-				f1, err1 := l.writer.FindFresh(t.Context(), "k", now(2))
-				f2, err2 := l.other.FindFresh(t.Context(), "k", now(2))
+				f1, err1 := l.writer.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(2)})
+				f2, err2 := l.other.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(2)})
 				return err1 == nil && err2 == nil && f1.Value == 1 && f2.Value == 1
 			})
 		})
@@ -197,10 +198,10 @@ func TestFailover_withoutJournal(t *testing.T) {
 
 func deletes(ctx context.Context, h *house) error { return h.Delete(ctx, "k") }
 
-// The same for what is taken back by its tag, or with all the rest. (In a cluster the
-// note of that may be on a node that loses nothing.)
-func TestFailover_lostTakeBack(t *testing.T) {
-	for what, takeBack := range takeBacks {
+// The same for values invalidated by tag or Clear. (In a cluster the record of that may be
+// on a node that loses nothing.)
+func TestFailover_lostInvalidation(t *testing.T) {
+	for what, invalidate := range invalidations {
 		for name, begin := range losses {
 			if name == "a replica that lags takes over" || strings.HasPrefix(name, "a shard joins") {
 				continue
@@ -208,10 +209,10 @@ func TestFailover_lostTakeBack(t *testing.T) {
 			t.Run(what+", "+name, func(t *testing.T) {
 				t.Parallel()
 				l := begin(t, nil)
-				writer, _, _ := l.run(t, takeBack, func() bool {
+				writer, _, _ := l.run(t, invalidate, func() bool {
 					for _, h := range []*house{l.writer, l.other} {
-						f, err := h.FindFresh(t.Context(), "k", tagged(2, "t"))
-						if err != nil || f.Tier == layered.Source || f.Value != 2 {
+						f, err := h.FindFresh(t.Context(), "k", layered.Source[int]{Load: tagged(2, "t")})
+						if err != nil || f.Tier == layered.Origin || f.Value != 2 {
 							return false
 						}
 					}
@@ -225,14 +226,14 @@ func TestFailover_lostTakeBack(t *testing.T) {
 	}
 }
 
-// run makes k old in Redis and takes it back, makes Redis forget that, and reads in
-// both processes until settled says that it is over.
-func (l *loss) run(t *testing.T, takeBack func(context.Context, *house) error, settled func() bool) (writer, other *reader, promoted time.Time) {
+// run makes k old in Redis and invalidates it, makes Redis lose that, and reads in both
+// processes until settled returns true.
+func (l *loss) run(t *testing.T, invalidate func(context.Context, *house) error, settled func() bool) (writer, other *reader, promoted time.Time) {
 	t.Helper()
 	ctx := t.Context()
 	redistest.WaitFor(t, "both to have the old value from Redis", func() bool {
 		for _, h := range []*house{l.other, l.writer} {
-			if f, err := h.FindFresh(ctx, "k", tagged(1, "t")); err != nil || f.Tier != layered.L2 {
+			if f, err := h.FindFresh(ctx, "k", layered.Source[int]{Load: tagged(1, "t")}); err != nil || f.Tier != layered.L2 {
 				return false // servers that have just begun may be slow to answer
 			}
 		}
@@ -241,10 +242,10 @@ func (l *loss) run(t *testing.T, takeBack func(context.Context, *house) error, s
 	if err := l.replicate(); err != nil {
 		t.Fatal(err)
 	}
-	if err := takeBack(ctx, l.writer); err != nil {
+	if err := invalidate(ctx, l.writer); err != nil {
 		t.Fatal(err)
 	}
-	redistest.WaitFor(t, "the other process to hear of it", func() bool {
+	redistest.WaitFor(t, "the other process to be notified", func() bool {
 		_, ok := l.other.Local(ctx, "k")
 		return !ok
 	})
@@ -265,7 +266,7 @@ func (l *loss) run(t *testing.T, takeBack func(context.Context, *house) error, s
 	return writer, other, promoted
 }
 
-// A planned failover loses nothing, and nobody reads what was true before.
+// A planned failover loses nothing, and no process reads old values.
 func TestFailover_planned(t *testing.T) {
 	cl := redistest.StartReplicatedCluster(t, 2)
 	houses := []*house{buildOn(t, 0, cl.Addrs()...), buildOn(t, 0, cl.Addrs()...)}
@@ -274,16 +275,16 @@ func TestFailover_planned(t *testing.T) {
 		t.Fatal(err)
 	}
 	replica := cl.Replicas[slices.Index(cl.Nodes, owner)]
-	want(t, houses[0], now(-1), -1, layered.Source) // both have heard of the primaries
+	want(t, houses[0], now(-1), -1, layered.Origin) // both are connected to the primaries
 	want(t, houses[1], now(-2), -1, layered.L2)
 	if _, err := replica.Do("CLUSTER", "FAILOVER"); err != nil {
 		t.Fatal(err)
 	}
-	after := 0 // rounds since the promotion
+	after := 0 // number of rounds since the promotion
 	for v := 0; after < 100; v++ {
 		redistest.WaitFor(t, "Redis to take the change", func() bool { return houses[0].Delete(t.Context(), "k") == nil })
 		for i, h := range houses {
-			f, err := h.FindFresh(t.Context(), "k", now(v))
+			f, err := h.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(v)})
 			if err != nil || f.Value != v {
 				t.Fatalf("process %d got %d from %v, %v; want %d", i, f.Value, f.Tier, err, v)
 			}

@@ -14,7 +14,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A row is what the source of these tests has: its version, which only grows.
+// A table is the source of these tests: versions of rows, which only grow.
 type table struct{ rows [64]atomic.Int64 }
 
 func (t *table) load(_ context.Context, id int) (int64, error) { return t.rows[id].Load(), nil }
@@ -33,8 +33,8 @@ func open(t *testing.T, url string, src *table, o *strata.Options[int, int64]) *
 	return c
 }
 
-// underLoad runs f while readers read all rows, and fails the test for every
-// read that gets no answer. Each round of a reader is counted in rounds.
+// underLoad runs f while readers read all rows, and fails the test for every read without
+// an answer. rounds counts the rounds of the readers.
 func underLoad(t *testing.T, c *strata.Cache[int, int64], f func(rounds *atomic.Int64)) {
 	t.Helper()
 	var stop atomic.Bool
@@ -70,8 +70,7 @@ func moreRounds(t *testing.T, rounds *atomic.Int64, n int64) {
 	redistest.WaitFor(t, "the readers to go on", func() bool { return rounds.Load() >= from+n })
 }
 
-// kill -9 of Redis in the middle of load loses no answers, and when it is back
-// changes are seen again.
+// kill -9 of Redis under load loses no answers, and afterwards changes are seen again.
 func TestRedisKilled(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var src table
@@ -99,8 +98,8 @@ func TestRedisKilled(t *testing.T) {
 	}
 }
 
-// While Redis does not answer, reads take as long as its timeout and are
-// answered by the source; what was loaded is served from L1 only for MaxUnheard.
+// While Redis does not answer, reads take as long as its timeout and are answered by the
+// source; loaded values are served from L1 for MaxDisconnected only.
 func TestRedisHangs(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var src table
@@ -124,7 +123,7 @@ func TestRedisHangs(t *testing.T) {
 	}
 }
 
-// A value that cannot be decoded is a miss, counted, and loaded anew.
+// A value that cannot be decoded is a miss, counted, and loaded again.
 func TestCorruptValue(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var src table
@@ -134,7 +133,7 @@ func TestCorruptValue(t *testing.T) {
 		if _, err := server.Do("SET", "strata:row:v0-"+strata.SchemaOf[int64](nil)+":7", garbage); err != nil {
 			t.Fatal(err)
 		}
-		redistest.WaitFor(t, "the value to be loaded anew and the corrupt one to be counted", func() bool {
+		redistest.WaitFor(t, "the value to be loaded again and the corrupt one to be counted", func() bool {
 			v, err := c.Get(t.Context(), 7)
 			st, _ := c.Tiers().Stats(t.Context())
 			return err == nil && v == 70 && st.Corrupt == uint64(i+1)
@@ -142,8 +141,8 @@ func TestCorruptValue(t *testing.T) {
 	}
 }
 
-// Processes of different versions of a type, and caches of different names and
-// prefixes, do not see each other's values, and Clear takes only what is its own.
+// Processes with different schema versions, and caches of different names and prefixes, do
+// not see each other's values, and Clear only affects its cache.
 func TestNamespaces(t *testing.T) {
 	server := redistest.Start(t, nil)
 	ctx := t.Context()
@@ -153,7 +152,7 @@ func TestNamespaces(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { b.Close() })
-		c, err := strata.New[int, string](b, name, nil, &strata.Options[int, string]{Version: version})
+		c, err := strata.New[int, string](b, name, nil, &strata.Options[int, string]{SchemaVersion: version})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,8 +192,8 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
-// While Redis is down, L1 keeps what was loaded: that each read dials again is
-// not taken for another loss.
+// While Redis is down, L1 keeps loaded values: failed dials of later reads do not count as
+// further losses.
 func TestRedisDown_L1Serves(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var src table
@@ -215,7 +214,7 @@ func TestRedisDown_L1Serves(t *testing.T) {
 	})
 }
 
-// A Redis of any kind that is not there when the process starts is used once it is.
+// A Redis of any kind that is unreachable at startup is used once it is reachable.
 func TestRedisOptional(t *testing.T) {
 	single := redistest.Start(t, nil)
 	cluster := redistest.StartCluster(t, 3)

@@ -15,13 +15,13 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// What is kept under a hold ends with it, whatever life it is given, and a hold
-// outlives what is kept under it.
+// A value kept under a hold ends with it, whatever its TTL, and a hold outlives the values
+// kept under it.
 func TestHold_expire(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
 	for _, ttl := range []time.Duration{time.Hour, store.Forever, time.Millisecond, -1} {
-		if err := a.DeleteHolding(t.Context(), time.Minute, "k"); err != nil {
+		if err := a.DeleteHolding(t.Context(), store.Hold{For: time.Minute}, "k"); err != nil {
 			t.Fatal(err)
 		}
 		seen(t, b, 1)
@@ -35,14 +35,14 @@ func TestHold_expire(t *testing.T) {
 		if err := a.MarkStale(t.Context(), "k"); err != nil {
 			t.Fatal(err)
 		}
-		f, err := b.FindFresh(t.Context(), "k", now(2))
+		f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(2)})
 		if err != nil || f.Value != 2 || ttl < 0 && f.ExpiresAt.Until() > time.Minute {
 			t.Errorf("with a life of %v the hold is over: got %d for %v, %v", ttl, f.Value, f.ExpiresAt.Until(), err)
 		}
 	}
 }
 
-// A full Redis forgets what it is told to forget, and keeps holds.
+// A full Redis accepts deletions and keeps holds.
 func TestHold_full(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
@@ -53,14 +53,14 @@ func TestHold_full(t *testing.T) {
 	}
 	for name, change := range map[string]func() error{
 		"Delete":        func() error { return a.Delete(t.Context(), "k") },
-		"DeleteHolding": func() error { return a.DeleteHolding(t.Context(), time.Minute, "k") },
+		"DeleteHolding": func() error { return a.DeleteHolding(t.Context(), store.Hold{For: time.Minute}, "k") },
 		"MarkStale":     func() error { return a.MarkStale(t.Context(), "k") },
 		"BeginWrite":    func() error { _, err := a.BeginWrite(t.Context(), time.Minute, "k"); return err },
 	} {
 		for _, hold := range []bool{false, true} {
 			server.Do("FLUSHALL")
 			if hold {
-				if err := b.DeleteHolding(t.Context(), time.Minute, "k"); err != nil {
+				if err := b.DeleteHolding(t.Context(), store.Hold{For: time.Minute}, "k"); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -70,7 +70,7 @@ func TestHold_full(t *testing.T) {
 				t.Errorf("%s, hold %v: %v", name, hold, err)
 			}
 			limit(0)
-			f, err := b.FindFresh(t.Context(), "k", now(2))
+			f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(2)})
 			if err != nil || f.Value != 2 {
 				t.Errorf("%s, hold %v: then got %d, %v", name, hold, f.Value, err)
 			}
@@ -81,8 +81,8 @@ func TestHold_full(t *testing.T) {
 	}
 }
 
-// A source that failed is left alone only where there is a stale value to serve: what
-// was about to end when the load began is not.
+// A source that failed is skipped only if there is a stale value to return. A value that
+// was about to expire when the load began does not count.
 func TestLease_failedLoadWithoutAStaleValue(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
@@ -96,14 +96,14 @@ func TestLease_failedLoadWithoutAStaleValue(t *testing.T) {
 	if err := b.MarkStale(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := a.Find(t.Context(), "k", broken); err != nil || !f.Stale {
+	if f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: broken}); err != nil || !f.Stale {
 		t.Errorf("who had read the stale value got %+v, %v", f, err)
 	}
-	want(t, b, now(2), 2, layered.Source)
+	want(t, b, now(2), 2, layered.Origin)
 }
 
-// The scripts work while the slot of their key is on its way to another node, at
-// every step: what was removed there cannot be written again.
+// The scripts work at every step of a migration of the slot of their key: a removed value
+// cannot be written again.
 func TestHold_slotMoves(t *testing.T) {
 	cluster := redistest.StartCluster(t, 2)
 	c, err := redisstore.Dial(rueidis.ClientOption{InitAddress: cluster.Addrs()})
@@ -114,7 +114,7 @@ func TestHold_slotMoves(t *testing.T) {
 	s := redisstore.New(c, &redisstore.Options[int]{Prefix: "{h}:"})
 	ctx := t.Context()
 	one := store.Entry[int]{Value: 1, ExpiresAt: store.In(time.Hour)}
-	hold := func(key string) error { return s.DeleteHolding(ctx, time.Minute, key) }
+	hold := func(key string) error { return s.DeleteHolding(ctx, store.Hold{For: time.Minute}, key) }
 	bracket := func(other func(string) error) func(string) error {
 		return func(key string) error {
 			token, err := s.BeginWrite(ctx, time.Minute, key)
@@ -159,7 +159,7 @@ func TestHold_slotMoves(t *testing.T) {
 		}
 	}
 	next := 0
-	for range 2 { // there and back
+	for range 2 { // back and forth
 		from, err := cluster.Owner("{h}:")
 		if err != nil {
 			t.Fatal(err)

@@ -14,25 +14,25 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// hasty are options with which what is stale is not waited for for long.
+// hasty are options with a short SoftTimeout.
 func hasty() *layered.Options[int] {
 	return &layered.Options[int]{SoftTimeout: 20 * time.Millisecond, Jitter: -1, LoadTimeout: time.Hour}
 }
 
-// While the source hangs, what Redis has that is stale is served by all processes: by
-// the one that loads, and by those that wait for it. What it loads is kept at last.
+// While the source hangs, a stale value in Redis is returned by all processes: by the one
+// that loads, and by those that wait for it. The loaded value is kept at the end.
 func TestSoftTimeout_sourceHangs(t *testing.T) { inBothModes(t, softSourceHangs) }
 
 func softSourceHangs(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	o := hasty()
-	o.Lease = 300 * time.Millisecond // renewed meanwhile, which is pushed to others
+	o.Lease = 300 * time.Millisecond // renewed meanwhile, which causes invalidations
 	a, b := build(t, server, o), build(t, server, o)
 	putStale(t, a, 1)
 	g := newGated(2)
 	late := func(h *house) {
 		t.Helper()
-		f, err := h.Find(t.Context(), "k", g.load)
+		f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: g.load})
 		if err != nil || f.Value != 1 || !f.Stale || f.Cause != store.ErrSlow {
 			t.Errorf("got %+v, %v", f, err)
 		}
@@ -53,7 +53,7 @@ func softSourceHangs(t *testing.T, build builder) {
 	close(g.let)
 	for _, h := range []*house{a, b} {
 		redistest.WaitFor(t, "what was loaded to be there", func() bool {
-			f, err := h.Find(t.Context(), "k", g.load)
+			f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: g.load})
 			return err == nil && f.Value == 2 && !f.Stale
 		})
 	}
@@ -62,8 +62,8 @@ func softSourceHangs(t *testing.T, build builder) {
 	}
 }
 
-// What is deleted while it is waited for is not served as stale any more once the process
-// has heard of it; without an L1, not even before.
+// A value that is deleted during the wait is not returned as stale once the process has
+// received the invalidation; without an L1, at once.
 func TestSoftTimeout_deletedElsewhere(t *testing.T) { inBothModes(t, softDeletedElsewhere) }
 
 func softDeletedElsewhere(t *testing.T, build builder) {
@@ -87,7 +87,7 @@ func softDeletedElsewhere(t *testing.T, build builder) {
 				return store.Entry[int]{Value: int(v), Tags: []string{"t"}}, nil
 			}
 			for _, h := range []*house{a, b, bare} {
-				if f, err := h.Find(t.Context(), "k", load); err != nil || f.Value != 1 {
+				if f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: load}); err != nil || f.Value != 1 {
 					t.Errorf("before the change: %+v, %v", f, err)
 				}
 			}
@@ -96,10 +96,10 @@ func softDeletedElsewhere(t *testing.T, build builder) {
 			if err := change(c); err != nil {
 				t.Fatal(err)
 			}
-			find := func(h *house) (int, error) { // who joins the old load waits for it
+			find := func(h *house) (int, error) { // a caller that joins the old load waits for it
 				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 				defer cancel()
-				f, err := h.Find(ctx, "k", load)
+				f, err := h.Find(ctx, "k", layered.Source[int]{Load: load})
 				return f.Value, err
 			}
 			for _, h := range []*house{bare, a, b} {
@@ -131,8 +131,8 @@ func softDeletedElsewhere(t *testing.T, build builder) {
 	}
 }
 
-// Who waits for a load when the key is deleted elsewhere does not fall back on what he has
-// read before, but on what Redis has then: nothing.
+// A caller that waits for a load when the key is deleted elsewhere does not fall back on
+// the value read before, but on that in Redis: none.
 func TestSoftTimeout_deletedWhileWaiting(t *testing.T) { inBothModes(t, softDeletedWhileWaiting) }
 
 func softDeletedWhileWaiting(t *testing.T, build builder) {
@@ -144,7 +144,7 @@ func softDeletedWhileWaiting(t *testing.T, build builder) {
 	g := newGated(2)
 	answer := make(chan layered.Found[int], 1)
 	go func() {
-		f, err := b.Find(t.Context(), "k", g.load) // has the lease
+		f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: g.load}) // has the lease
 		if err != nil {
 			t.Error(err)
 		}
@@ -152,7 +152,7 @@ func softDeletedWhileWaiting(t *testing.T, build builder) {
 	}()
 	<-g.here
 	go func() {
-		f, err := a.Find(t.Context(), "k", now(3)) // waits for the other
+		f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: now(3)}) // waits for the other
 		if err != nil || f.Value == 1 {
 			t.Errorf("who waited got %+v, %v", f, err)
 		}
@@ -161,7 +161,7 @@ func softDeletedWhileWaiting(t *testing.T, build builder) {
 	if err := a.Delete(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := a.Find(t.Context(), "k", now(3)); err != nil || f.Value != 3 {
+	if f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: now(3)}); err != nil || f.Value != 3 {
 		t.Errorf("after the Delete: %+v, %v", f, err)
 	}
 	close(g.let)
@@ -170,7 +170,7 @@ func softDeletedWhileWaiting(t *testing.T, build builder) {
 	}
 }
 
-// A load whose callers have left goes on with FinishLoads, and others find what it brings.
+// With FinishLoads a load without waiters continues, and others find its result.
 func TestFinishLoads_forOtherProcesses(t *testing.T) { inBothModes(t, finishLoadsForOthers) }
 
 func finishLoadsForOthers(t *testing.T, build builder) {
@@ -180,7 +180,7 @@ func finishLoadsForOthers(t *testing.T, build builder) {
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() {
-		_, err := a.Find(ctx, "k", g.load)
+		_, err := a.Find(ctx, "k", layered.Source[int]{Load: g.load})
 		left <- err
 	}()
 	<-g.here
@@ -190,13 +190,13 @@ func finishLoadsForOthers(t *testing.T, build builder) {
 	}
 	close(g.let)
 	redistest.WaitFor(t, "what was loaded to be there", func() bool {
-		f, err := b.Find(t.Context(), "k", nil)
+		f, err := b.Find(t.Context(), "k", layered.Source[int]{})
 		return err == nil && f.Value == 2
 	})
 }
 
-// A batch whose load fails has the source left alone by all, for what is stale.
-func TestRetryAfter_batchTellsOthers(t *testing.T) { inBothModes(t, retryAfterBatch) }
+// After a failed batch all processes skip the source, for stale values.
+func TestRetryAfter_batchIsKnownToOthers(t *testing.T) { inBothModes(t, retryAfterBatch) }
 
 func retryAfterBatch(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
@@ -208,19 +208,19 @@ func retryAfterBatch(t *testing.T, build builder) {
 	if err == nil || len(found) != 1 || found["k"].Value != 1 {
 		t.Errorf("got %+v, %v", found, err)
 	}
-	f, err := b.Find(t.Context(), "k", func(context.Context, string) (store.Entry[int], error) {
+	f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: func(context.Context, string) (store.Entry[int], error) {
 		t.Error("the source was asked again at once")
 		return store.Entry[int]{}, nil
-	})
+	}})
 	if err != nil || f.Value != 1 || !f.Stale || !errors.Is(f.Cause, store.ErrLoadFailed) {
 		t.Errorf("got %+v, %v", f, err)
 	}
-	if f, err := b.Find(t.Context(), "new", now(5)); err != nil || f.Value != 5 { // there was nothing to serve
+	if f, err := b.Find(t.Context(), "new", layered.Source[int]{Load: now(5)}); err != nil || f.Value != 5 { // no stale value to return
 		t.Errorf("got %+v, %v", f, err)
 	}
 }
 
-// A load that the budget of all refuses is not asked for by others in vain.
+// A load rejected by the budget of the fleet is not tried by others in vain.
 func TestLoadBudget_refusalIsKnownToAll(t *testing.T) { inBothModes(t, budgetRefusalIsKnown) }
 
 func budgetRefusalIsKnown(t *testing.T, build builder) {
@@ -237,8 +237,8 @@ func budgetRefusalIsKnown(t *testing.T, build builder) {
 				putStale(t, a, 1)
 			}
 			for i, h := range []*house{a, b, b} {
-				f, err := h.Find(t.Context(), "k", now(2))
-				cause := store.ErrLoadFailed // beside a value Redis does not keep the reason
+				f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: now(2)})
+				cause := store.ErrLoadFailed // Redis does not keep the reason with a value
 				if i == 0 {
 					cause = store.ErrOverload
 				}
@@ -255,7 +255,7 @@ func budgetRefusalIsKnown(t *testing.T, build builder) {
 			if err := b.Delete(t.Context(), "k"); err != nil { // ends it
 				t.Fatal(err)
 			}
-			if _, err := a.Find(t.Context(), "k", now(2)); !errors.Is(err, store.ErrOverload) || asked.Load() != 2 {
+			if _, err := a.Find(t.Context(), "k", layered.Source[int]{Load: now(2)}); !errors.Is(err, store.ErrOverload) || asked.Load() != 2 {
 				t.Errorf("got %v, asked %d times", err, asked.Load())
 			}
 			if err := b.Delete(t.Context(), "k"); err != nil {
@@ -265,7 +265,7 @@ func budgetRefusalIsKnown(t *testing.T, build builder) {
 	}
 }
 
-// A process that has as much to do as it may does not keep another from loading.
+// A process at its limit of loads does not prevent another one from loading.
 func TestMaxLoads_othersLoad(t *testing.T) { inBothModes(t, maxLoadsOthersLoad) }
 
 func maxLoadsOthersLoad(t *testing.T, build builder) {
@@ -273,18 +273,18 @@ func maxLoadsOthersLoad(t *testing.T, build builder) {
 	o := &layered.Options[int]{MaxLoads: 1, SoftTimeout: 50 * time.Millisecond, Lease: time.Hour}
 	a, b := build(t, server, o), build(t, server, o)
 	g := newGated(1)
-	go a.Find(t.Context(), "other", g.load)
+	go a.Find(t.Context(), "other", layered.Source[int]{Load: g.load})
 	<-g.here
-	if _, err := a.Find(t.Context(), "k", now(1)); !errors.Is(err, store.ErrOverload) {
+	if _, err := a.Find(t.Context(), "k", layered.Source[int]{Load: now(1)}); !errors.Is(err, store.ErrOverload) {
 		t.Errorf("got %v", err)
 	}
-	want(t, b, now(2), 2, layered.Source)
+	want(t, b, now(2), 2, layered.Origin)
 	want(t, a, now(3), 2, layered.L2)
 	close(g.let)
 }
 
-// Of processes that have as much to do as they may, one after the other has the lease of a
-// key, but nobody waits for its own place beyond the time that it has waited for others.
+// Processes at their limit get the lease of a key one after the other, but none waits for a
+// slot beyond the time that it has waited for others.
 func TestMaxLoads_waitsAddUpToOne(t *testing.T) { inBothModes(t, maxLoadsWaits) }
 
 func maxLoadsWaits(t *testing.T, build builder) {
@@ -293,21 +293,21 @@ func maxLoadsWaits(t *testing.T, build builder) {
 	a, b := build(t, server, o), build(t, server, o)
 	g := newGated(1)
 	for i, h := range []*house{a, b} {
-		go h.Find(t.Context(), fmt.Sprint("other ", i), g.load)
+		go h.Find(t.Context(), fmt.Sprint("other ", i), layered.Source[int]{Load: g.load})
 		<-g.here
 	}
 	began := time.Now()
 	took := make(chan time.Duration, 2)
 	for _, h := range []*house{a, b} {
 		go func() {
-			if _, err := h.Find(t.Context(), "k", now(1)); !errors.Is(err, store.ErrOverload) {
+			if _, err := h.Find(t.Context(), "k", layered.Source[int]{Load: now(1)}); !errors.Is(err, store.ErrOverload) {
 				t.Errorf("got %v", err)
 			}
 			took <- time.Since(began)
 		}()
 	}
 	one, other := <-took, <-took
-	if other-one > one*3/4 { // it would be as long again
+	if other-one > one*3/4 { // another wait of the same length
 		t.Errorf("one waited for %v, the other for %v", one, other)
 	}
 	close(g.let)

@@ -12,13 +12,13 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// What was loaded before a change of this process is not kept in L1 either if Redis
-// could not be asked whether it may be.
+// A value loaded before a change of this process is not kept in L1 either if Redis could
+// not confirm it.
 func TestLease_changedHereThenAway(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for name, find := range map[string]func(*house, *source) (int, error){
 		"one": func(h *house, row *source) (int, error) {
-			f, err := h.Find(t.Context(), "k", row.load)
+			f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: row.load})
 			return f.Value, err
 		},
 		"many": func(h *house, row *source) (int, error) {
@@ -41,7 +41,7 @@ func TestLease_changedHereThenAway(t *testing.T) {
 				answer <- fmt.Sprint(v, err)
 			}()
 			<-row.read
-			if err := a.Delete(t.Context(), "k"); err != nil { // the row is 2 now
+			if err := a.Delete(t.Context(), "k"); err != nil { // the row is now 2
 				t.Fatal(err)
 			}
 			a.link.Hole(true)
@@ -50,15 +50,15 @@ func TestLease_changedHereThenAway(t *testing.T) {
 			if got := <-answer; got != "1 <nil>" {
 				t.Errorf("who asked before the change got %s", got)
 			}
-			if f, err := a.Find(t.Context(), "k", now(2)); err != nil || f.Value != 2 {
+			if f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: now(2)}); err != nil || f.Value != 2 {
 				t.Errorf("who asked after it got %d from %v, %v", f.Value, f.Tier, err)
 			}
 		})
 	}
 }
 
-// A load from before a change is not kept under the lease of one from after it, though
-// both are of the same process.
+// A load from before a change is not kept under a lease from after it, though both are of
+// the same process.
 func TestLease_twoOfAProcess(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
@@ -67,7 +67,7 @@ func TestLease_twoOfAProcess(t *testing.T) {
 	for i := range rows {
 		rows[i] = &source{v: i + 1, read: make(chan struct{}, 9), done: make(chan struct{})}
 		go func() {
-			f, err := a.Find(t.Context(), "k", rows[i].load)
+			f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: rows[i].load})
 			if err == nil && f.Value != i+1 {
 				err = fmt.Errorf("read %d got %d", i+1, f.Value)
 			}
@@ -76,17 +76,17 @@ func TestLease_twoOfAProcess(t *testing.T) {
 		<-rows[i].read
 		if i == 0 {
 			told := a.Counts().Invalidations
-			if err := b.Delete(t.Context(), "k"); err != nil { // from here on the row is 2
+			if err := b.Delete(t.Context(), "k"); err != nil { // the row is now 2
 				t.Fatal(err)
 			}
-			redistest.WaitFor(t, "the other process to hear of it", func() bool { return a.Counts().Invalidations > told })
+			redistest.WaitFor(t, "the other process to be notified", func() bool { return a.Counts().Invalidations > told })
 		}
 	}
 	close(rows[0].done)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if f, err := b.FindFresh(t.Context(), "k", nil); err == nil {
+	if f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{}); err == nil {
 		t.Errorf("what was loaded before the change is there: %d", f.Value)
 	}
 	close(rows[1].done)
@@ -96,8 +96,8 @@ func TestLease_twoOfAProcess(t *testing.T) {
 	want(t, b, now(3), 2, layered.L2)
 }
 
-// A connection that breaks takes no lease with it: nobody waits for one who never
-// heard that he has it, nor for one who could not say that he is done.
+// A broken connection does not block a lease: no process waits for a holder that never
+// received it, nor for one that could not release it.
 func TestLease_connectionBreaks(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for name, cut := range map[string]func(*redistest.Proxy, *source){
@@ -106,7 +106,7 @@ func TestLease_connectionBreaks(t *testing.T) {
 				token, err := server.Do("GETRANGE", "h:k", 12, 19)
 				return err == nil && token != "" && token != strings.Repeat("\x00", 8)
 			})
-			link.Cut() // the answer is on its way
+			link.Cut() // the reply is in flight
 			link.Delay(0)
 			close(row.done)
 		},
@@ -124,7 +124,7 @@ func TestLease_connectionBreaks(t *testing.T) {
 			server.Do("FLUSHALL")
 			o := &layered.Options[int]{Lease: time.Hour}
 			a, b := build(t, server, o), build(t, server, o)
-			want(t, a, now(0), 0, layered.Source)
+			want(t, a, now(0), 0, layered.Origin)
 			if err := b.Delete(t.Context(), "k"); err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestLease_connectionBreaks(t *testing.T) {
 			answer := make(chan string, 1)
 			a.link.Delay(50 * time.Millisecond)
 			go func() {
-				f, err := a.FindFresh(t.Context(), "k", row.load)
+				f, err := a.FindFresh(t.Context(), "k", layered.Source[int]{Load: row.load})
 				answer <- fmt.Sprint(f.Value, f.Tier, err)
 			}()
 			cut(a.link, row)
@@ -141,7 +141,7 @@ func TestLease_connectionBreaks(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			if f, err := b.Find(ctx, "k", now(1)); err != nil || f.Value != 1 {
+			if f, err := b.Find(ctx, "k", layered.Source[int]{Load: now(1)}); err != nil || f.Value != 1 {
 				t.Errorf("the other got %d from %v, %v", f.Value, f.Tier, err)
 			}
 		})

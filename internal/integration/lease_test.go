@@ -15,8 +15,7 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// A house is what one process has: its client, behind a link that can fail, and
-// its tiers.
+// A house is the client, behind a link that can fail, and the tiers of one process.
 type house struct {
 	*layered.Store[int]
 	link  *redistest.Proxy
@@ -27,14 +26,13 @@ type house struct {
 // A builder builds a house on a server.
 type builder func(*testing.T, *redistest.Server, *layered.Options[int]) *house
 
-// build builds a house that is told of changes of what it has read.
+// build builds a house with per-key tracking.
 func build(t *testing.T, server *redistest.Server, o *layered.Options[int]) *house {
 	t.Helper()
 	return buildTold(t, server, o, nil)
 }
 
-// inBothModes runs a test with houses that are told of changes of what they have
-// read, and with such that are told of all changes.
+// inBothModes runs a test with houses with per-key tracking, and with broadcast.
 func inBothModes(t *testing.T, test func(*testing.T, builder)) {
 	t.Run("per key", func(t *testing.T) { test(t, build) })
 	t.Run("broadcast", func(t *testing.T) {
@@ -58,10 +56,22 @@ func buildLinked(t *testing.T, server *redistest.Server, d redisstore.Dialer, o 
 	return h
 }
 
-// buildOn builds a house on a cluster.
-func buildOn(t *testing.T, unheard time.Duration, addrs ...string) *house {
+// buildQuiet is build without heartbeats after the first: they read and write keys, and a
+// late one makes all copies suspect.
+func buildQuiet(t *testing.T, server *redistest.Server, o *layered.Options[int]) *house {
 	t.Helper()
-	return buildWith(t, redisstore.Dialer{MaxUnheard: unheard}, &layered.Options[int]{MaxUnheard: unheard}, addrs...)
+	with := *o
+	with.MaxDisconnected = time.Hour
+	return buildLinked(t, server, redisstore.Dialer{MaxDisconnected: time.Hour, Timeout: patience}, &with)
+}
+
+// claims matches the Redis keys of claims to load "k".
+const claims = "!h:r:h:k:*"
+
+// buildOn builds a house on a cluster.
+func buildOn(t *testing.T, maxDisconnected time.Duration, addrs ...string) *house {
+	t.Helper()
+	return buildWith(t, redisstore.Dialer{MaxDisconnected: maxDisconnected}, &layered.Options[int]{MaxDisconnected: maxDisconnected}, addrs...)
 }
 
 func buildWith(t *testing.T, d redisstore.Dialer, o *layered.Options[int], addrs ...string) *house {
@@ -86,13 +96,12 @@ func houseOn(t *testing.T, c *redisstore.Client, o *layered.Options[int]) *house
 	return h
 }
 
-// A source is a row of a database whose readers can be held back after they have
-// read it.
+// A source is a row of a database with reads that can be held back.
 type source struct {
 	v     int
 	loads int
-	read  chan struct{} // is sent to when the row has been read
-	done  chan struct{} // is waited for before it is returned
+	read  chan struct{} // receives a value when the row has been read
+	done  chan struct{} // releases the result
 }
 
 func (s *source) load(ctx context.Context, _ string) (store.Entry[int], error) {
@@ -116,26 +125,26 @@ func now(v int) layered.Loader[int] {
 
 func want(t *testing.T, h *house, load layered.Loader[int], v int, tier layered.Tier) {
 	t.Helper()
-	f, err := h.Find(t.Context(), "k", load)
+	f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: load})
 	if err != nil || f.Value != v || f.Tier != tier {
 		t.Errorf("got %d from %v, %v; want %d from %v", f.Value, f.Tier, err, v, tier)
 	}
 }
 
-// begin starts a read that is held back in its load, and returns what it answers.
+// begin starts a read with a load that is held back, and returns its result.
 func begin(t *testing.T, h *house, s *source) <-chan string {
 	t.Helper()
 	s.read, s.done = make(chan struct{}), make(chan struct{})
 	answer := make(chan string, 1)
 	go func() {
-		f, err := h.Find(t.Context(), "k", s.load)
+		f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: s.load})
 		answer <- fmt.Sprint(f.Value, f.Tier, err)
 	}()
 	<-s.read
 	return answer
 }
 
-// R1: what was loaded before a change elsewhere is not kept after it.
+// R1: a value loaded before a change elsewhere is not kept after it.
 func TestLease_loadOvertakenByAChangeElsewhere(t *testing.T) {
 	inBothModes(t, leaseLoadOvertakenByAChangeElsewhere)
 }
@@ -163,7 +172,7 @@ func leaseLoadOvertakenByAChangeElsewhere(t *testing.T, build builder) {
 				}
 				row := &source{v: 0}
 				answer := begin(t, a, row)
-				if err := change(b); err != nil { // the row is 1 now
+				if err := change(b); err != nil { // the row is now 1
 					t.Fatal(err)
 				}
 				close(row.done)
@@ -174,7 +183,7 @@ func leaseLoadOvertakenByAChangeElsewhere(t *testing.T, build builder) {
 					want(t, b, now(1), 0, layered.L2) // the control: the race was forced
 					return
 				}
-				want(t, b, now(1), 1, layered.Source)
+				want(t, b, now(1), 1, layered.Origin)
 				if n := a.Counts().Refused; n != 1 {
 					t.Errorf("%d refused, want 1", n)
 				}
@@ -184,7 +193,7 @@ func leaseLoadOvertakenByAChangeElsewhere(t *testing.T, build builder) {
 	}
 }
 
-// R7: a process that stalled with a lease finds that another has loaded meanwhile.
+// R7: a process that stalled with a lease detects that another one has loaded meanwhile.
 func TestLease_holderStalls(t *testing.T) { inBothModes(t, leaseHolderStalls) }
 
 func leaseHolderStalls(t *testing.T, build builder) {
@@ -193,8 +202,8 @@ func leaseHolderStalls(t *testing.T, build builder) {
 	a, b := build(t, server, o), build(t, server, o)
 	row := &source{v: 0}
 	answer := begin(t, a, row)
-	a.link.Hole(true) // nothing of it arrives, renewals included
-	want(t, b, now(1), 1, layered.Source)
+	a.link.Hole(true) // nothing it sends arrives, including renewals
+	want(t, b, now(1), 1, layered.Origin)
 	a.link.Hole(false)
 	close(row.done)
 	if got := <-answer; got != "0 source <nil>" {
@@ -204,7 +213,7 @@ func leaseHolderStalls(t *testing.T, build builder) {
 	want(t, a, now(2), 1, layered.L2)
 }
 
-// A load that takes longer than its lease keeps it.
+// A load that takes longer than its lease keeps the lease.
 func TestLease_isRenewed(t *testing.T) { inBothModes(t, leaseIsRenewed) }
 
 func leaseIsRenewed(t *testing.T, build builder) {
@@ -215,10 +224,10 @@ func leaseIsRenewed(t *testing.T, build builder) {
 	answer := begin(t, a, row)
 	waited := make(chan string, 1)
 	go func() {
-		f, err := b.Find(t.Context(), "k", now(8))
+		f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: now(8)})
 		waited <- fmt.Sprint(f.Value, f.Tier, err)
 	}()
-	// Renewals are told to those who wait, who then ask again.
+	// Renewals cause invalidations for waiters, which then ask again.
 	redistest.WaitFor(t, "four renewals", func() bool { return b.Counts().Waits > 4 })
 	close(row.done)
 	if got := <-answer; got != "7 source <nil>" {
@@ -229,8 +238,8 @@ func leaseIsRenewed(t *testing.T, build builder) {
 	}
 }
 
-// R14: who joins a load that began before a change that he may know of does not
-// get its result.
+// R14: a caller that joins a load from before a change that it may know of does not get the
+// result.
 func TestLease_joinAfterAChangeElsewhere(t *testing.T) {
 	inBothModes(t, leaseJoinAfterAChangeElsewhere)
 }
@@ -248,14 +257,14 @@ func leaseJoinAfterAChangeElsewhere(t *testing.T, build builder) {
 			}
 			row := &source{v: 0}
 			answer := begin(t, a, row)
-			a.link.HoleReplies(true) // a does not hear of the change
+			a.link.HoleReplies(true) // a does not receive the invalidation
 			if err := b.Delete(t.Context(), "k"); err != nil {
 				t.Fatal(err)
 			}
 			joined := make(chan int, 1)
 			shared := a.Counts().Shared
 			go func() {
-				f, _ := a.Find(t.Context(), "k", now(1))
+				f, _ := a.Find(t.Context(), "k", layered.Source[int]{Load: now(1)})
 				joined <- f.Value
 			}()
 			redistest.WaitFor(t, "the second reader to join", func() bool { return a.Counts().Shared > shared })
@@ -270,20 +279,20 @@ func leaseJoinAfterAChangeElsewhere(t *testing.T, build builder) {
 	}
 }
 
-// A source that fails gives the lease back: the next one need not wait.
+// A failed load releases the lease: the next one need not wait.
 func TestLease_failedLoad(t *testing.T) { inBothModes(t, leaseFailedLoad) }
 
 func leaseFailedLoad(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
-	o := &layered.Options[int]{Lease: time.Hour} // whoever waits for it fails
+	o := &layered.Options[int]{Lease: time.Hour} // a waiter for it fails
 	a, b := build(t, server, o), build(t, server, o)
 	broken := func(context.Context, string) (store.Entry[int], error) {
 		return store.Entry[int]{}, fmt.Errorf("broken")
 	}
-	if _, err := a.Find(t.Context(), "k", broken); err == nil || err.Error() != "broken" {
+	if _, err := a.Find(t.Context(), "k", layered.Source[int]{Load: broken}); err == nil || err.Error() != "broken" {
 		t.Errorf("got %v", err)
 	}
-	want(t, b, now(1), 1, layered.Source)
+	want(t, b, now(1), 1, layered.Origin)
 	for name, load := range map[string]layered.Loader[int]{
 		"panic":       func(context.Context, string) (store.Entry[int], error) { panic("broken") },
 		"do not keep": func(context.Context, string) (store.Entry[int], error) { return store.Entry[int]{ExpiresAt: 1}, nil },
@@ -291,15 +300,15 @@ func leaseFailedLoad(t *testing.T, build builder) {
 		if err := b.Delete(t.Context(), "k"); err != nil {
 			t.Fatal(err)
 		}
-		_, err := a.Find(t.Context(), "k", load)
+		_, err := a.Find(t.Context(), "k", layered.Source[int]{Load: load})
 		if (err != nil) != (name == "panic") {
 			t.Errorf("%s: got %v", name, err)
 		}
-		want(t, b, now(1), 1, layered.Source)
+		want(t, b, now(1), 1, layered.Origin)
 	}
 }
 
-// Where there is a stale value, a source that failed is left alone by all.
+// If there is a stale value, all processes skip a source that failed.
 func TestLease_failedLoadOfAStaleValue(t *testing.T) { inBothModes(t, leaseFailedLoadOfAStaleValue) }
 
 func leaseFailedLoadOfAStaleValue(t *testing.T, build builder) {
@@ -312,21 +321,21 @@ func leaseFailedLoadOfAStaleValue(t *testing.T, build builder) {
 	broken := func(context.Context, string) (store.Entry[int], error) {
 		return store.Entry[int]{}, fmt.Errorf("broken")
 	}
-	f, err := a.Find(t.Context(), "k", broken)
+	f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: broken})
 	if err != nil || f.Value != 4 || !f.Stale || f.Cause == nil || f.Cause.Error() != "broken" {
 		t.Errorf("got %+v, %v", f, err)
 	}
-	f, err = b.Find(t.Context(), "k", func(context.Context, string) (store.Entry[int], error) {
+	f, err = b.Find(t.Context(), "k", layered.Source[int]{Load: func(context.Context, string) (store.Entry[int], error) {
 		t.Error("the source was asked again at once")
 		return store.Entry[int]{}, nil
-	})
+	}})
 	if err != nil || f.Value != 4 || !f.Stale || !errors.Is(f.Cause, store.ErrLoadFailed) {
 		t.Errorf("got %+v, %v", f, err)
 	}
 	if err := b.Delete(t.Context(), "k"); err != nil { // ends the back-off
 		t.Fatal(err)
 	}
-	want(t, b, now(5), 5, layered.Source)
+	want(t, b, now(5), 5, layered.Origin)
 }
 
 // Batches of two processes that overlap load each key once.
@@ -382,9 +391,9 @@ func leaseBatches(t *testing.T, build builder) {
 	}
 }
 
-// A lost connection puts what is in L1 in doubt, and no more: it is confirmed
-// without moving a value, and the source is not asked.
-func TestRecheck_afterALostConnection(t *testing.T) {
+// A lost connection only makes the copies in L1 suspect: they are revalidated without
+// transferring values, and without loads.
+func TestRevalidate_afterALostConnection(t *testing.T) {
 	for name, broadcast := range map[string][]string{"per key": nil, "broadcast": {"h:"}} {
 		t.Run(name, func(t *testing.T) { recheckAfterALostConnection(t, broadcast) })
 	}
@@ -392,14 +401,14 @@ func TestRecheck_afterALostConnection(t *testing.T) {
 
 func recheckAfterALostConnection(t *testing.T, broadcast []string) {
 	server := redistest.Start(t, nil)
-	// The connection that is lost is to be the only cause of doubt, on a busy machine too.
-	d := redisstore.Dialer{Broadcast: broadcast, MaxUnheard: time.Hour, Timeout: patience}
-	o := &layered.Options[int]{MaxUnheard: time.Hour}
+	// The lost connection must be the only cause, on a busy machine too.
+	d := redisstore.Dialer{Broadcast: broadcast, MaxDisconnected: time.Hour, Timeout: patience}
+	o := &layered.Options[int]{MaxDisconnected: time.Hour}
 	a, b := buildLinked(t, server, d, o), buildLinked(t, server, d, o)
 	const hot = 1000
 	read := func(load layered.Loader[int]) (tiers [3]int) {
 		for i := range hot {
-			f, err := a.Find(t.Context(), fmt.Sprint(i), load)
+			f, err := a.Find(t.Context(), fmt.Sprint(i), layered.Source[int]{Load: load})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -420,22 +429,24 @@ func recheckAfterALostConnection(t *testing.T, broadcast []string) {
 	if got := read(now(2)); got[layered.L2] != hot {
 		t.Errorf("after: %v", got)
 	}
-	if c := a.Counts(); c.Loads != hot || c.Rechecked != hot-1 {
-		t.Errorf("%d loads, %d rechecked; want %d, %d", c.Loads, c.Rechecked, hot, hot-1)
+	if c := a.Counts(); c.Loads != hot || c.Revalidated != hot-1 {
+		t.Errorf("%d loads, %d rechecked; want %d, %d", c.Loads, c.Revalidated, hot, hot-1)
 	}
-	// When the store was cleared is asked for, too, once for each new connection.
-	if n := calls(t, server, "get") - gets; n < 1 || n > 5 {
+	// The time of the last Clear is read, too, by each process and the oftener the longer this takes.
+	if n := calls(t, server, "get") - gets; n < 1 || n > hot/10 {
 		t.Errorf("%d values were moved, want the one that had changed", n)
 	}
-	if got := read(now(2)); got[layered.L1] != hot {
-		t.Errorf("then: %v", got)
+	// The push of the change may arrive after the new value was read, and drop it once more.
+	redistest.WaitFor(t, "all copies to be in L1", func() bool { return read(now(2))[layered.L1] == hot })
+	if c := a.Counts(); c.Loads != hot {
+		t.Errorf("%d loads, want %d", c.Loads, hot)
 	}
-	if f, _ := a.Find(t.Context(), "7", nil); f.Value != 70 {
+	if f, _ := a.Find(t.Context(), "7", layered.Source[int]{}); f.Value != 70 {
 		t.Errorf("got %d, want what was changed meanwhile", f.Value)
 	}
 }
 
-// calls returns how often the server has run a command.
+// calls returns how often the server has executed a command.
 func calls(t *testing.T, server *redistest.Server, command string) (n int) {
 	t.Helper()
 	info, err := server.Info("commandstats")
@@ -446,50 +457,50 @@ func calls(t *testing.T, server *redistest.Server, command string) (n int) {
 	return n
 }
 
-// Who comes when the result of a load is on its way to Redis does not join that load: it
-// may be kept, and changed elsewhere, before the answer is here.
+// A caller that arrives when the result of a load is on its way to Redis does not join that
+// load: it may be kept, and changed elsewhere, before the reply arrives.
 func TestLease_joinWhileTheResultIsKept(t *testing.T) { inBothModes(t, joinWhileTheResultIsKept) }
 
 func joinWhileTheResultIsKept(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
-	want(t, b, now(0), 0, layered.Source) // both are connected
+	want(t, b, now(0), 0, layered.Origin) // both are connected
 	want(t, a, now(0), 0, layered.L2)
 	if err := b.Delete(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
-	redistest.WaitFor(t, "the other process to hear of it", func() bool {
+	redistest.WaitFor(t, "the other process to be notified", func() bool {
 		_, ok := a.Local(t.Context(), "k")
 		return !ok
 	})
 	loading, goOn := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 2)
 	go func() {
-		_, err := a.Find(t.Context(), "k", func(ctx context.Context, key string) (store.Entry[int], error) {
+		_, err := a.Find(t.Context(), "k", layered.Source[int]{Load: func(ctx context.Context, key string) (store.Entry[int], error) {
 			close(loading)
 			<-goOn
 			return now(1)(ctx, key)
-		})
+		}})
 		done <- err
 	}()
 	<-loading
 	a.link.HoleReplies(true)
 	close(goOn)
 	redistest.WaitFor(t, "Redis to keep what was loaded", func() bool {
-		f, err := b.FindFresh(t.Context(), "k", nil)
+		f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{})
 		return err == nil && f.Value == 1
 	})
 	if err := b.Delete(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		f, err := a.FindFresh(t.Context(), "k", now(2))
+		f, err := a.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(2)})
 		if err == nil && f.Value != 2 {
 			err = fmt.Errorf("got %d, which was deleted before", f.Value)
 		}
 		done <- err
 	}()
-	time.Sleep(50 * time.Millisecond) // for the one who comes late; less, and nothing is tested
+	time.Sleep(50 * time.Millisecond) // time for the late caller; with less, nothing is tested
 	a.link.HoleReplies(false)
 	for range 2 {
 		if err := <-done; err != nil {
@@ -498,13 +509,13 @@ func joinWhileTheResultIsKept(t *testing.T, build builder) {
 	}
 }
 
-// A process whose link is silent serves from L1 no longer than MaxUnheard.
-func TestUnheard_L1StopsServing(t *testing.T) { inBothModes(t, unheardL1StopsServing) }
+// A process with an interrupted link serves from L1 for MaxDisconnected at most.
+func TestMaxDisconnected_L1StopsServing(t *testing.T) { inBothModes(t, maxDisconnectedL1StopsServing) }
 
-func unheardL1StopsServing(t *testing.T, build builder) {
+func maxDisconnectedL1StopsServing(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
-	want(t, a, now(1), 1, layered.Source)
+	want(t, a, now(1), 1, layered.Origin)
 	want(t, a, now(2), 1, layered.L1)
 	a.link.HoleReplies(true)
 	if err := b.Delete(t.Context(), "k"); err != nil {
@@ -515,63 +526,63 @@ func unheardL1StopsServing(t *testing.T, build builder) {
 		_, ok := a.Local(t.Context(), "k")
 		return !ok
 	})
-	if d := time.Since(cut); d < redisstore.DefaultMaxUnheard/2 {
+	if d := time.Since(cut); d < redisstore.DefaultMaxDisconnected/2 {
 		t.Errorf("it stopped after %v: something else than silence did it", d)
 	}
 	a.link.HoleReplies(false)
 	redistest.WaitFor(t, "a to read again", func() bool {
-		f, err := a.Find(t.Context(), "k", now(3))
+		f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: now(3)})
 		return err == nil && f.Value == 3
 	})
 }
 
-// A copy that a sample proves to be stale is dropped, and if Redis does not push the change
-// at all, all copies are in doubt: so SWAPDB is noticed where the heartbeat cannot ask for it.
+// A copy that a sample proves stale is dropped. If Redis does not push the change at all,
+// all copies become suspect: so SWAPDB is noticed even if the heartbeat cannot detect it.
 func TestSample_staleCopyIsDropped(t *testing.T) {
 	defer mutant.Without(&mutant.NoExchange)()
 	server := redistest.Start(t, nil)
-	o := &layered.Options[int]{SampleEvery: time.Millisecond, MaxUnheard: 100 * time.Millisecond}
+	o := &layered.Options[int]{SampleEvery: time.Millisecond, MaxDisconnected: 100 * time.Millisecond}
 	h := build(t, server, o)
-	want(t, h, now(1), 1, layered.Source)
-	if _, err := h.Find(t.Context(), "other", now(1)); err != nil {
+	want(t, h, now(1), 1, layered.Origin)
+	if _, err := h.Find(t.Context(), "other", layered.Source[int]{Load: now(1)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := server.Do("SWAPDB", 0, 1); err != nil {
 		t.Fatal(err)
 	}
 	redistest.WaitFor(t, "the value to be loaded again", func() bool {
-		f, err := h.Find(t.Context(), "k", now(2))
+		f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: now(2)})
 		return err == nil && f.Value == 2
 	})
 	redistest.WaitFor(t, "all copies to be in doubt", func() bool { return h.Counts().Lost > 0 })
-	if f, err := h.Find(t.Context(), "other", now(2)); err != nil || f.Value != 2 {
+	if f, err := h.Find(t.Context(), "other", layered.Source[int]{Load: now(2)}); err != nil || f.Value != 2 {
 		t.Errorf("a copy that was not sampled is served: %d, %v", f.Value, err)
 	}
 }
 
-// The copy that was sampled goes at once, before all others come to be in doubt.
+// The sampled copy is dropped at once, before all others become suspect.
 func TestSample_staleCopyIsDroppedAtOnce(t *testing.T) {
 	server := redistest.Start(t, nil)
-	o := &layered.Options[int]{SampleEvery: time.Millisecond, MaxUnheard: time.Hour}
-	h := buildLinked(t, server, redisstore.Dialer{MaxUnheard: time.Hour, Timeout: patience}, o)
-	want(t, h, now(1), 1, layered.Source)
+	o := &layered.Options[int]{SampleEvery: time.Millisecond, MaxDisconnected: time.Hour}
+	h := buildLinked(t, server, redisstore.Dialer{MaxDisconnected: time.Hour, Timeout: patience}, o)
+	want(t, h, now(1), 1, layered.Origin)
 	if _, err := server.Do("SWAPDB", 0, 1); err != nil {
 		t.Fatal(err)
 	}
 	redistest.WaitFor(t, "the value to be loaded again", func() bool {
-		f, err := h.Find(t.Context(), "k", now(2))
+		f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: now(2)})
 		return err == nil && f.Value == 2
 	})
 }
 
-// What L1 answers is compared with L2 now and then: an answer that was old is
-// counted, with the time that it went on to be served.
+// Answers of L1 are sometimes compared with L2: an old answer is counted, with the time
+// that it was served.
 func TestSample_staleAnswersAreCounted(t *testing.T) { inBothModes(t, sampleStaleAnswersAreCounted) }
 
 func sampleStaleAnswersAreCounted(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, &layered.Options[int]{SampleEvery: time.Millisecond}), build(t, server, nil)
-	want(t, a, now(1), 1, layered.Source)
+	want(t, a, now(1), 1, layered.Origin)
 	redistest.WaitFor(t, "current answers to be compared", func() bool {
 		a.Local(t.Context(), "k")
 		return a.Counts().Sampled > 3

@@ -20,12 +20,8 @@ func TestMain(m *testing.M) {
 		peerMain()
 		return
 	}
-	if os.Getenv(historyEnv) != "" {
-		historyMain()
-		return
-	}
-	// rueidis closes what left a cluster, or was replaced, five seconds later, and looks
-	// at the topology again within one, whether or not the client was closed.
+	// rueidis closes connections to removed nodes five seconds later, and reads the
+	// topology again within one second, even if the client is closed.
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient).redirectOrNew.func1"),

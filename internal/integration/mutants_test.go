@@ -16,53 +16,57 @@ import (
 	"github.com/lokroom/strata/internal/mutant"
 )
 
-// A layer is tests that may notice that a fence is missing.
+// A layer is a set of tests that may detect a disabled fence.
 type layer struct {
 	name string
-	dir  string // of the package
-	run  string // which tests; those that take fences away themselves are left out
+	dirs string // of the packages, separated by blanks
+	run  string // pattern of the tests, without those that disable fences themselves
 	skip string
 }
 
 var layers = []layer{
 	{"synctest", "layered", ".", "L1Alone|Conformance"},
-	{"redisstore", "store/redisstore", "Lease|Tag|Watch|Fill|Pulse|Push|Topology|Tracked|Script|Hear|Rewound", "Conformance|mutants"},
-	{"forced", "internal/integration", ".", "History|Conformance|withoutTheGuard|withoutFences|Mutants|Alloc|Stampede|Processes|fenced_false"},
-	{"fleet", "internal/integration", "History$", ""},
+	{"redisstore", "store/redisstore store/redisstore/internal/link store/redisstore/internal/heartbeat store/redisstore/internal/script " +
+		"store/redisstore/internal/tagclock store/redisstore/internal/notify",
+		"Lease|Tag|Watch|Fill|Heartbeat|Push|Topology|Tracked|Script|Connection|RolledBack|Copies|Fanout|Listener|ReadReplicas", "Conformance|conformance|mutants"},
+	{"forced", "internal/integration", ".", "Conformance|withoutTheGuard|Mutants|Alloc|Stampede|Processes|fenced_false"},
+	{"fleet", "internal/integration/fleet", "History$", ""},
 }
 
-// inModel are the runs of internal/model that lack the same fence.
+// inModel are the runs of internal/model without the same fence.
 var inModel = map[string]string{
-	"NoGuard": "M3", "NoEpoch": "M12", "NoDial": "M9", "NoPulse": "M11", "LatePulse": "M10", "NoToken": "M1", "OneToken": "M2", "NoCompare": "M13",
+	"NoFence": "M3", "NoEpoch": "M12", "NoDial": "M9", "NoHeartbeat": "M11", "LateHeartbeat": "M10", "NoToken": "M1", "OneToken": "M2", "NoCompare": "M13",
 	"OldJoin": "M5", "LateJoin": "M6", "NoRearm": "M4", "NoCap": "C4", "LateFill": "C5", "DropHold": "C7", "LeaseHold": "C9", "AlwaysAlone": "C2",
 	"SetsShared": "C1", "EndsAll": "C6", "OneLink": "M7", "NoPostStep": "M8", "NoReplay": "D1", "LateStamp": "T1", "OldTag": "T2",
 	"NoSlotMap": "S3", "NoClusterEpoch": "S4",
 }
 
-// inScripts are the fences that store/redisstore/scripts_broken.go takes away.
+// inScripts are the fences that store/redisstore/internal/script/broken.go disables.
 var inScripts = []string{"NoRearm", "NoCap", "LateFill", "DropHold", "LeaseHold", "AlwaysAlone", "SetsShared", "EndsAll"}
 
-// notRun is in the place of a layer that comes after one that has noticed.
+// notRun marks a layer after one that has detected the fault.
 const notRun = "–"
 
-// TestMutants takes one fence away after the other and sees which tests notice, which
-// is the table of docs/consistency.md. With STRATA_MUTANTS=all it does that for all,
-// which takes half an hour, and writes the table; else for one fence and the quick tests.
+// TestMutants disables one fence after the other and checks which tests fail: the table of
+// internal/mutant/README.md. With STRATA_MUTANTS=all it does that for all fences, which
+// takes half an hour, and writes the table; otherwise for one fence and the quick tests.
 func TestMutants(t *testing.T) {
 	names, some := append(slices.Sorted(maps.Keys(mutant.Switches)), inScripts...), layers
 	all := os.Getenv("STRATA_MUTANTS")
 	switch all {
 	case "all":
 	case "":
-		names, some = []string{"NoGuard"}, layers[:1]
+		names, some = []string{"NoFence"}, layers[:1]
 	default:
 		names = strings.Split(all, ",")
 	}
 	dir := t.TempDir()
 	for _, l := range some {
-		build := exec.Command("go", "test", "-c", "-tags", "mutants", "-o", l.binary(dir), "../../"+l.dir)
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
+		for _, d := range strings.Fields(l.dirs) {
+			build := exec.Command("go", "test", "-c", "-tags", "mutants", "-o", binary(dir, d), "../../"+d)
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
 		}
 	}
 	var table strings.Builder
@@ -91,13 +95,13 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-func (l *layer) binary(dir string) string {
-	return filepath.Join(dir, strings.ReplaceAll(l.dir, "/", "-")+".test")
+func binary(dir, pkg string) string {
+	return filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")+".test")
 }
 
 // kill runs the tests of the layer without a fence, and returns the first that fails
-// because of that: alone it fails again, and not where nothing is missing. Others had
-// something else to fail for, a busy machine for instance.
+// because of that: it also fails alone, and passes with the fence. Other failures have
+// other causes, such as a busy machine.
 func (l *layer) kill(t *testing.T, dir, name string) string {
 	t.Helper()
 	skip := l.skip
@@ -106,7 +110,7 @@ func (l *layer) kill(t *testing.T, dir, name string) string {
 		switch {
 		case ok:
 			return ""
-		case by == "": // it panicked, or hung
+		case by == "": // a panic or a hang
 			return "yes"
 		}
 		for range 3 {
@@ -125,15 +129,25 @@ func (l *layer) kill(t *testing.T, dir, name string) string {
 	return ""
 }
 
-// try runs tests without a fence, and returns the first that fails, if one does.
+// try runs tests without a fence, and returns the first that fails, if any.
 func (l *layer) try(t *testing.T, dir, name, run, skip string) (failed string, ok bool) {
+	t.Helper()
+	for _, pkg := range strings.Fields(l.dirs) {
+		if failed, ok = l.tryIn(t, dir, pkg, name, run, skip); !ok {
+			break
+		}
+	}
+	return failed, ok
+}
+
+func (l *layer) tryIn(t *testing.T, dir, pkg, name, run, skip string) (failed string, ok bool) {
 	t.Helper()
 	args := []string{"-test.run", run, "-test.timeout", "15m", "-test.v", "-test.failfast"}
 	if skip != "" {
 		args = append(args, "-test.skip", skip)
 	}
-	c := exec.Command(l.binary(dir), args...)
-	c.Dir = "../../" + l.dir
+	c := exec.Command(binary(dir, pkg), args...)
+	c.Dir = "../../" + pkg
 	c.Env = append(os.Environ(), "STRATA_MUTANT="+name)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
@@ -148,9 +162,9 @@ func (l *layer) try(t *testing.T, dir, name, run, skip string) (failed string, o
 
 var failLine = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 
-const tablePage = "../../docs/consistency.md"
+const tablePage = "../mutant/README.md"
 
-// writeTable puts the rows into the page.
+// writeTable writes the rows to the page.
 func writeTable(t *testing.T, rows string) {
 	t.Helper()
 	page, err := os.ReadFile(tablePage)

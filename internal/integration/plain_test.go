@@ -15,8 +15,8 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// What other programs write is read, what they change is seen in the memory of this
-// process, and they can read what it has written.
+// Values written by other programs are read, their changes are seen in the memory of this
+// process, and they can read values written by it.
 func TestPlain_others(t *testing.T) {
 	type Listing struct {
 		Title string `json:"title"`
@@ -39,7 +39,7 @@ func TestPlain_others(t *testing.T) {
 	want := func(title string, tier layered.Tier) {
 		t.Helper()
 		redistest.WaitFor(t, title+" from "+tier.String(), func() bool {
-			f, err := s.Find(ctx, "1", load)
+			f, err := s.Find(ctx, "1", layered.Source[Listing]{Load: load})
 			return err == nil && f.Value.Title == title && f.Tier == tier
 		})
 	}
@@ -73,7 +73,7 @@ func TestPlain_others(t *testing.T) {
 	misses := func(what string, most uint64) {
 		t.Helper()
 		redistest.WaitFor(t, what+" to be a miss", func() bool {
-			f, err := s.Find(ctx, "1", load)
+			f, err := s.Find(ctx, "1", layered.Source[Listing]{Load: load})
 			return err == nil && f.Value.Title == "from the source" && corrupt() == most
 		})
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/lokroom/strata/layered"
 )
 
-// peerEnv holds the URL of Redis for a test binary that is to be a peer.
+// peerEnv holds the URL of Redis for a test binary that runs as a peer.
 const peerEnv = "STRATA_INTEGRATION_PEER"
 
 // counterCache is the cache that both processes open. Its source says -1.
@@ -29,9 +29,8 @@ func counterCache(ctx context.Context, url string) (*strata.Backend, *strata.Cac
 	return b, c, err
 }
 
-// peerMain is another process. It reads commands, a line each, and answers each
-// with a line: "get KEY" with value and tier, "set KEY VALUE" and "delete KEY"
-// with the error.
+// peerMain runs another process. It reads commands, one per line, and answers each with a
+// line: "get KEY" with value and tier, "set KEY VALUE" and "delete KEY" with the error.
 func peerMain() {
 	ctx := context.Background()
 	b, c, err := counterCache(ctx, os.Getenv(peerEnv))
@@ -99,7 +98,7 @@ func (p *peer) do(format string, args ...any) string {
 	return p.lines.Text()
 }
 
-// A change made in one process is seen by the L1 of another.
+// The L1 of one process sees a change made in another.
 func TestProcesses_changeIsSeen(t *testing.T) {
 	server := redistest.Start(t, nil)
 	b, c, err := counterCache(t.Context(), server.URL())

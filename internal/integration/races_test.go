@@ -11,15 +11,15 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// R9: what was taken back is never an answer again, not even where the source fails.
-// A stale value of which nobody has said so is.
-func TestFailSafe_notWhatWasTakenBack(t *testing.T) {
+// R9: an invalidated value is never returned again, even if the source fails. A stale value
+// that was not invalidated is.
+func TestFailSafe_notWhatWasInvalidated(t *testing.T) {
 	server := redistest.Start(t, nil)
 	o := &layered.Options[int]{RetryAfter: -1, AbsentFor: -1}
 	errBroken := errors.New("broken")
 	broken := func(context.Context, string) (store.Entry[int], error) { return store.Entry[int]{}, errBroken }
 	stale := store.Entry[int]{Value: 1, Tags: []string{"t"}, StaleAt: store.In(time.Millisecond), ExpiresAt: store.In(time.Hour)}
-	for name, takeBack := range map[string]func(*house) error{
+	for name, invalidate := range map[string]func(*house) error{
 		"Delete":         func(h *house) error { return h.Delete(t.Context(), "k") },
 		"InvalidateTags": func(h *house) error { return h.InvalidateTags(t.Context(), "t") },
 		"Clear":          func(h *house) error { return h.Clear(t.Context()) },
@@ -34,25 +34,25 @@ func TestFailSafe_notWhatWasTakenBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			redistest.WaitFor(t, "the value to be stale", func() bool {
-				f, err := a.Find(t.Context(), "k", broken)
+				f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: broken})
 				return err == nil && f.Value == 1 && f.Stale && errors.Is(f.Cause, errBroken)
 			})
 			who := a
 			if !here {
 				who = b
 			}
-			if err := takeBack(who); err != nil {
+			if err := invalidate(who); err != nil {
 				t.Fatal(err)
 			}
-			if f, err := a.FindFresh(t.Context(), "k", broken); !errors.Is(err, errBroken) {
+			if f, err := a.FindFresh(t.Context(), "k", layered.Source[int]{Load: broken}); !errors.Is(err, errBroken) {
 				t.Errorf("%s, in the same process %v: got %d from %v, %v", name, here, f.Value, f.Tier, err)
 			}
 		}
 	}
 }
 
-// R11: no clock of one machine is compared with that of another. A server whose clock
-// is wrong, or is set while it runs, changes neither lives nor what is promised.
+// R11: the clocks of two machines are never compared. A server with a wrong clock, or one
+// that is set while it runs, affects neither TTLs nor guarantees.
 func TestClock_serverIsWrong(t *testing.T) {
 	server := redistest.Start(t, &redistest.Options{OwnClock: true})
 	a, b := build(t, server, nil), build(t, server, nil)
@@ -61,16 +61,16 @@ func TestClock_serverIsWrong(t *testing.T) {
 		if err := server.SetClock(ahead); err != nil {
 			t.Fatal(err)
 		}
-		// Until the next beat a process thinks that it is another time, and finds
-		// that what is there is over.
+		// Until the next heartbeat a process assumes another time, and considers the
+		// entries expired.
 		redistest.WaitFor(t, "both to know the time", func() bool {
 			for _, h := range []*house{a, b} {
 				if err := h.Delete(t.Context(), "k"); err != nil {
 					t.Fatal(err)
 				}
-				want(t, h, tagged(v, "t"), v, layered.Source)
+				want(t, h, tagged(v, "t"), v, layered.Origin)
 				for _, h := range []*house{a, b} {
-					if f, err := h.FindFresh(t.Context(), "k", nil); err != nil || f.Value != v || f.ExpiresAt.Until() > 6*time.Minute {
+					if f, err := h.FindFresh(t.Context(), "k", layered.Source[int]{}); err != nil || f.Value != v || f.ExpiresAt.Until() > 6*time.Minute {
 						return false
 					}
 				}
@@ -81,8 +81,8 @@ func TestClock_serverIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 20 {
-			want(t, a, tagged(v, "t"), v, layered.Source)
-			f, err := b.FindFresh(t.Context(), "k", tagged(-1))
+			want(t, a, tagged(v, "t"), v, layered.Origin)
+			f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{Load: tagged(-1)})
 			if err != nil || f.Value != v || f.ExpiresAt.Until() > 6*time.Minute {
 				t.Fatalf("%v ahead: got %d for %v, %v", ahead, f.Value, f.ExpiresAt.Until(), err)
 			}
@@ -95,60 +95,63 @@ func TestClock_serverIsWrong(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			redistest.WaitFor(t, "the change to be told", func() bool { _, ok := a.Local(t.Context(), "k"); return !ok })
+			redistest.WaitFor(t, "the change to be notified", func() bool { _, ok := a.Local(t.Context(), "k"); return !ok })
 		}
 	}
 }
 
-// A lease whose holder has died does not last longer because the clock of the server
-// was set back.
+// A lease of a crashed holder does not last longer if the clock of the server is set back.
 func TestClock_setBackUnderALease(t *testing.T) {
 	server := redistest.Start(t, &redistest.Options{OwnClock: true})
-	o := &layered.Options[int]{Lease: 200 * time.Millisecond}
+	o := &layered.Options[int]{Lease: time.Minute}
 	a, b := build(t, server, o), build(t, server, o)
 	row := &source{v: 1}
 	answer := begin(t, a, row)
-	a.link.Refuse(true) // it cannot renew
+	a.link.Refuse(true) // it cannot renew, nor release
 	a.link.Cut()
 	if err := server.SetClock(-time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	f, err := b.Find(t.Context(), "k", now(2))
-	if err != nil || f.Value != 2 || f.Tier != layered.Source || f.Version == 0 {
+	f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: now(2)})
+	if err != nil || f.Value != 2 || f.Tier != layered.Origin || f.Version == 0 {
 		t.Errorf("got %d from %v, version %d, %v; want it loaded, and kept in Redis", f.Value, f.Tier, f.Version, err)
 	}
 	close(row.done)
 	<-answer
-	want(t, b, now(3), 2, layered.L1)
+	// From L1 or, once a heartbeat has detected the other time, from Redis.
+	if f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: now(3)}); err != nil || f.Value != 2 {
+		t.Errorf("then: got %d from %v, %v; want 2", f.Value, f.Tier, err)
+	}
 }
 
-// What was read just when the clock was set forward would be kept in L1 too long; so
-// when a beat tells of it, every copy is confirmed.
+// A value read just when the clock was set forward would be kept in L1 too long. Therefore
+// every copy is revalidated when a heartbeat detects it.
 func TestClock_setForwardWhileReading(t *testing.T) {
 	server := redistest.Start(t, &redistest.Options{OwnClock: true})
 	a := build(t, server, nil)
-	want(t, a, now(1), 1, layered.Source)
+	want(t, a, now(1), 1, layered.Origin)
 	lost := a.Counts().Lost
 	if err := server.SetClock(time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	redistest.WaitFor(t, "the copies to be in doubt", func() bool { return a.Counts().Lost > lost })
 	redistest.WaitFor(t, "the copy to be confirmed", func() bool {
-		f, err := a.Find(t.Context(), "k", now(1))
+		f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: now(1)})
 		return err == nil && f.Tier == layered.L1 && f.ExpiresAt.Until() < 4*time.Minute+30*time.Second
 	})
 }
 
-// R15: a Delete that was given up and runs later costs a load at most. It is pushed to
-// its own process as well, or that would serve what others change after it.
-func TestPending_lateDelete(t *testing.T) {
+// R15: a Delete that timed out and runs later costs a load at most. Its invalidation is
+// pushed to the same process as well, which would otherwise serve values changed by others
+// after it.
+func TestRetryQueue_lateDelete(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
 	for v := 1; v < 4; v++ {
-		if _, err := a.Find(t.Context(), "k", now(v)); err != nil {
+		if _, err := a.Find(t.Context(), "k", layered.Source[int]{Load: now(v)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := server.Pause(); err != nil { // what is sent now runs later
+		if err := server.Pause(); err != nil { // commands sent now run later
 			t.Fatal(err)
 		}
 		err := a.Delete(t.Context(), "k")
@@ -160,7 +163,7 @@ func TestPending_lateDelete(t *testing.T) {
 		}
 		redistest.WaitFor(t, "the new value in L1 of both", func() bool {
 			for _, h := range []*house{a, b} {
-				f, err := h.Find(t.Context(), "k", now(10*v))
+				f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: now(10 * v)})
 				if err == nil && f.Value != 10*v && h == a {
 					t.Fatalf("%d. who deleted it got %d from %v", v, f.Value, f.Tier)
 				}
@@ -168,13 +171,13 @@ func TestPending_lateDelete(t *testing.T) {
 					return false
 				}
 			}
-			return a.Counts().Pending == 0
+			return a.Counts().RetryQueue == 0
 		})
 		if err := b.Set(t.Context(), "k", store.Entry[int]{Value: -v, ExpiresAt: store.In(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 		redistest.WaitFor(t, "a to hear of the next change", func() bool {
-			f, err := a.Find(t.Context(), "k", nil)
+			f, err := a.Find(t.Context(), "k", layered.Source[int]{})
 			return err == nil && f.Value == -v
 		})
 		if err := b.Delete(t.Context(), "k"); err != nil {

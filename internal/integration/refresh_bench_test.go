@@ -10,8 +10,7 @@ import (
 	"github.com/lokroom/strata/store/otterstore"
 )
 
-// What a hit in L1 costs without and with a time to load anew, and while that is
-// being done.
+// The cost of a hit in L1 without and with a refresh time, and during a refresh.
 func BenchmarkL1Hit_refreshAhead(b *testing.B) {
 	budget, err := otterstore.NewBudget(1 << 20)
 	if err != nil {
@@ -28,7 +27,7 @@ func BenchmarkL1Hit_refreshAhead(b *testing.B) {
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			s := tiers(b, otterstore.New[int](budget, nil), store.Store[int](nil), &bench.o)
-			if _, err := s.Find(b.Context(), "k", now(1)); err != nil {
+			if _, err := s.Find(b.Context(), "k", layered.Source[int]{Load: now(1)}); err != nil {
 				b.Fatal(err)
 			}
 			load := func(ctx context.Context, _ string) (store.Entry[int], error) {

@@ -16,10 +16,10 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// ahead are options with which half of a life is enough.
+// ahead are options with a refresh after half of the TTL.
 func ahead() *layered.Options[int] { return &layered.Options[int]{RefreshAhead: 0.5, Jitter: -1} }
 
-// put puts v into Redis, in the last quarter of its fresh life.
+// put writes v to Redis, in the last quarter of its TTL.
 func put(t *testing.T, h *house, v int) {
 	t.Helper()
 	now := store.Now()
@@ -29,7 +29,7 @@ func put(t *testing.T, h *house, v int) {
 	}
 }
 
-// putStale puts v into Redis, past its soft expiry.
+// putStale writes v to Redis, past its soft expiry.
 func putStale(t *testing.T, h *house, v int) {
 	t.Helper()
 	e := store.Entry[int]{Value: v, StaleAt: store.Now() - 1, ExpiresAt: store.In(time.Hour), Tags: []string{"t"}}
@@ -38,7 +38,7 @@ func putStale(t *testing.T, h *house, v int) {
 	}
 }
 
-// A gated is a source of one value, whose loads tell that they are there and wait.
+// A gated is a source of one value with loads that report their start and wait.
 type gated struct {
 	v         int
 	here, let chan struct{}
@@ -56,18 +56,17 @@ func (g *gated) load(ctx context.Context, _ string) (store.Entry[int], error) {
 	}
 }
 
-// reads fails unless h is answered by v from tier, fresh or stale.
+// reads fails unless h returns v from tier, fresh or stale.
 func reads(t *testing.T, h *house, load layered.Loader[int], v int, tier layered.Tier, stale bool) {
 	t.Helper()
-	f, err := h.Find(t.Context(), "k", load)
+	f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: load})
 	if err != nil || f.Value != v || f.Tier != tier || f.Stale != stale {
 		t.Errorf("got %d from %v, stale %v, %v; want %d from %v, stale %v", f.Value, f.Tier, f.Stale, err, v, tier, stale)
 	}
 }
 
-// Three processes read a key whose life nears its end, or is over: one loads it, which
-// the others neither wait for nor notice until it is there, and then they have one
-// more read of Redis.
+// Three processes read a key near the end of its TTL, or past it: one loads it. The others
+// do not wait, do not notice until the value is there, and then read Redis once more.
 func TestRefresh_oneInTheFleet(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for _, stale := range []bool{false, true} {
@@ -76,7 +75,7 @@ func TestRefresh_oneInTheFleet(t *testing.T) {
 			o.StaleWhileRevalidate = stale
 			var fleet [3]*house
 			for i := range fleet {
-				fleet[i] = build(t, server, o)
+				fleet[i] = buildQuiet(t, server, o)
 			}
 			if stale {
 				putStale(t, fleet[0], 1)
@@ -84,15 +83,15 @@ func TestRefresh_oneInTheFleet(t *testing.T) {
 				put(t, fleet[0], 1)
 			}
 			g := newGated(2)
-			sets := calls(t, server, "set")
+			monitor := redistest.StartMonitor(t, server)
 			for i, h := range fleet {
 				reads(t, h, g.load, 1, layered.L2, stale)
 				if i == 0 {
 					<-g.here
 				}
 			}
-			// All ask for its claim, and are pushed nothing of it.
-			redistest.WaitFor(t, "the claim to be asked for", func() bool { return calls(t, server, "set") >= sets+3 })
+			// All try to claim it, without invalidations.
+			redistest.WaitFor(t, "the claim to be asked for", func() bool { return monitor.Count(t, "set", claims) >= 3 })
 			var told [3]uint64
 			for i, h := range fleet {
 				told[i] = h.Counts().Invalidations
@@ -107,11 +106,11 @@ func TestRefresh_oneInTheFleet(t *testing.T) {
 					t.Errorf("%d: told of %d changes, though nothing has changed", i, n)
 				}
 			}
-			gets := calls(t, server, "get")
+			gets := monitor.Count(t, "get", "h:k")
 			close(g.let)
 			for i, h := range fleet {
 				redistest.WaitFor(t, "the new value", func() bool {
-					f, err := h.Find(t.Context(), "k", g.load)
+					f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: g.load})
 					return err == nil && f.Value == 2
 				})
 				reads(t, h, g.load, 2, layered.L1, false)
@@ -123,7 +122,7 @@ func TestRefresh_oneInTheFleet(t *testing.T) {
 					t.Errorf("%d: told of %d changes, want %d", i, c.Invalidations-told[i], want)
 				}
 			}
-			if n := calls(t, server, "get") - gets; n != 2 {
+			if n := monitor.Count(t, "get", "h:k") - gets; n != 2 {
 				t.Errorf("%d values were read again, want one for each of the others", n)
 			}
 			if n := len(g.here); n != 0 {
@@ -133,14 +132,14 @@ func TestRefresh_oneInTheFleet(t *testing.T) {
 	}
 }
 
-// M13: what was loaded anew is not kept over a change that was made meanwhile.
+// M13: a refreshed value is not kept over a change made meanwhile.
 func TestRefresh_overtakenByAChangeElsewhere(t *testing.T) { inBothModes(t, refreshOvertakenByAChange) }
 
 func refreshOvertakenByAChange(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
 	changes := map[string]struct {
 		change func(*testing.T, *house) error
-		want   int // of who reads then, where the source has 3
+		want   int // of a later read, when the source has 3
 	}{
 		"Delete": {func(t *testing.T, h *house) error { return h.Delete(t.Context(), "k") }, 3},
 		"Set": {func(t *testing.T, h *house) error {
@@ -152,7 +151,7 @@ func refreshOvertakenByAChange(t *testing.T, build builder) {
 			return err
 		}, 3},
 		"Refresh": {func(t *testing.T, h *house) error {
-			_, err := h.Refresh(t.Context(), "k", now(5))
+			_, err := h.Refresh(t.Context(), "k", layered.Source[int]{Load: now(5)})
 			return err
 		}, 5},
 	}
@@ -176,14 +175,14 @@ func refreshOvertakenByAChange(t *testing.T, build builder) {
 				close(g.let)
 				if !fenced { // the control: the race was forced
 					redistest.WaitFor(t, "Redis to have the old value", func() bool {
-						f, err := b.FindFresh(t.Context(), "k", nil)
+						f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{})
 						return err == nil && f.Value == 2
 					})
 					return
 				}
 				redistest.WaitFor(t, "the refresh to be refused", func() bool { return a.Counts().Refused > 0 })
 				for _, h := range []*house{b, a} {
-					if f, err := h.FindFresh(t.Context(), "k", now(3)); err != nil || f.Value != c.want {
+					if f, err := h.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(3)}); err != nil || f.Value != c.want {
 						t.Errorf("got %d from %v, %v; want %d", f.Value, f.Tier, err, c.want)
 					}
 				}
@@ -192,13 +191,15 @@ func refreshOvertakenByAChange(t *testing.T, build builder) {
 	}
 }
 
-// What was loaded anew before it was taken back is not served after it, though the
-// record has not changed: the stamp is from before the load.
-func TestRefresh_overtakenByATakeBack(t *testing.T) { inBothModes(t, refreshOvertakenByATakeBack) }
+// A value refreshed before an invalidation is not returned after it, though the record has
+// not changed: its stamp is from before the load.
+func TestRefresh_overtakenByAnInvalidation(t *testing.T) {
+	inBothModes(t, refreshOvertakenByAnInvalidation)
+}
 
-func refreshOvertakenByATakeBack(t *testing.T, build builder) {
+func refreshOvertakenByAnInvalidation(t *testing.T, build builder) {
 	server := redistest.Start(t, nil)
-	for name, takeBack := range takeBacks {
+	for name, invalidate := range invalidations {
 		for _, fenced := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, fenced %v", name, fenced), func(t *testing.T) {
 				if !fenced {
@@ -209,20 +210,23 @@ func refreshOvertakenByATakeBack(t *testing.T, build builder) {
 				g := newGated(2)
 				reads(t, a, g.load, 1, layered.L2, false)
 				<-g.here
-				if err := takeBack(t.Context(), b); err != nil {
+				if err := invalidate(t.Context(), b); err != nil {
 					t.Fatal(err)
+				}
+				if !fenced { // a late stamp is only wrong when a knows of the invalidation
+					notified(t, a, b)
 				}
 				close(g.let)
 				if !fenced { // the control: the race was forced
 					redistest.WaitFor(t, "Redis to have the old value", func() bool {
-						f, err := b.FindFresh(t.Context(), "k", nil)
+						f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{})
 						return err == nil && f.Value == 2
 					})
 					return
 				}
 				redistest.WaitFor(t, "the refresh to be refused", func() bool { return a.Counts().Refused > 0 })
 				for _, h := range []*house{b, a} {
-					if f, err := h.FindFresh(t.Context(), "k", tagged(3, "t")); err != nil || f.Value != 3 {
+					if f, err := h.FindFresh(t.Context(), "k", layered.Source[int]{Load: tagged(3, "t")}); err != nil || f.Value != 3 {
 						t.Errorf("got %d from %v, %v; want 3", f.Value, f.Tier, err)
 					}
 				}
@@ -231,9 +235,31 @@ func refreshOvertakenByATakeBack(t *testing.T, build builder) {
 	}
 }
 
-// A refresh that is overtaken by a take-back does not break the lease of the load that
-// came after it.
-func TestRefresh_takeBackAndLease(t *testing.T) {
+// notified waits until a was notified of what b has done: notifications keep their order.
+func notified(t *testing.T, a, b *house) {
+	t.Helper()
+	if err := b.Set(t.Context(), "last", store.Entry[int]{Value: 1}); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "L1 to have a copy", func() bool {
+		if _, err := a.Find(t.Context(), "last", layered.Source[int]{}); err != nil {
+			t.Fatal(err)
+		}
+		_, ok := a.Lookup(t.Context(), "last")
+		return ok
+	})
+	if err := b.Delete(t.Context(), "last"); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the other process to be notified", func() bool {
+		_, ok := a.Lookup(t.Context(), "last")
+		return !ok
+	})
+}
+
+// A refresh overtaken by an invalidation does not break the lease of the load that
+// followed.
+func TestRefresh_invalidationAndLease(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, ahead()), build(t, server, nil)
 	put(t, b, 1)
@@ -245,7 +271,7 @@ func TestRefresh_takeBackAndLease(t *testing.T) {
 	}
 	answer := make(chan int)
 	go func() {
-		f, _ := b.Find(t.Context(), "k", held.load)
+		f, _ := b.Find(t.Context(), "k", layered.Source[int]{Load: held.load})
 		answer <- f.Value
 	}()
 	<-held.here
@@ -261,7 +287,7 @@ func TestRefresh_takeBackAndLease(t *testing.T) {
 	}
 }
 
-// The same asked for: Refresh begins again, and then replaces what the change left.
+// The same for Refresh, which starts again, and then replaces the changed value.
 func TestRefresh_beginsAgain(t *testing.T) { inBothModes(t, refreshBeginsAgain) }
 
 func refreshBeginsAgain(t *testing.T, build builder) {
@@ -271,23 +297,26 @@ func refreshBeginsAgain(t *testing.T, build builder) {
 		"Set": func(h *house) error {
 			return h.Set(t.Context(), "k", store.Entry[int]{Value: 5, ExpiresAt: store.In(time.Hour)})
 		},
-		"an older refresh": func(h *house) error { _, err := h.Refresh(t.Context(), "k", now(5)); return err },
+		"an older refresh": func(h *house) error {
+			_, err := h.Refresh(t.Context(), "k", layered.Source[int]{Load: now(5)})
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := build(t, server, nil), build(t, server, nil)
 			put(t, b, 1)
 			loads := 0
-			f, err := a.Refresh(t.Context(), "k", func(context.Context, string) (store.Entry[int], error) {
+			f, err := a.Refresh(t.Context(), "k", layered.Source[int]{Load: func(context.Context, string) (store.Entry[int], error) {
 				loads++
 				if loads == 1 {
 					return store.Entry[int]{Value: 2}, change(b)
 				}
 				return store.Entry[int]{Value: 3}, nil
-			})
+			}})
 			if err != nil || f.Value != 3 || loads != 2 {
 				t.Errorf("got %d, %v after %d loads; want 3 after 2", f.Value, err, loads)
 			}
-			if f, err := b.FindFresh(t.Context(), "k", now(9)); err != nil || f.Value != 3 {
+			if f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(9)}); err != nil || f.Value != 3 {
 				t.Errorf("the other got %d, %v", f.Value, err)
 			}
 			want(t, a, now(9), 3, layered.L1)
@@ -295,8 +324,8 @@ func refreshBeginsAgain(t *testing.T, build builder) {
 	}
 }
 
-// A process that dies while it loads holds the others up no longer than its claim,
-// which it keeps while it lives.
+// A process that crashes during a load blocks the others for its claim at most, which it
+// renews while it lives.
 func TestRefreshAhead_refresherDies(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, ahead()), build(t, server, ahead())
@@ -307,9 +336,9 @@ func TestRefreshAhead_refresherDies(t *testing.T) {
 	<-dead.here
 	redistest.WaitFor(t, "the claim to be renewed", func() bool { return calls(t, server, "pexpire") >= 2 })
 	reads(t, b, g.load, 1, layered.L2, false)
-	a.link.Hole(true) // nothing of it arrives any more
+	a.link.Hole(true) // nothing it sends arrives
 	redistest.WaitFor(t, "b to load", func() bool {
-		f, err := b.Find(t.Context(), "k", g.load)
+		f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: g.load})
 		return err == nil && f.Value == 3
 	})
 	a.link.Hole(false)
@@ -318,12 +347,12 @@ func TestRefreshAhead_refresherDies(t *testing.T) {
 		c := a.Counts()
 		return c.Refused > 0 || c.L2Errors > 0
 	})
-	if f, err := b.FindFresh(t.Context(), "k", nil); err != nil || f.Value != 3 {
+	if f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{}); err != nil || f.Value != 3 {
 		t.Errorf("got %d, %v", f.Value, err)
 	}
 }
 
-// Who finds that another process has the lease of a stale value gets that value.
+// If another process holds the lease of a stale value, a reader gets that value.
 func TestStaleWhileRevalidate_leaseIsTaken(t *testing.T) {
 	server := redistest.Start(t, nil)
 	o := ahead()
@@ -333,7 +362,7 @@ func TestStaleWhileRevalidate_leaseIsTaken(t *testing.T) {
 	held := newGated(2)
 	answer := make(chan int, 1)
 	go func() {
-		f, _ := a.Find(t.Context(), "k", held.load)
+		f, _ := a.Find(t.Context(), "k", layered.Source[int]{Load: held.load})
 		answer <- f.Value
 	}()
 	<-held.here
@@ -341,20 +370,20 @@ func TestStaleWhileRevalidate_leaseIsTaken(t *testing.T) {
 	for _, tier := range []layered.Tier{layered.L2, layered.L1} {
 		reads(t, b, refresh.load, 1, tier, true)
 	}
-	<-refresh.here // it has a claim: the lease is of those who wait
+	<-refresh.here // it has a claim: the lease is for waiters
 	close(held.let)
 	if v := <-answer; v != 2 {
 		t.Errorf("the holder of the lease got %d", v)
 	}
 	close(refresh.let)
 	redistest.WaitFor(t, "the refresh to be refused", func() bool { return b.Counts().Refused > 0 })
-	if f, err := b.FindFresh(t.Context(), "k", nil); err != nil || f.Value != 2 {
+	if f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{}); err != nil || f.Value != 2 {
 		t.Errorf("got %d, %v", f.Value, err)
 	}
 }
 
-// What was made stale on purpose is served while it is loaded; what was deleted or
-// set is not.
+// A value made stale on purpose is returned during its load; one that was deleted or set is
+// not.
 func TestStaleWhileRevalidate_changes(t *testing.T) { inBothModes(t, staleAndChanges) }
 
 func staleAndChanges(t *testing.T, build builder) {
@@ -362,7 +391,7 @@ func staleAndChanges(t *testing.T, build builder) {
 	o := ahead()
 	o.StaleWhileRevalidate = true
 	a, b := build(t, server, o), build(t, server, o)
-	want(t, a, now(1), 1, layered.Source)
+	want(t, a, now(1), 1, layered.Origin)
 	want(t, b, now(9), 1, layered.L2)
 
 	if err := a.MarkStale(t.Context(), "k"); err != nil {
@@ -371,9 +400,9 @@ func staleAndChanges(t *testing.T, build builder) {
 	g := newGated(2)
 	redistest.WaitFor(t, "b to hear", func() bool { _, ok := b.Local(t.Context(), "k"); return !ok })
 	for _, h := range []*house{a, b} {
-		// The push of one's own MarkStale may refuse the first copy.
+		// The invalidation of this process's MarkStale may refuse the first copy.
 		redistest.WaitFor(t, "L1 to have the stale value", func() bool {
-			f, err := h.Find(t.Context(), "k", g.load)
+			f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: g.load})
 			if err != nil || f.Value != 1 || !f.Stale {
 				t.Fatalf("got %+v, %v; want the stale value", f, err)
 			}
@@ -383,7 +412,7 @@ func staleAndChanges(t *testing.T, build builder) {
 	close(g.let)
 	for _, h := range []*house{a, b} {
 		redistest.WaitFor(t, "the new value", func() bool {
-			f, err := h.Find(t.Context(), "k", g.load)
+			f, err := h.Find(t.Context(), "k", layered.Source[int]{Load: g.load})
 			return err == nil && f.Value == 2 && !f.Stale
 		})
 	}
@@ -394,25 +423,25 @@ func staleAndChanges(t *testing.T, build builder) {
 	}
 	held := newGated(3)
 	redistest.WaitFor(t, "b to hear", func() bool {
-		f, err := b.Find(t.Context(), "k", held.load)
+		f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: held.load})
 		return err == nil && f.Value == 2 && f.Stale && f.Tier == layered.L1
 	})
 	if err := a.Delete(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
-	want(t, a, now(4), 4, layered.Source)
+	want(t, a, now(4), 4, layered.Origin)
 	redistest.WaitFor(t, "b to hear", func() bool {
-		f, err := b.Find(t.Context(), "k", held.load)
+		f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: held.load})
 		return err == nil && f.Value == 4 && !f.Stale
 	})
 	close(held.let)
 }
 
-// Nor is what was taken back, by whomever.
-func TestStaleWhileRevalidate_takenBack(t *testing.T) {
+// Nor is an invalidated value, from any process.
+func TestStaleWhileRevalidate_invalidated(t *testing.T) {
 	server := redistest.Start(t, nil)
 	o := &layered.Options[int]{StaleWhileRevalidate: true}
-	for name, takeBack := range takeBacks {
+	for name, invalidate := range invalidations {
 		t.Run(name, func(t *testing.T) {
 			a, b := build(t, server, o), build(t, server, o)
 			putStale(t, b, 1)
@@ -423,20 +452,20 @@ func TestStaleWhileRevalidate_takenBack(t *testing.T) {
 					reads(t, h, held.load, 1, tier, true)
 				}
 			}
-			if err := takeBack(t.Context(), b); err != nil {
+			if err := invalidate(t.Context(), b); err != nil {
 				t.Fatal(err)
 			}
-			want(t, b, tagged(3, "t"), 3, layered.Source)
+			want(t, b, tagged(3, "t"), 3, layered.Origin)
 			redistest.WaitFor(t, "the other to hear", func() bool {
-				f, err := a.Find(t.Context(), "k", held.load)
+				f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: held.load})
 				return err == nil && f.Value == 3 && !f.Stale
 			})
 		})
 	}
 }
 
-// A process that hears nothing does not serve what is stale either.
-func TestStaleWhileRevalidate_unheard(t *testing.T) {
+// A disconnected process does not return stale values either.
+func TestStaleWhileRevalidate_disconnected(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, &layered.Options[int]{StaleWhileRevalidate: true}), build(t, server, nil)
 	stale := store.Entry[int]{Value: 1, StaleAt: store.Now() - 1, ExpiresAt: store.In(time.Hour)}
@@ -453,56 +482,56 @@ func TestStaleWhileRevalidate_unheard(t *testing.T) {
 		t.Fatal(err)
 	}
 	redistest.WaitFor(t, "a to ask the source", func() bool {
-		f, err := a.Find(t.Context(), "k", now(3))
+		f, err := a.Find(t.Context(), "k", layered.Source[int]{Load: now(3)})
 		return err == nil && f.Value == 3 && !f.Stale
 	})
 }
 
-// Who waits for another process's lease is woken by a refresh of his own process,
-// which Redis does not tell of.
+// A waiter for the lease of another process is woken by a refresh of its own process, for
+// which Redis pushes nothing.
 func TestRefresh_wakesOwnWaiters(t *testing.T) {
 	server := redistest.Start(t, nil)
-	o := &layered.Options[int]{Lease: 30 * time.Minute} // nobody wakes by himself
+	o := &layered.Options[int]{Lease: 30 * time.Minute} // no waiter times out
 	a, b := build(t, server, o), build(t, server, o)
 	putStale(t, b, 1)
 	held := newGated(2)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { a.Find(t.Context(), "k", held.load) })
+	wg.Go(func() { a.Find(t.Context(), "k", layered.Source[int]{Load: held.load}) })
 	<-held.here
 	wg.Go(func() {
-		if f, err := b.Find(t.Context(), "k", now(9)); err != nil || f.Value != 3 {
+		if f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: now(9)}); err != nil || f.Value != 3 {
 			t.Errorf("who waited got %d from %v, %v", f.Value, f.Tier, err)
 		}
 		close(held.let)
 	})
 	redistest.WaitFor(t, "b to wait", func() bool { return b.Counts().Waits > 0 })
-	if f, err := b.Refresh(t.Context(), "k", now(3)); err != nil || f.Value != 3 {
+	if f, err := b.Refresh(t.Context(), "k", layered.Source[int]{Load: now(3)}); err != nil || f.Value != 3 {
 		t.Errorf("got %d, %v", f.Value, err)
 	}
 }
 
-// Where nothing stands Refresh loads under a lease: the others wait for it.
-func TestRefresh_nothingStands(t *testing.T) {
+// Without a cached value Refresh loads under a lease: the others wait for it.
+func TestRefresh_nothingCached(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, b := build(t, server, nil), build(t, server, nil)
 	g := newGated(1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
-		if f, err := a.Refresh(t.Context(), "k", g.load); err != nil || f.Value != 1 {
+		if f, err := a.Refresh(t.Context(), "k", layered.Source[int]{Load: g.load}); err != nil || f.Value != 1 {
 			t.Errorf("got %d, %v", f.Value, err)
 		}
 	})
 	<-g.here
 	wg.Go(func() {
-		if f, err := b.Find(t.Context(), "k", now(9)); err != nil || f.Value != 1 || f.Tier != layered.L2 {
+		if f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: now(9)}); err != nil || f.Value != 1 || f.Tier != layered.L2 {
 			t.Errorf("who waited got %d from %v, %v", f.Value, f.Tier, err)
 		}
 	})
-	// A Refresh does not take what another process began to load before it.
+	// A Refresh does not take the result of a load that another process began before it.
 	wg.Go(func() {
-		if f, err := b.Refresh(t.Context(), "k", now(2)); err != nil || f.Value != 2 {
+		if f, err := b.Refresh(t.Context(), "k", layered.Source[int]{Load: now(2)}); err != nil || f.Value != 2 {
 			t.Errorf("the second Refresh got %d from %v, %v", f.Value, f.Tier, err)
 		}
 	})
@@ -510,7 +539,7 @@ func TestRefresh_nothingStands(t *testing.T) {
 	close(g.let)
 }
 
-// A source that fails is left alone by all processes for a while.
+// All processes skip a failed source for a while.
 func TestRefreshAhead_failureIsKnownToAll(t *testing.T) {
 	server := redistest.Start(t, nil)
 	o := ahead()
@@ -522,13 +551,13 @@ func TestRefreshAhead_failureIsKnownToAll(t *testing.T) {
 	}
 	reads(t, a, broken, 1, layered.L2, false)
 	redistest.WaitFor(t, "the refresh to fail", func() bool { return a.Counts().RefreshErrors == 1 })
-	sets := calls(t, server, "set")
+	monitor := redistest.StartMonitor(t, server)
 	redistest.WaitFor(t, "b to ask for the claim", func() bool {
-		b.Find(t.Context(), "k", func(context.Context, string) (store.Entry[int], error) {
+		b.Find(t.Context(), "k", layered.Source[int]{Load: func(context.Context, string) (store.Entry[int], error) {
 			t.Error("the source was asked again at once")
 			return store.Entry[int]{}, nil
-		})
-		return calls(t, server, "set") > sets
+		}})
+		return monitor.Count(t, "set", claims) > 0
 	})
 	if err := b.Delete(t.Context(), "k"); err != nil { // ends the back-off
 		t.Fatal(err)
@@ -536,13 +565,13 @@ func TestRefreshAhead_failureIsKnownToAll(t *testing.T) {
 	put(t, b, 1)
 	reads(t, b, now(2), 1, layered.L2, false)
 	redistest.WaitFor(t, "b to load", func() bool {
-		f, err := b.Find(t.Context(), "k", now(2))
+		f, err := b.Find(t.Context(), "k", layered.Source[int]{Load: now(2)})
 		return err == nil && f.Value == 2
 	})
 }
 
-// Reads, refreshes and changes by two processes at the same time leave no copy in L1
-// that is not what Redis has.
+// Concurrent reads, refreshes and changes by two processes leave no copy in L1 that differs
+// from Redis.
 func TestRefresh_coherence(t *testing.T) { inBothModes(t, refreshCoherence) }
 
 func refreshCoherence(t *testing.T, build builder) {
@@ -565,9 +594,9 @@ func refreshCoherence(t *testing.T, build builder) {
 		for i := range 3 {
 			wg.Go(func() {
 				for range 3 {
-					a.Find(ctx, key, load)
+					a.Find(ctx, key, layered.Source[int]{Load: load})
 					if i == 0 {
-						a.Refresh(ctx, key, load)
+						a.Refresh(ctx, key, layered.Source[int]{Load: load})
 					}
 					if i == 1 {
 						a.Get(ctx, key)
@@ -578,7 +607,7 @@ func refreshCoherence(t *testing.T, build builder) {
 		wg.Go(func() {
 			for i := range 3 {
 				row.Store(key, round*10+i+1)
-				if _, err := b.Refresh(ctx, key, load); err != nil {
+				if _, err := b.Refresh(ctx, key, layered.Source[int]{Load: load}); err != nil {
 					t.Error(err)
 				}
 				if i != 1 {
@@ -591,7 +620,7 @@ func refreshCoherence(t *testing.T, build builder) {
 		})
 		wg.Wait()
 		soon(t, "the copy of "+key+" to be dropped or right", func() bool {
-			held, err := b.FindFresh(ctx, key, load)
+			held, err := b.FindFresh(ctx, key, layered.Source[int]{Load: load})
 			e, ok := a.Local(ctx, key)
 			return err == nil && (!ok || e.Value == held.Value && e.Version == held.Version)
 		})
@@ -604,8 +633,8 @@ func refreshCoherence(t *testing.T, build builder) {
 	t.Logf("%d refreshes, %d refused", refreshes, refused)
 }
 
-// The race that Redis does not help with, forced: the reply of a read is held back
-// until the process itself has replaced what it read, which Redis does not push it.
+// The race that Redis does not detect, forced: the reply of a read is held back until the
+// same process has replaced the value, which causes no invalidation for it.
 func TestRefresh_readOfTheOldValueUnderWay(t *testing.T) {
 	server := redistest.Start(t, nil)
 	gate := &gateCodec{Codec: codec.Msgpack[int64]()}
@@ -621,9 +650,9 @@ func TestRefresh_readOfTheOldValueUnderWay(t *testing.T) {
 		done <- e.Value
 	}()
 	<-here
-	f, err := s.Refresh(t.Context(), "k", func(context.Context, string) (store.Entry[int64], error) {
+	f, err := s.Refresh(t.Context(), "k", layered.Source[int64]{Load: func(context.Context, string) (store.Entry[int64], error) {
 		return store.Entry[int64]{Value: 2}, nil
-	})
+	}})
 	if err != nil || f.Value != 2 {
 		t.Errorf("got %d, %v", f.Value, err)
 	}

@@ -14,12 +14,12 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// A hooked is Redis in which something happens after a value was read and before it is
-// known by whom it is loaded.
+// A hooked is a Redis in which a hook runs between the read of a value and the decision
+// which process loads it.
 type hooked struct {
 	*redisstore.Store[int]
 	hook atomic.Pointer[func()] // runs once
-	fill error                  // of what was loaded under a lease
+	fill error                  // of a value loaded under a lease
 }
 
 func (s *hooked) FillLeased(ctx context.Context, key string, lease uint64, e store.Entry[int]) (store.Entry[int], bool, error) {
@@ -50,7 +50,7 @@ func (s *hooked) Stamp(ctx context.Context) (uint64, error) {
 	return s.Store.Stamp(ctx)
 }
 
-// buildHooked builds a house whose Redis is hooked.
+// buildHooked builds a house with a hooked Redis.
 func buildHooked(t *testing.T, server *redistest.Server, o *layered.Options[int]) (*house, *hooked) {
 	t.Helper()
 	b, err := otterstore.NewBudget(1 << 20)
@@ -62,39 +62,41 @@ func buildHooked(t *testing.T, server *redistest.Server, o *layered.Options[int]
 	return &house{Store: tiers(t, otterstore.New[int](b, nil), store.Store[int](l2), o)}, l2
 }
 
-// The ways in which a value that is there is loaded again.
+// The ways in which an existing value is loaded again.
 var reloadings = map[string]struct {
 	put func(*testing.T, *house, int)
-	do  func(*testing.T, *house, layered.Loader[int])
+	do  func(*testing.T, *house, layered.Source[int])
 }{
-	"in the background": {put, func(t *testing.T, h *house, load layered.Loader[int]) {
-		reads(t, h, load, 1, layered.L2, false)
+	"in the background": {put, func(t *testing.T, h *house, src layered.Source[int]) {
+		if f, err := h.Find(t.Context(), "k", src); err != nil || f.Value != 1 || f.Tier != layered.L2 || f.Stale {
+			t.Errorf("got %+v, %v", f, err)
+		}
 		redistest.WaitFor(t, "the load", func() bool {
 			c := h.Counts()
 			return c.Loads > 0 && (c.Refused > 0 || c.NotModified > 0 && c.L1.Sets > 1)
 		})
 	}},
-	"in the foreground": {putStale, func(t *testing.T, h *house, load layered.Loader[int]) {
-		if _, err := h.Find(t.Context(), "k", load); err != nil {
+	"in the foreground": {putStale, func(t *testing.T, h *house, src layered.Source[int]) {
+		if _, err := h.Find(t.Context(), "k", src); err != nil {
 			t.Error(err)
 		}
 	}},
-	"Refresh": {put, func(t *testing.T, h *house, load layered.Loader[int]) {
-		if _, err := h.Refresh(t.Context(), "k", load); err != nil {
+	"Refresh": {put, func(t *testing.T, h *house, src layered.Source[int]) {
+		if _, err := h.Refresh(t.Context(), "k", src); err != nil {
 			t.Error(err)
 		}
 	}},
 }
 
-// trusting loads 3, or says that the value that is there is the one.
-func trusting(during func()) layered.Loader[int] {
-	return layered.Reloading(tagged(3, "t"), func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
+// trusting loads 3, or reports that the existing value is current.
+func trusting(during func()) layered.Source[int] {
+	return layered.Source[int]{Load: tagged(3, "t"), Reload: func(context.Context, string, store.Entry[int]) (store.Entry[int], error) {
 		during()
 		return store.Entry[int]{}, store.ErrNotModified
-	})
+	}}
 }
 
-// What is not modified begins a new life, in all processes, and keeps its tags.
+// A value that is not modified gets a new TTL, in all processes, and keeps its tags.
 func TestReloading_notModified(t *testing.T) {
 	server := redistest.Start(t, nil)
 	for name, way := range reloadings {
@@ -109,7 +111,7 @@ func TestReloading_notModified(t *testing.T) {
 			}
 			way.do(t, a, trusting(func() {}))
 			for _, h := range []*house{a, b} {
-				f, err := h.FindFresh(t.Context(), "k", nil)
+				f, err := h.FindFresh(t.Context(), "k", layered.Source[int]{})
 				if life := f.ExpiresAt.Until(); err != nil || f.Value != 1 || f.Stale || life < 99*time.Hour || f.LoadedAt <= old.LoadedAt || len(f.Tags) != 1 {
 					t.Errorf("got %+v, %v, with %v to live", f, err, life)
 				}
@@ -122,7 +124,7 @@ func TestReloading_notModified(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, h := range []*house{a, b} {
-				if f, err := h.FindFresh(t.Context(), "k", now(2)); err != nil || f.Value != 2 {
+				if f, err := h.FindFresh(t.Context(), "k", layered.Source[int]{Load: now(2)}); err != nil || f.Value != 2 {
 					t.Errorf("when it was taken back: %d, %v", f.Value, err)
 				}
 			}
@@ -130,8 +132,8 @@ func TestReloading_notModified(t *testing.T) {
 	}
 }
 
-// A stale value that ends before the lease is over does so for those who wait for it;
-// what is not modified is kept all the same.
+// A stale value that expires before the lease ends does so for waiters too; a value that is
+// not modified is kept nevertheless.
 func TestReloading_aboutToEnd(t *testing.T) {
 	server := redistest.Start(t, nil)
 	o := &layered.Options[int]{TTL: time.Hour, Lease: 30 * time.Minute}
@@ -142,13 +144,13 @@ func TestReloading_aboutToEnd(t *testing.T) {
 	if f, err := a.Find(t.Context(), "k", trusting(func() {})); err != nil || f.Value != 1 || f.Stale {
 		t.Errorf("got %+v, %v", f, err)
 	}
-	if f, err := b.FindFresh(t.Context(), "k", nil); err != nil || f.Value != 1 || f.Stale || f.ExpiresAt.Until() < 50*time.Minute {
+	if f, err := b.FindFresh(t.Context(), "k", layered.Source[int]{}); err != nil || f.Value != 1 || f.Stale || f.ExpiresAt.Until() < 50*time.Minute {
 		t.Errorf("then %+v, %v", f, err)
 	}
 }
 
-// What was changed or taken back since it was read is not kept, whatever the loader says
-// that was given it, nor what is while it loads.
+// A value changed or invalidated after it was read is not kept, whatever the loader
+// returns, nor is one changed during the load.
 func TestReloading_overtaken(t *testing.T) {
 	server := redistest.Start(t, nil)
 	changes := map[string]func(context.Context, *house) error{
@@ -156,8 +158,8 @@ func TestReloading_overtaken(t *testing.T) {
 		"Set": func(ctx context.Context, h *house) error {
 			return h.Set(ctx, "k", store.Entry[int]{Value: 3, ExpiresAt: store.In(time.Hour), Tags: []string{"t"}})
 		},
-		"InvalidateTags": takeBacks["InvalidateTags"],
-		"Clear":          takeBacks["Clear"],
+		"InvalidateTags": invalidations["InvalidateTags"],
+		"Clear":          invalidations["Clear"],
 	}
 	for name, way := range reloadings {
 		for change, f := range changes {
@@ -188,13 +190,16 @@ func TestReloading_overtaken(t *testing.T) {
 						load = trusting(happen)
 					}
 					if name == "in the background" && before {
-						reads(t, a, load, 1, layered.L2, false) // it may notice, and load 3, or nothing
+						f, err := a.Find(t.Context(), "k", load) // it may notice, and load 3 or nothing
+						if err != nil || f.Value != 1 || f.Tier != layered.L2 || f.Stale {
+							t.Errorf("got %+v, %v", f, err)
+						}
 					} else {
 						way.do(t, a, load)
 					}
 					redistest.WaitFor(t, "the change", happened.Load)
 					for _, h := range []*house{b, a} {
-						if f, err := h.FindFresh(t.Context(), "k", tagged(3, "t")); err != nil || f.Value != 3 {
+						if f, err := h.FindFresh(t.Context(), "k", layered.Source[int]{Load: tagged(3, "t")}); err != nil || f.Value != 3 {
 							t.Errorf("got %d from %v, %v; want 3", f.Value, f.Tier, err)
 						}
 					}
@@ -204,8 +209,8 @@ func TestReloading_overtaken(t *testing.T) {
 	}
 }
 
-// Of what Redis could not be told nobody would notice that it was taken back before the
-// load: it is an answer and no more.
+// If Redis was unreachable, an invalidation before the load would go unnoticed: the value
+// is returned and not kept.
 func TestReloading_redisFails(t *testing.T) {
 	server := redistest.Start(t, nil)
 	a, l2 := buildHooked(t, server, nil)
@@ -219,27 +224,27 @@ func TestReloading_redisFails(t *testing.T) {
 	}
 }
 
-// Three processes have copies of a value whose load takes long: one loads it, long
-// before it ends.
+// Three processes have copies of a value with a slow load: one loads it, long before it
+// expires.
 func TestRefreshBeta_oneInTheFleet(t *testing.T) {
 	server := redistest.Start(t, nil)
-	o := &layered.Options[int]{RefreshBeta: 1e9, Jitter: -1} // each draw is long past, but once in 10^12
+	o := &layered.Options[int]{RefreshBeta: 1e9, Jitter: -1} // each random time is long past, except once in 10^12
 	var fleet [3]*house
 	for i := range fleet {
-		fleet[i] = build(t, server, o)
+		fleet[i] = buildQuiet(t, server, o)
 	}
 	e := store.Entry[int]{Value: 1, ExpiresAt: store.In(time.Hour), LoadTime: 30 * time.Second}
 	if err := fleet[0].Set(t.Context(), "k", e); err != nil {
 		t.Fatal(err)
 	}
-	g, sets := newGated(2), calls(t, server, "set")
+	g, monitor := newGated(2), redistest.StartMonitor(t, server)
 	for i, h := range fleet {
 		reads(t, h, g.load, 1, layered.L2, false)
 		if i == 0 {
 			<-g.here
 		}
 	}
-	redistest.WaitFor(t, "the claim to be asked for", func() bool { return calls(t, server, "set") >= sets+3 })
+	redistest.WaitFor(t, "the claim to be asked for", func() bool { return monitor.Count(t, "set", claims) >= 3 })
 	for range 100 {
 		for _, h := range fleet {
 			reads(t, h, g.load, 1, layered.L1, false)
@@ -248,7 +253,7 @@ func TestRefreshBeta_oneInTheFleet(t *testing.T) {
 	close(g.let)
 	for _, h := range fleet {
 		redistest.WaitFor(t, "the new value", func() bool {
-			f, err := h.Find(t.Context(), "k", nil)
+			f, err := h.Find(t.Context(), "k", layered.Source[int]{})
 			return err == nil && f.Value == 2
 		})
 	}

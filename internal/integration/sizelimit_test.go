@@ -12,7 +12,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// Values that Redis does not accept are answered, and the copies in L1 of all other values
+// Values that Redis does not accept are returned, and the copies in L1 of all other values
 // stay usable.
 func TestSizeLimit_readersKeepTheirConnection(t *testing.T) {
 	srv := redistest.Start(t, &redistest.Options{Config: []string{"proto-max-bulk-len 1mb"}})

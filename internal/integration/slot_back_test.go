@@ -12,14 +12,14 @@ import (
 	"github.com/lokroom/strata/layered"
 )
 
-// A slot that leaves its node without an invalidation and is back before the next
-// heartbeat is noticed by it: the slot map is the same, its epoch is not.
+// The next heartbeat notices a slot that leaves its node without an invalidation and is
+// back: the slot map is the same, its epoch is not.
 func TestToken_slotThereAndBack(t *testing.T) {
 	cluster := redistest.StartCluster(t, 2)
 	var source atomic.Int64
 	open := func() (*strata.Backend, *strata.Cache[int, int64]) {
 		b, err := strata.Open(t.Context(), &strata.Config{
-			RedisURL: "redis://" + cluster.Nodes[0].Addr() + "?addr=" + cluster.Nodes[1].Addr(), MaxUnheard: time.Hour, // no heartbeat by itself
+			RedisURL: "redis://" + cluster.Nodes[0].Addr() + "?addr=" + cluster.Nodes[1].Addr(), MaxDisconnected: time.Hour, // no heartbeat by itself
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func TestToken_slotThereAndBack(t *testing.T) {
 	}
 }
 
-// slotOfKey returns the slot of the only record there is.
+// slotOfKey returns the slot of the only record.
 func slotOfKey(t *testing.T, cluster *redistest.Cluster) int {
 	t.Helper()
 	for _, node := range cluster.Nodes {

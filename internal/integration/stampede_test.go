@@ -18,9 +18,9 @@ const (
 	stampedeLoad    = 20 * time.Millisecond
 )
 
-// stampede has many callers want key at the same time and returns how many loads
-// they caused, how many got something wrong, and how long they took: half of them, 99
-// of 100, and all, in microseconds.
+// stampede makes many callers want key at the same time. It returns the number of loads and
+// of wrong answers, and the median, 99th percentile and maximum of the times, in
+// microseconds.
 func stampede(ctx context.Context, b *strata.Backend, key string) string {
 	var loads, wrong atomic.Int64
 	c, err := strata.New(b, "stampede", func(context.Context, string) (int, error) {
@@ -49,13 +49,13 @@ func stampede(ctx context.Context, b *strata.Backend, key string) string {
 	return fmt.Sprint(loads.Load(), wrong.Load(), at(50), at(99), at(100))
 }
 
-// G9: one load in the fleet for a key, however many want it.
+// G9: one load per key in the fleet, with any number of callers.
 func TestStampede_fourProcesses(t *testing.T) {
 	server := redistest.Start(t, nil)
 	var peers [4]*peer
 	for i := range peers {
 		peers[i] = startPeer(t, server.URL())
-		peers[i].do("get warm") // is connected then
+		peers[i].do("get warm") // it is then connected
 	}
 	for round := range 10 {
 		var answers [4]string

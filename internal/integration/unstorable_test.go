@@ -14,7 +14,7 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A pickyCodec cannot encode negative numbers: of odd ones it panics.
+// A pickyCodec cannot encode negative numbers, and panics for odd ones.
 type pickyCodec struct{ codec.Codec[int] }
 
 func (c pickyCodec) Append(dst []byte, v int) ([]byte, error) {
@@ -38,7 +38,7 @@ func (o *failedOps) End(_ context.Context, _ store.Op, r store.Result) {
 	}
 }
 
-// pickyCaches are those of so many processes, with loader number i for the i-th.
+// pickyCaches returns the caches of n processes, with the i-th loader for the i-th.
 func pickyCaches(t *testing.T, url string, n int, o strata.Options[int, int], observer store.Observer, load func(i int, id int) (int, error)) (caches []*strata.Cache[int, int]) {
 	t.Helper()
 	o.Codec = pickyCodec{codec.Msgpack[int]()}
@@ -57,8 +57,8 @@ func pickyCaches(t *testing.T, url string, n int, o strata.Options[int, int], ob
 	return caches
 }
 
-// A value that Redis cannot hold is the answer for all who wait for its load, whether or not
-// there is a Redis, and nobody waits for its lease.
+// A value that Redis cannot hold is returned to all waiters of its load, with and without
+// Redis, and no process waits for its lease.
 func TestUnstorable_loadAnswersAll(t *testing.T) {
 	for name, url := range map[string]string{"L1 alone": "", "two tiers": redistest.Start(t, nil).URL()} {
 		for _, v := range []int{-1, -2} {
@@ -86,7 +86,7 @@ func TestUnstorable_loadAnswersAll(t *testing.T) {
 					t.Errorf("%d loads", st.Loads)
 				}
 				if url == "" {
-					return // L1 holds values as they are
+					return // L1 holds values unencoded
 				}
 				if st.EncodeErrors != 1 || st.L2Errors != 0 || observer.n.Load() != 1 {
 					t.Errorf("counted %d values and %d errors of Redis; the Observer was called %d times", st.EncodeErrors, st.L2Errors, observer.n.Load())
@@ -96,8 +96,8 @@ func TestUnstorable_loadAnswersAll(t *testing.T) {
 	}
 }
 
-// One value of a batch that Redis cannot hold does not keep the others from being kept, and
-// its lease is given back.
+// A value in a batch that Redis cannot hold does not prevent the others from being kept,
+// and its lease is released.
 func TestUnstorable_batch(t *testing.T) {
 	cs := pickyCaches(t, redistest.Start(t, nil).URL(), 2, strata.Options[int, int]{}, nil, func(_ int, id int) (int, error) {
 		if id == 3 {
@@ -122,7 +122,7 @@ func TestUnstorable_Set(t *testing.T) {
 	for _, each := range []bool{false, true} {
 		for _, url := range []string{"", redistest.Start(t, nil).URL()} {
 			if url == "" && !each {
-				continue // L1 holds values as they are
+				continue // L1 holds values unencoded
 			}
 			t.Run(fmt.Sprintf("Redis %v, DecodeEach %v", url != "", each), func(t *testing.T) {
 				c := pickyCaches(t, url, 1, strata.Options[int, int]{DecodeEach: each}, nil, func(_ int, id int) (int, error) { return id, nil })[0]
@@ -143,8 +143,8 @@ func TestUnstorable_Set(t *testing.T) {
 				if err != nil || got[1] != 1 || got[2] != 2 {
 					t.Errorf("the values are %v, %v", got, err)
 				}
-				if st := c.Stats(); st.Loads != 1 || st.Pending != 0 {
-					t.Errorf("%d loads, %d keys pending", st.Loads, st.Pending)
+				if st := c.Stats(); st.Loads != 1 || st.RetryQueue != 0 {
+					t.Errorf("%d loads, %d keys pending", st.Loads, st.RetryQueue)
 				}
 			})
 		}

@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// runtimeNow is where package time reads the wall clock.
+// runtimeNow is the line of package time that reads the wall clock.
 const runtimeNow = "\tsec, nsec, mono := runtimeNow()\n"
 
-// TestWallClock runs the tests of package wallclock with a package time whose wall
-// clock can be set, back and forward, while the monotonic clock goes on.
+// TestWallClock runs the tests of package wallclock with a package time with a settable
+// wall clock. The monotonic clock is not affected.
 func TestWallClock(t *testing.T) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
@@ -51,5 +51,5 @@ func TestWallClock(t *testing.T) {
 	}
 }
 
-// scenariosOfWallClock is how many scenarios package wallclock has at least.
+// scenariosOfWallClock is the minimum number of scenarios in package wallclock.
 const scenariosOfWallClock = 15

@@ -1,33 +1,32 @@
 package meter
 
-// A Mode is what a call wants.
+// A Mode selects what a call charges.
 type Mode uint8
 
-// The modes.
+// Modes.
 const (
-	All  Mode = iota // n, or nothing
+	All  Mode = iota // n or nothing
 	Some             // up to n, at least one
-	Peek             // nothing; it asks what n would get
+	Peek             // nothing; it returns what n would get
 )
 
-// A Decision is the answer to a call. It speaks of the rule that decided: of those
-// that deny, the one that does so for longest; if none does, the one that leaves
-// least. The first counts where several are alike.
+// A Decision is the result of a call. It describes the rule that decided: if denied, the
+// rule that denies for the longest time; otherwise the one with least left. Of equal rules
+// it is the first.
 type Decision struct {
 	Allowed bool
-	Passed  int64 // how much was charged
+	Passed  int64 // amount charged
 	Rule    int   // the rule that decided
-	Left    int64 // how much may pass now
+	Left    int64 // amount that may pass now
 	Wait    int64 // until n may pass; 0 if allowed
-	Reset   int64 // until the rule is as if never used
-	Next    int64 // until more than Left may pass; 0 if Left is all that ever can
-	Idle    int64 // until all rules are as if never used; 0 if nothing was charged
+	Reset   int64 // until the rule is as if unused
+	Next    int64 // until Left grows; 0 if Left is the maximum
+	Idle    int64 // until all rules are as if unused; 0 if nothing was charged
 }
 
-// Decide decides a call for n, at least 1, and charges all cells or none. The cells,
-// one for each rule, were true at last; they are at now, which is not before, when
-// it returns. It fills in d, whatever was there, because to return so much takes longer
-// than to decide.
+// Decide decides a call for n, at least 1, and charges all cells or none. The cells, one
+// per rule, have their state at last; afterwards at now, which is not earlier. It fills in
+// d, because returning so much takes longer than deciding.
 func (d *Decision) Decide(rules []Rule, cells []Cell, last, now, n int64, mode Mode, id uint64) {
 	if len(rules) == 1 && rules[0].Kind == GCRA && mode == All {
 		d.gcra(&rules[0], &cells[0], last, now, n)
@@ -48,7 +47,7 @@ func (d *Decision) Decide(rules []Rule, cells []Cell, last, now, n int64, mode M
 		d.deny(rules, cells, now, n)
 	} else if mode != Peek {
 		d.Passed = n
-		d.Left -= n // of every rule, so that the same one has least
+		d.Left -= n // for every rule, so that the order of rules is unchanged
 		for i := range rules {
 			rules[i].Add(&cells[i], now, n, id)
 			d.Idle = max(d.Idle, rules[i].Reset(&cells[i], now))
@@ -63,7 +62,7 @@ func (d *Decision) Decide(rules []Rule, cells []Cell, last, now, n int64, mode M
 	}
 }
 
-// deny finds the rule to wait for.
+// deny selects the rule with the longest wait.
 func (d *Decision) deny(rules []Rule, cells []Cell, now, n int64) {
 	for i := range rules {
 		wait := rules[i].Wait(&cells[i], now, n)

@@ -1,15 +1,15 @@
 package meter
 
-// GCRA is the generic cell rate algorithm (ITU-T I.371), as a bucket that drains:
-// A is the debt. Rate and debt are whole multiples of 1/Unit, chosen such that a
-// tick takes away a whole number of them: nothing is ever rounded.
+// GCRA is the generic cell rate algorithm (ITU-T I.371), as a bucket that drains: A is the
+// debt. Rate and debt are whole multiples of 1/Unit, so that a tick removes a whole number
+// of them and nothing is rounded.
 
 func newGCRA(r Rule, limit, burst int64) (Rule, error) {
 	r.Capacity = burst
 	err := r.coarsen(func(ticks int64) bool {
 		g := gcd(limit, ticks)
 		r.Drain, r.Unit = limit/g, ticks/g
-		// With room for the debt that a call would add, and for rounding up.
+		// With room for the debt of one more call, and for rounding up.
 		return r.Drain < exact/4 && r.Unit <= exact/4/burst-1
 	})
 	if err == nil {
@@ -18,7 +18,7 @@ func newGCRA(r Rule, limit, burst int64) (Rule, error) {
 	return r, err
 }
 
-// drain takes away what has drained since last.
+// drain removes the debt drained since last.
 func (r *Rule) drain(c *Cell, last, now int64) {
 	if ticks := r.ticks(now) - r.ticks(last); ticks >= r.Full {
 		c.A = 0
@@ -29,14 +29,14 @@ func (r *Rule) drain(c *Cell, last, now int64) {
 
 // ticks returns t in ticks, rounded down.
 func (r *Rule) ticks(t int64) int64 {
-	if r.Tick == 1 { // nearly always, and a division takes longer than the rest
+	if r.Tick == 1 { // the common case: a division takes longer than the rest
 		return t
 	}
 	return t / r.Tick
 }
 
-// gcra is Decide for what is asked most, all or nothing of a single GCRA: the same
-// arithmetic, without a call and a question of the Kind for each step.
+// gcra is Decide for the most frequent case, all or nothing of a single GCRA. It is the
+// same arithmetic without calls and switches on Kind.
 func (d *Decision) gcra(r *Rule, c *Cell, last, now, n int64) {
 	*d = Decision{}
 	r.drain(c, last, now)
@@ -60,7 +60,7 @@ func (d *Decision) gcra(r *Rule, c *Cell, last, now, n int64) {
 	}
 }
 
-// after returns how long from now until so many ticks have passed.
+// after returns the time from now until a number of ticks have passed.
 func (r *Rule) after(now, ticks int64) int64 {
 	if ticks == 0 {
 		return 0

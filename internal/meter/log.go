@@ -1,24 +1,24 @@
 package meter
 
-// A Log remembers what has passed, oldest first. What passed at a moment counts
-// until a window later. A nil Log is empty.
+// A Log holds what has passed, oldest first. An amount counts until one window after its
+// time. A nil Log is empty.
 //
-// Strict rounds the moment up to the end of its bucket: that something counts for
-// longer than a window, never for less, is why no window ever has more than the
-// limit. It has a bucket more than a window, since the oldest may have begun before.
+// Strict rounds times up to the end of their bucket. An amount may count for longer than a
+// window, never for less, so no window exceeds the limit. There is one more bucket than in
+// a window, since the oldest may have begun before it.
 type Log struct {
 	marks []mark
-	head  int // where the oldest is: those before it are forgotten
+	head  int // index of the oldest; earlier ones are forgotten
 	total int64
 }
 
-// A mark is what passed at one moment.
+// A mark is an amount that passed at one time.
 type mark struct {
 	at, n int64
 	id    uint64
 }
 
-// Total returns how much counts.
+// Total returns the amount that counts.
 func (l *Log) Total() int64 {
 	if l == nil {
 		return 0
@@ -26,7 +26,7 @@ func (l *Log) Total() int64 {
 	return l.total
 }
 
-// Len returns how many marks there are.
+// Len returns the number of marks.
 func (l *Log) Len() int {
 	if l == nil {
 		return 0
@@ -34,7 +34,7 @@ func (l *Log) Len() int {
 	return len(l.marks) - l.head
 }
 
-// forget drops what passed at t or before.
+// forget drops amounts that passed at t or before.
 func (l *Log) forget(t int64) {
 	if l == nil {
 		return
@@ -48,14 +48,14 @@ func (l *Log) forget(t int64) {
 	}
 }
 
-// add appends m, to the last mark if that is of the same moment.
+// add appends m, or adds it to the last mark if that has the same time.
 func (l *Log) add(m mark) {
 	l.total += m.n
 	if i := len(l.marks) - 1; i >= l.head && l.marks[i].at == m.at && m.id == 0 && l.marks[i].id == 0 {
 		l.marks[i].n += m.n
 		return
 	}
-	// Room is made where half of it is forgotten marks: each is moved once at most.
+	// Compact if half of the marks are forgotten: each is moved at most once.
 	if len(l.marks) == cap(l.marks) && l.head >= (len(l.marks)+1)/2 {
 		l.marks = l.marks[:copy(l.marks, l.marks[l.head:])]
 		l.head = 0
@@ -63,8 +63,8 @@ func (l *Log) add(m mark) {
 	l.marks = append(l.marks, m)
 }
 
-// until returns the moment of the mark without which, and those before it, no more
-// than most is left.
+// until returns the time of the mark after which no more than most is left, if that and
+// earlier marks are forgotten.
 func (l *Log) until(most int64) int64 {
 	left := l.total
 	for _, m := range l.marks[l.head:] {
@@ -75,7 +75,7 @@ func (l *Log) until(most int64) int64 {
 	return 0
 }
 
-// remove takes out the mark with an id and returns it.
+// remove removes and returns the mark with an id.
 func (l *Log) remove(id uint64) (mark, bool) {
 	if l == nil {
 		return mark{}, false
@@ -90,14 +90,13 @@ func (l *Log) remove(id uint64) (mark, bool) {
 	return mark{}, false
 }
 
-// Release gives back what passed with an id, and reports whether it still counted.
+// Release returns the units with an id, and reports whether they still counted.
 func (r *Rule) Release(c *Cell, id uint64) bool {
 	_, ok := c.Log.remove(id)
 	return ok
 }
 
-// Renew makes what passed with an id count from now, and reports whether it still
-// counted.
+// Renew makes the units with an id count from now, and reports whether they still counted.
 func (r *Rule) Renew(c *Cell, now int64, id uint64) bool {
 	m, ok := c.Log.remove(id)
 	if ok {

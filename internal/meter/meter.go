@@ -1,10 +1,10 @@
-// Package meter has the algorithms of rate limiting as arithmetic: what a key has
-// used, what that leaves at a moment, and how long until it leaves more. It has no
-// clock, no lock and no keys; package ratelimit adds those, and
-// ratelimit/redislimit does the same arithmetic in a script.
+// Package meter implements the arithmetic of rate limiting: the usage of a key, what it
+// leaves at a given time, and how long until it leaves more. It has no clock, lock or keys.
+// Package ratelimit adds those, and ratelimit/redislimit does the same arithmetic in a
+// script.
 //
-// Times are microseconds since 1970, and all numbers are whole. None is 2^53 or
-// more, so that a script, whose only numbers are floating-point, gets the same.
+// Times are microseconds since 1970, and all numbers are whole. All are below 2^53, so that
+// a script, which has only floating-point numbers, gets the same results.
 package meter
 
 import (
@@ -15,40 +15,40 @@ import (
 // A Kind is an algorithm.
 type Kind uint8
 
-// The algorithms.
+// Algorithms.
 const (
 	GCRA    Kind   = iota // a bucket that drains evenly
 	Fixed                 // counts by window, aligned to 1970
-	Counter               // two windows, of which the older counts in proportion
+	Counter               // two windows; the older counts in proportion
 	Strict                // never more than the limit in any window
-	Slots                 // Strict, and what was admitted can be given back
-	Kinds   = iota        // how many there are
+	Slots                 // Strict, with units that can be released
+	Kinds   = iota        // number of kinds
 )
 
-// exact bounds the numbers that a float64 counts by one.
+// exact bounds the integers that a float64 represents exactly.
 const exact = 1 << 53
 
-// Limits of what [New] takes: no sum or product of theirs can go wrong unnoticed.
+// Limits of the arguments of [New]: with these, no sum or product overflows.
 const (
 	MaxLimit   = 1 << 40
 	MaxWindow  = 10 * 366 * 24 * 3600 * 1e6 // ten years
 	MaxBuckets = 1 << 12
 )
 
-// A Rule is a policy in numbers. The fields that its Kind does not use are zero.
+// A Rule is the numeric form of a policy. Fields that its Kind does not use are zero.
 type Rule struct {
 	Kind     Kind
 	Capacity int64 // how much can pass at once
 	Window   int64
-	Tick     int64 // GCRA and Counter see time in whole ticks
-	Unit     int64 // GCRA: the debt that one makes
-	Drain    int64 // GCRA: how much debt a tick takes away
-	Full     int64 // GCRA: after how many ticks no debt is left, whatever it was
-	Grain    int64 // Strict and Slots: times are rounded up to a multiple of it
+	Tick     int64 // GCRA and Counter count time in whole ticks
+	Unit     int64 // GCRA: debt of one unit
+	Drain    int64 // GCRA: debt removed per tick
+	Full     int64 // GCRA: ticks after which any debt is gone
+	Grain    int64 // Strict and Slots: times are rounded up to multiples of it
 }
 
-// New returns the rule for limit in every window. A GCRA passes burst at once; a
-// Strict tells no times apart that are in the same of the buckets of a window.
+// New returns a rule for limit per window. GCRA admits burst at once. Strict rounds times
+// to one of the buckets of a window.
 func New(kind Kind, limit, window, burst, buckets int64) (Rule, error) {
 	r := Rule{Kind: kind, Capacity: limit, Window: window, Tick: 1}
 	switch kind {
@@ -57,7 +57,7 @@ func New(kind Kind, limit, window, burst, buckets int64) (Rule, error) {
 	case Counter:
 		return newCounter(r)
 	case Strict:
-		// With a bucket for each that may pass every time is kept as it is.
+		// With a bucket for each unit, every time is stored exactly.
 		if r.Grain = 1; limit > buckets {
 			r.Grain = (window + buckets - 1) / buckets
 		}
@@ -67,10 +67,10 @@ func New(kind Kind, limit, window, burst, buckets int64) (Rule, error) {
 	return r, nil
 }
 
-// errInexact says what to do where whole numbers would get too large.
+// errInexact is returned if whole numbers would be too large.
 var errInexact = errors.New("limit and window have no common measure that is exact: choose rounder ones")
 
-// coarsen finds the finest tick with which fits, of the ticks in a window, holds.
+// coarsen sets the finest tick for which fits returns true, given the ticks in a window.
 func (r *Rule) coarsen(fits func(ticks int64) bool) error {
 	for r.Tick = 1; r.Tick <= 1e6; r.Tick *= 1000 {
 		if r.Window%r.Tick == 0 && fits(r.Window/r.Tick) {
@@ -80,14 +80,14 @@ func (r *Rule) coarsen(fits func(ticks int64) bool) error {
 	return fmt.Errorf("%d in %d us: %w", r.Capacity, r.Window, errInexact)
 }
 
-// A Cell is what one key has used of one rule. The zero Cell is that of a key
-// nobody has heard of. What the numbers mean is for the Kind to say.
+// A Cell is the usage of one rule by one key. The zero Cell is unused. The meaning of the
+// numbers depends on the Kind.
 type Cell struct {
 	A, B, C int64
 	Log     *Log // of Strict and Slots; nil while empty
 }
 
-// Advance makes a cell that was true at last, at now, which is not before.
+// Advance moves a cell from its state at last to now, which is not earlier.
 func (r *Rule) Advance(c *Cell, last, now int64) {
 	switch r.Kind {
 	case GCRA:
@@ -99,7 +99,7 @@ func (r *Rule) Advance(c *Cell, last, now int64) {
 	}
 }
 
-// Left returns how much may pass now. It is never negative.
+// Left returns the amount that may pass now. It is never negative.
 func (r *Rule) Left(c *Cell, now int64) int64 {
 	switch r.Kind {
 	case GCRA:
@@ -113,8 +113,8 @@ func (r *Rule) Left(c *Cell, now int64) int64 {
 	}
 }
 
-// Wait returns how long until n may pass if nothing else does meanwhile: 0 if it may
-// now, [Never] if it is more than can.
+// Wait returns the time until n may pass if no other call passes: 0 if it may pass now,
+// [Never] if it never can.
 func (r *Rule) Wait(c *Cell, now, n int64) int64 {
 	switch {
 	case n > r.Capacity:
@@ -139,10 +139,10 @@ func (r *Rule) until(c *Cell, now, n int64) int64 {
 	}
 }
 
-// Never is the wait for more than a rule can let pass.
+// Never is the wait for an n that can never pass.
 const Never = -1
 
-// Reset returns how long until the cell is as if it had never been used.
+// Reset returns the time until the cell is as if unused.
 func (r *Rule) Reset(c *Cell, now int64) int64 {
 	switch r.Kind {
 	case GCRA:
@@ -162,8 +162,8 @@ func (r *Rule) Reset(c *Cell, now int64) int64 {
 	}
 }
 
-// Add lets n pass, which is not more than Left. What passes a Slots can be found
-// again by its id, unless that is 0.
+// Add charges n, which must not exceed Left. Units of Slots can be found by their id,
+// unless it is 0.
 func (r *Rule) Add(c *Cell, now, n int64, id uint64) {
 	switch r.Kind {
 	case GCRA:

@@ -1,16 +1,16 @@
 package meter
 
-// Fixed and Counter count by windows that begin at multiples of Window since 1970:
-// A is the start of the present one, B what it has let pass. A Counter also has C,
-// what the window before it let pass, which counts in proportion to how much of it
-// lies within a Window of now.
+// Fixed and Counter count by windows that begin at multiples of Window since 1970: A is the
+// start of the current one, B is what it has admitted. A Counter also has C, what the
+// previous window admitted; it counts in proportion to the part of that window that is less
+// than a Window ago.
 
 func newCounter(r Rule) (Rule, error) {
 	err := r.coarsen(func(ticks int64) bool { return ticks <= exact/4/r.Capacity })
 	return r, err
 }
 
-// turn begins the window of now, if that is a later one.
+// turn begins the window of now, if it is a later one.
 func (r *Rule) turn(c *Cell, now int64) {
 	start := now - now%r.Window
 	if c.A >= start { // later, if Window has changed
@@ -27,7 +27,8 @@ func (r *Rule) turn(c *Cell, now int64) {
 	}
 }
 
-// share returns how many ticks of the window before count at now, and of how many.
+// share returns the ticks of the previous window that count at now, and the ticks in a
+// window.
 func (r *Rule) share(c *Cell, now int64) (count, of int64) {
 	of = r.Window / r.Tick
 	return max(0, of-(now-c.A)/r.Tick), of
@@ -38,13 +39,13 @@ func (r *Rule) counterLeft(c *Cell, now int64) int64 {
 	return max(0, max(0, r.Capacity*of-c.C*count)/of-c.B)
 }
 
-// counterWait is called for an n that does not fit now, but can.
+// counterWait is Wait for an n that does not fit now, but can.
 func (r *Rule) counterWait(c *Cell, now, n int64) int64 {
 	_, of := r.share(c, now)
-	if room := r.Capacity - c.B - n; room >= 0 { // when less of the window before counts
+	if room := r.Capacity - c.B - n; room >= 0 { // when less of the previous window counts
 		return c.A + (of-room*of/c.C)*r.Tick - now
 	}
-	// When this one is the window before.
+	// When the current window is the previous one.
 	return c.A + r.Window + (of-(r.Capacity-n)*of/c.B)*r.Tick - now
 }
 

@@ -36,7 +36,7 @@ type coreRules struct {
 	losses    budget // of connections
 	timeouts  budget // of Deletes, which are retried, while the first may run later
 
-	maxUnheard uint8 // H, in ticks; 0: time is not part of the run
+	maxDisconnected uint8 // H, in ticks; 0: time is not part of the run
 
 	ownWriter     bool // the writer is a goroutine of process 0
 	foreignSecond bool // the second write is made by another process all the same
@@ -48,20 +48,20 @@ type coreRules struct {
 
 // coreFaults are the safeguards that a run leaves out.
 type coreFaults struct {
-	leaseCheck     bool // a fill does not look at the lease
-	ownToken       bool // a lease has the token of its process, not its own
-	poison         bool // a push does not spoil what is being read
-	leaseTracking  bool // the get script does not read again after writing the lease
-	fillTracking   bool // the fill script does not read again after writing the value
-	joinerRetry    bool // joiners accept a load whose fill was refused
-	joinerLimit    bool // a load may be joined after its fill was sent
-	writeConn      bool // Delete goes over the tracking connection, which is NOLOOP
-	afterDelete    bool // the writer's process is not cleaned up after its Delete
-	dialFence      bool // a new connection serves before the loss of the old one is known
-	beatSendTime   bool // the L1 lease is counted from the heartbeat's reply
-	heartbeat      bool // copies are served without an L1 lease
-	epoch          bool // a reply of a lost connection may still be stored
-	refreshCompare bool // a refresh sets without comparing
+	leaseCheck        bool // a fill does not look at the lease
+	ownToken          bool // a lease has the token of its process, not its own
+	poison            bool // a push does not spoil what is being read
+	leaseTracking     bool // the get script does not read again after writing the lease
+	fillTracking      bool // the fill script does not read again after writing the value
+	joinerRetry       bool // joiners accept a load with a refused fill
+	joinerLimit       bool // a load may be joined after its fill was sent
+	writeConn         bool // Delete goes over the tracking connection, which is NOLOOP
+	afterDelete       bool // the writer's process is not cleaned up after its Delete
+	dialFence         bool // a new connection serves before the loss of the old one is known
+	heartbeatSendTime bool // the L1 lease is counted from the heartbeat's reply
+	heartbeat         bool // copies are served without an L1 lease
+	epoch             bool // a reply of a lost connection may still be stored
+	refreshCompare    bool // a refresh sets without comparing
 }
 
 // place is where a reader is in its Get.
@@ -101,7 +101,7 @@ const (
 	nothing messageKind = iota
 	push
 	answer // of a script
-	beat   // the answer of a heartbeat
+	heartbeatReply
 )
 
 type message struct {
@@ -117,11 +117,11 @@ type reader struct {
 	reply    reply
 	ver, id  uint8 // of the value read or loaded
 	token    uint8 // of its lease
-	floor    uint8 // the newest version whose Delete had returned when the Get began
+	floor    uint8 // the newest version with a Delete that had returned when the Get began
 	floorH   uint8 // the same, H before
 	poisoned bool  // what comes back must not be stored in L1
 	closed   bool  // its load is not joined any more
-	leader   uint8 // whose load it has joined
+	leader   uint8 // the reader with the load that it has joined
 	gets     budget
 }
 
@@ -136,9 +136,9 @@ type process struct {
 	hasCopy bool
 	copyVer uint8
 
-	leaseLeft uint8    // ticks that L1 may still be served
-	beat      progress // of the heartbeat
-	beatAge   uint8    // ticks since it was sent, H at most
+	leaseLeft    uint8    // ticks that L1 may still be served
+	heartbeat    progress // of the heartbeat
+	heartbeatAge uint8    // ticks since it was sent, H at most
 }
 
 // progress of a heartbeat.
@@ -167,7 +167,7 @@ type coreState struct {
 	reader  [readers]reader
 
 	writer   writerPlace
-	returned uint8    // the newest version whose Delete has returned
+	returned uint8    // the newest version with a Delete that has returned
 	age      [3]uint8 // by version: ticks since its Delete returned, H at most
 	orphan   bool     // a Delete that timed out may still run
 
@@ -177,7 +177,7 @@ type coreState struct {
 func (c *coreRules) initial() coreState {
 	s := coreState{expiries: c.expiries, evictions: c.evictions, losses: c.losses, timeouts: c.timeouts}
 	for p := range s.process {
-		s.process[p].up, s.process[p].leaseLeft = true, c.maxUnheard
+		s.process[p].up, s.process[p].leaseLeft = true, c.maxDisconnected
 	}
 	for r := range s.reader {
 		s.reader[r].gets = c.gets[r]
@@ -207,7 +207,7 @@ func (c *coreRules) successors(s *coreState, out emit[coreState]) {
 }
 
 // timed reports whether time is part of the run.
-func (c *coreRules) timed() bool { return c.maxUnheard > 0 }
+func (c *coreRules) timed() bool { return c.maxDisconnected > 0 }
 
 // hasMemory reports whether process p has an L1.
 func (c *coreRules) hasMemory(p int) bool { return !(c.noMemory1 && p == 1) }

@@ -61,7 +61,7 @@ func (r *reader) forget() {
 	}
 }
 
-// forgetRefresh is forget for a reader whose Get has returned.
+// forgetRefresh is forget for a reader after its Get has returned.
 func (r *reader) forgetRefresh() {
 	r.floor, r.floorH = 0, 0
 	switch r.at {

@@ -16,7 +16,7 @@ func (c *coreRules) checkCopy(s *coreState, r int, ver uint8) violation {
 	me, p := &s.reader[r], processOf(r)
 	ownWrite := c.ownWriter && !(c.foreignSecond && s.returned > 1) && p == 0
 	switch {
-	case ver < me.floor && !s.process[p].willHear():
+	case ver < me.floor && !s.process[p].willDrop():
 		return breaks(G4, say("L1 served v%d < v%d and no push is on its way (stale for good)", ver, me.floor))
 	case c.timed() && ver < me.floorH:
 		return breaks(G3, say("L1 served v%d though Delete of v%d had returned H or more before", ver, me.floorH))
@@ -26,9 +26,9 @@ func (c *coreRules) checkCopy(s *coreState, r int, ver uint8) violation {
 	return holds
 }
 
-// willHear reports whether something is still to come that makes the process drop
+// willDrop reports whether something is still to come that makes the process drop
 // its copy: a push, or the news that its connection is gone.
-func (p *process) willHear() bool {
+func (p *process) willDrop() bool {
 	if p.unaware || !p.up {
 		return true
 	}
@@ -40,11 +40,11 @@ func (p *process) willHear() bool {
 	return false
 }
 
-// returnedBeforeH returns the newest version whose Delete returned H or more ago.
+// returnedBeforeH returns the newest version with a Delete that returned H or more ago.
 func (c *coreRules) returnedBeforeH(s *coreState) uint8 {
 	var newest uint8
 	for v := uint8(1); v <= s.returned; v++ {
-		if s.age[v] >= c.maxUnheard {
+		if s.age[v] >= c.maxDisconnected {
 			newest = v
 		}
 	}

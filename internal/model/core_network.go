@@ -8,7 +8,7 @@ func (c *coreRules) stepTime(s *coreState, step emit[coreState]) {
 	n := *s
 	for v := range n.age {
 		if v > 0 && v <= int(n.returned) {
-			n.age[v] = min(n.age[v]+1, c.maxUnheard)
+			n.age[v] = min(n.age[v]+1, c.maxDisconnected)
 		}
 	}
 	for i := range n.process {
@@ -16,8 +16,8 @@ func (c *coreRules) stepTime(s *coreState, step emit[coreState]) {
 		if p.leaseLeft > 0 {
 			p.leaseLeft--
 		}
-		if p.beat != notSent {
-			p.beatAge = min(p.beatAge+1, c.maxUnheard)
+		if p.heartbeat != notSent {
+			p.heartbeatAge = min(p.heartbeatAge+1, c.maxDisconnected)
 		}
 	}
 	step(say("tick"), n, holds)
@@ -28,14 +28,14 @@ func (c *coreRules) stepHeartbeat(s *coreState, i int, step emit[coreState]) {
 	p := uint8(i)
 	switch now := &s.process[i]; {
 	case !c.timed() || !now.up:
-	case now.beat == notSent && !c.without.heartbeat && c.hasMemory(i):
+	case now.heartbeat == notSent && !c.without.heartbeat && c.hasMemory(i):
 		n := *s
-		n.process[i].beat, n.process[i].beatAge = sent, 0
+		n.process[i].heartbeat, n.process[i].heartbeatAge = sent, 0
 		step(say("P%d sends a heartbeat", p), n, holds)
-	case now.beat == sent && now.free() > 0:
+	case now.heartbeat == sent && now.free() > 0:
 		n := *s
-		n.process[i].send(message{kind: beat})
-		n.process[i].beat = answered
+		n.process[i].send(message{kind: heartbeatReply})
+		n.process[i].heartbeat = answered
 		step(say("Redis answers P%d's heartbeat", p), n, holds)
 	}
 }
@@ -54,7 +54,7 @@ func (c *coreRules) stepConnection(s *coreState, i int, step emit[coreState]) {
 	if now.unaware {
 		n := *s
 		c.notice(&n, i)
-		step(say("P%d notices the loss: L1 suspect, pending reads poisoned", p), n, holds)
+		step(say("P%d notices the loss: L1 suspect, reads in flight poisoned", p), n, holds)
 	}
 	if !now.up && (c.without.dialFence || !now.unaware) {
 		n := *s
@@ -108,12 +108,12 @@ func (c *coreRules) stepReceive(s *coreState, i int, step emit[coreState]) {
 	case push:
 		c.receivePush(&n, i)
 		step(say("P%d handles the push", uint8(i)), n, holds)
-	case beat:
-		left := c.maxUnheard - p.beatAge // it is counted from when the heartbeat was sent
-		if c.without.beatSendTime {
-			left = c.maxUnheard
+	case heartbeatReply:
+		left := c.maxDisconnected - p.heartbeatAge // it is counted from when the heartbeat was sent
+		if c.without.heartbeatSendTime {
+			left = c.maxDisconnected
 		}
-		p.beat, p.beatAge = notSent, 0
+		p.heartbeat, p.heartbeatAge = notSent, 0
 		p.leaseLeft = max(p.leaseLeft, left)
 		step(say("P%d's L1 lease now runs %d more ticks", uint8(i), p.leaseLeft), n, holds)
 	case answer:
@@ -131,7 +131,7 @@ var receivedLabels = [...]string{
 }
 
 // receivePush drops the copy of process i, spoils what is being read, and wakes
-// those who wait for another's lease.
+// readers that wait for the lease of another.
 func (c *coreRules) receivePush(s *coreState, i int) {
 	s.process[i].hasCopy = false
 	c.spoil(s, i, false)

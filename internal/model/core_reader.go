@@ -157,7 +157,7 @@ func (c *coreRules) stepLoaded(s *coreState, r int, step emit[coreState]) {
 }
 
 // stepGotFill: the Get returns what it has loaded, filled or not: its load began
-// after it did. Those who joined it later accept that only if the fill was accepted.
+// after it did. Readers that joined it later accept that only if the fill was accepted.
 func (c *coreRules) stepGotFill(s *coreState, r int, step emit[coreState]) {
 	n, me := *s, &s.reader[r]
 	broken := c.checkStrict(s, r, me.ver)

@@ -21,7 +21,7 @@ func (c *coreRules) stepRedis(s *coreState, step emit[coreState]) {
 // nobody is the writer of a change that was not made on a tracking connection.
 const nobody = -1
 
-// modified is what Redis does when a key changes: those who track it get a push
+// modified is what Redis does when a key changes: the connections that track it get a push
 // and are forgotten. Under NOLOOP the connection that made the change is forgotten
 // too, and gets no push.
 func (s *coreState) modified(by int) {

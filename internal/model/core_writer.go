@@ -39,7 +39,7 @@ func (c *coreRules) stepWriter(s *coreState, step emit[coreState]) {
 	}
 }
 
-// stepTimeout: the caller of Delete gets an error and the journal sends it again;
+// stepTimeout: the caller of Delete gets an error and the retry queue sends it again;
 // the one that timed out may run later, at any time.
 func (c *coreRules) stepTimeout(s *coreState, step emit[coreState]) {
 	if s.timeouts == 0 || c.foreignSecond && !c.own(s) {
@@ -49,7 +49,7 @@ func (c *coreRules) stepTimeout(s *coreState, step emit[coreState]) {
 	n.timeouts.spend()
 	n.orphan = true
 	c.cleanUp(&n)
-	step(say("Delete times out; the journal sends it again"), n, holds)
+	step(say("Delete times out; the retry queue sends it again"), n, holds)
 }
 
 // own reports whether the write under way is one of process 0.

@@ -7,17 +7,17 @@
 // holder sleeps. Tests on real servers meet some of these orders. Here there is
 // one key, two or three readers, one or two writers and a Redis, each advancing
 // by small steps, and all orders of the steps are tried. What is not modelled,
-// and how to read what the package reports, is in docs/model.md.
+// and how to read what the package reports, is in internal/model/README.md.
 //
 // There are six models, for the six things that can be looked at alone:
 //
 //   - core.go and the files core_*.go: leases, client tracking, the copies in
 //     the processes, lost connections, heartbeats, joined loads, refreshes;
-//   - write*.go: brackets around a transaction, holds, crashed writers, a
+//   - write*.go: write intents around a transaction, holds, crashed writers, a
 //     database replica that lags;
 //   - tags*.go: tags known only after the load, the logical clock, eviction;
 //   - failover.go: a promoted replica that has lost the latest invalidations;
-//   - slots*.go: a slot that moves to another node of a cluster, whose push comes
+//   - slots*.go: a slot that moves to another node of a cluster, with a push that comes
 //     late or never;
 //   - untracked.go: copies that are revalidated, because Redis notifies nobody.
 //

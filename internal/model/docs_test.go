@@ -10,11 +10,11 @@ import (
 	"github.com/lokroom/strata/internal/model"
 )
 
-var update = flag.Bool("update", false, "write what TestDocs compares into docs/model.md")
+var update = flag.Bool("update", false, "write what TestDocs compares into internal/model/README.md")
 
-const page = "../../docs/model.md"
+const page = "README.md"
 
-// TestDocs compares docs/model.md with the table of runs, and the counterexample
+// TestDocs compares internal/model/README.md with the table of runs, and the counterexample
 // on it with what exploring finds.
 func TestDocs(t *testing.T) {
 	data, err := os.ReadFile(page)
@@ -31,7 +31,7 @@ func TestDocs(t *testing.T) {
 		return
 	}
 	if got != want {
-		t.Errorf("docs/model.md is not what the runs are: \"go test ./internal/model -run Docs -update\" writes it")
+		t.Errorf("internal/model/README.md is not what the runs are: \"go test ./internal/model -run Docs -update\" writes it")
 	}
 }
 
@@ -42,7 +42,7 @@ func replace(t *testing.T, page, name, text string) string {
 	before, rest, ok := strings.Cut(page, begin)
 	_, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		t.Fatalf("docs/model.md has no %q and %q", begin, end)
+		t.Fatalf("internal/model/README.md has no %q and %q", begin, end)
 	}
 	return before + begin + text + end + after
 }
@@ -53,7 +53,7 @@ func tables() string {
 	for _, part := range []struct{ title, letters string }{
 		{"Leases, copies, connections", "AN"},
 		{"... each without a safeguard", "M"},
-		{"Brackets, holds, a lagging replica", "W"},
+		{"Write intents, holds, a lagging replica", "W"},
 		{"... each without a safeguard", "C"},
 		{"Tags", "T"},
 		{"Failover", "D"},

@@ -19,7 +19,7 @@ type Result struct {
 	// States is the number of different states visited, the initial one included.
 	States int
 	// Depth is the largest number of steps from the initial state to a state
-	// whose successors were looked at.
+	// with successors that were visited.
 	Depth int
 	// Complete is true if every state that can be reached was visited. It is
 	// false if a guarantee was broken, which ends the search.
@@ -52,7 +52,7 @@ func (r Result) String() string {
 //
 // It remembers 64 bits of each state (hash compaction: Holzmann, "Design and
 // Validation of Computer Protocols", 1991), so two states with the same hash
-// would be taken for one. The hash is seeded anew each time, and the chance of any
+// would be taken for one. The hash has a new seed each time, and the chance of any
 // collision among n states is n*n/2^65: one in 200,000 for the largest run.
 func explore[S comparable](initial S, successors func(*S, emit[S]), limit int) Result {
 	seed := maphash.MakeSeed()

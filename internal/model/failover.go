@@ -2,7 +2,7 @@ package model
 
 // The failover model: what is in Redis, without copies. A replica of Redis has an
 // earlier state of the record, and a failover makes that the record: Deletes that
-// were acknowledged are lost. The writer keeps a journal of them and sends them
+// were acknowledged are lost. The writer keeps a recent-write log and sends them
 // again when it notices that the server is another one. From the failover until
 // then nothing is promised.
 
@@ -16,7 +16,7 @@ type failoverRules struct {
 
 // failoverFaults are the safeguards that a run leaves out.
 type failoverFaults struct {
-	replay bool // the journal is not sent again
+	replay bool // the recent-write log is not replayed
 }
 
 // replay is how far the writer is after a failover.
@@ -30,7 +30,7 @@ const (
 
 type failoverState struct {
 	db        uint8 // the newest version in the database
-	returned  uint8 // the newest version whose Delete has returned
+	returned  uint8 // the newest version with a Delete that has returned
 	promised  uint8 // the same, while it is a promise
 	writer    writerPlace
 	replay    replay
@@ -116,7 +116,7 @@ func (c *failoverRules) stepServers(s *failoverState, step emit[failoverState]) 
 	}
 }
 
-// stepReplay: the writer notices the failover, and sends its journal again.
+// stepReplay: the writer notices the failover, and replays its recent-write log.
 func (c *failoverRules) stepReplay(s *failoverState, step emit[failoverState]) {
 	n := *s
 	switch s.replay {
@@ -126,7 +126,7 @@ func (c *failoverRules) stepReplay(s *failoverState, step emit[failoverState]) {
 	case replaying:
 		n.record = record{}
 		n.promised, n.replay = s.returned, replayNone
-		step(say("the journal's Deletes ran again: promises hold again"), n, holds)
+		step(say("the Deletes of the recent-write log ran again: guarantees hold again"), n, holds)
 	}
 }
 
@@ -161,7 +161,7 @@ func (s *failoverState) stepGet(r int, step emit[failoverState]) {
 	case value:
 		broken := holds
 		if s.record.ver < s.promised {
-			broken = breaks(G7, say("L2 hit v%d, v%d was promised and no replay is pending", s.record.ver, s.promised))
+			broken = breaks(G7, say("L2 hit v%d, v%d was promised and no replay is due", s.record.ver, s.promised))
 		}
 		step(say("R%d hit v%d", id, s.record.ver), n, broken)
 		n.reader[r] = loader{stage: hasSeen, id: s.record.id}

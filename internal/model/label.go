@@ -2,11 +2,11 @@ package model
 
 import "fmt"
 
-// A Guarantee is one of the promises of the protocol. docs/model.md has them in full.
+// A Guarantee is one of the promises of the protocol. internal/model/README.md has them in full.
 type Guarantee string
 
 // The guarantees that the models check. A write is a Delete, a Set, the end of a
-// bracket or an InvalidateTags that has returned without an error.
+// write intent or an InvalidateTags that has returned without an error.
 const (
 	// G1: a Get answered by Redis or by a load that starts after a write
 	// returned never returns a value older than the write.
@@ -21,10 +21,10 @@ const (
 	G4 Guarantee = "G4"
 	// G5: what G1 says of a key goes for the entries of a tag.
 	G5 Guarantee = "G5"
-	// G6: with brackets, whoever crashes, no value older than the outcome of
+	// G6: with write intents, wherever a process crashes, no value older than the outcome of
 	// the transaction outlives the hold in Redis.
 	G6 Guarantee = "G6"
-	// G7: a failover suspends what was promised until the journal was replayed.
+	// G7: a failover suspends what was promised until the recent-write log is replayed.
 	G7 Guarantee = "G7"
 )
 

@@ -4,7 +4,7 @@ import "slices"
 
 // A Run is a model with its rules, and what exploring it must find.
 type Run struct {
-	// Name is that of docs/model.md: a letter for the model and a number.
+	// Name is that of internal/model/README.md: a letter for the model and a number.
 	Name string
 	// Shows says what is in the system, or which safeguard is left out.
 	Shows string
@@ -22,7 +22,7 @@ type Run struct {
 // guarantee. It takes some seconds and some hundred bytes for each million.
 func (r Run) Explore() Result { return r.rules.explore() }
 
-// Runs returns all runs, in the order of docs/model.md.
+// Runs returns all runs, in the order of internal/model/README.md.
 func Runs() []Run {
 	return slices.Concat(coreRuns, brokenCoreRuns, writeRuns, brokenWriteRuns, tagRuns, brokenTagRuns, failoverRuns, slotRuns, brokenSlotRuns,
 		untrackedRuns, brokenUntrackedRuns)

@@ -23,5 +23,5 @@ var brokenTagRuns = []Run{
 	{"T5", "a lost clock begins at 1 again", G5, 17725, 9,
 		&tagRules{writes: 2, evictions: 2, clockEvictions: 1, without: tagFaults{clockSeed: true}}},
 	{"T6", "a missing tag is made without the marker", G5, 77311, 13,
-		&tagRules{writes: 2, evictions: 2, without: tagFaults{pendingMark: true}}},
+		&tagRules{writes: 2, evictions: 2, without: tagFaults{tagMarker: true}}},
 }

@@ -1,8 +1,8 @@
 package model
 
-// The slots model: one key of a cluster, whose slot moves from node to node. A process
+// The slots model: one key of a cluster, with a slot that moves from node to node. A process
 // with a copy in L1 has a connection and a heartbeat to each node that it knows of. When
-// the slot leaves a node, the node forgets who tracked its keys; the push comes late, or
+// the slot leaves a node, the node forgets which clients tracked its keys; the push comes late, or
 // never. A heartbeat is answered with the slot map and its epoch as the node knows it:
 // that is the fence. Leases and fills are the core model's: here a Get that misses loads
 // and fills in one step.
@@ -15,19 +15,19 @@ const (
 
 // slotRules says what is in the system of a run.
 type slotRules struct {
-	writes     uint8 // commits, each followed by a Delete at the owner of the slot
-	moves      budget
-	losses     budget // of connections
-	maxUnheard uint8  // H, in ticks
-	joins      bool   // the second node is not known to the process until a slot has moved
+	writes          uint8 // commits, each followed by a Delete at the owner of the slot
+	moves           budget
+	losses          budget // of connections
+	maxDisconnected uint8  // H, in ticks
+	joins           bool   // the second node is not known to the process until a slot has moved
 
 	without slotFaults
 }
 
 // slotFaults are the safeguards that a run leaves out.
 type slotFaults struct {
-	slotMap bool // the answer of a heartbeat does not tell that a slot has moved
-	epoch   bool // it tells who serves the slot, but not its epoch
+	slotMap bool // the answer of a heartbeat does not report that a slot has moved
+	epoch   bool // it reports the owner of the slot, but not the epoch
 	joined  bool // a node that has joined gets no heartbeat
 	poison  bool // a change of the slot map does not spoil what is being read
 }
@@ -42,15 +42,15 @@ type nodeMessage struct {
 
 // A link is the connection of the process to a node. Tracked is the node's view.
 type link struct {
-	tracked bool
-	owes    bool // the slot has left; its push is still to come
-	queue   [nodeQueue]nodeMessage
-	up      bool
-	unaware bool // the connection is gone and the process does not know
-	asked   bool // it gets heartbeats
-	left    uint8
-	beat    progress
-	beatAge uint8
+	tracked      bool
+	owes         bool // the slot has left; its push is still to come
+	queue        [nodeQueue]nodeMessage
+	up           bool
+	unaware      bool // the connection is gone and the process does not know
+	asked        bool // it gets heartbeats
+	left         uint8
+	heartbeat    progress
+	heartbeatAge uint8
 }
 
 type slotState struct {
@@ -83,7 +83,7 @@ func (c *slotRules) initial() slotState {
 		s.link[i].up = true
 		s.link[i].asked = i == 0 || !c.joins
 		if s.link[i].asked {
-			s.link[i].left = c.maxUnheard
+			s.link[i].left = c.maxDisconnected
 		}
 	}
 	return s
@@ -103,7 +103,7 @@ func (c *slotRules) successors(s *slotState, out emit[slotState]) {
 	c.stepGet(s, step)
 	for i := range s.link {
 		c.stepLink(s, i, step)
-		c.stepBeat(s, i, step)
+		c.stepHeartbeat(s, i, step)
 		c.stepReceive(s, i, step)
 	}
 }
@@ -120,8 +120,8 @@ func (c *slotRules) canon(s *slotState) {
 		s.answered, s.poisoned, s.floor = false, false, 0
 	}
 	for i := range s.link {
-		if s.link[i].beat == notSent {
-			s.link[i].beatAge = 0
+		if s.link[i].heartbeat == notSent {
+			s.link[i].heartbeatAge = 0
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (l *link) send(m nodeMessage) bool {
 }
 
 // stepMove: the slot moves to the other node, with its record or without. The old owner
-// knows of it at once, forgets who tracked the key, and may push that later.
+// knows of it at once, forgets which clients tracked it, and may push that later.
 func (c *slotRules) stepMove(s *slotState, step emit[slotState]) {
 	if s.moves == 0 || s.writer == committed { // a Delete goes to the owner
 		return
@@ -192,13 +192,13 @@ func (c *slotRules) stepMove(s *slotState, step emit[slotState]) {
 func (c *slotRules) stepTime(s *slotState, step emit[slotState]) {
 	n := *s
 	for v := 1; v <= int(n.returned); v++ {
-		n.age[v] = min(n.age[v]+1, c.maxUnheard)
+		n.age[v] = min(n.age[v]+1, c.maxDisconnected)
 	}
 	for i := range n.link {
 		l := &n.link[i]
 		l.left -= min(l.left, 1)
-		if l.beat != notSent {
-			l.beatAge = min(l.beatAge+1, c.maxUnheard)
+		if l.heartbeat != notSent {
+			l.heartbeatAge = min(l.heartbeatAge+1, c.maxDisconnected)
 		}
 	}
 	step(say("tick"), n, holds)
@@ -244,10 +244,10 @@ func (s *slotState) trusted() bool {
 	return s.has
 }
 
-// returnedBeforeH returns the newest version whose Delete returned H or more ago.
+// returnedBeforeH returns the newest version with a Delete that returned H or more ago.
 func (c *slotRules) returnedBeforeH(s *slotState) (newest uint8) {
 	for v := uint8(1); v <= s.returned; v++ {
-		if s.age[v] >= c.maxUnheard {
+		if s.age[v] >= c.maxDisconnected {
 			newest = v
 		}
 	}

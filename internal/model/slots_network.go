@@ -49,18 +49,18 @@ func (s *slotState) anyAnswer() bool {
 	return false
 }
 
-// stepBeat: the process sends a heartbeat when none is under way, and the node answers
+// stepHeartbeat: the process sends a heartbeat when none is under way, and the node answers
 // with the slot map.
-func (c *slotRules) stepBeat(s *slotState, i int, step emit[slotState]) {
+func (c *slotRules) stepHeartbeat(s *slotState, i int, step emit[slotState]) {
 	n, l, node := *s, &s.link[i], uint8(i)
 	switch {
 	case !l.up || !l.asked:
-	case l.beat == notSent:
-		n.link[i].beat, n.link[i].beatAge = sent, 0
+	case l.heartbeat == notSent:
+		n.link[i].heartbeat, n.link[i].heartbeatAge = sent, 0
 		step(say("the process sends node %d a heartbeat", node), n, holds)
-	case l.beat == sent:
-		if n.link[i].send(nodeMessage{kind: beat, owner: s.owner, epoch: s.epoch}) {
-			n.link[i].beat = answered
+	case l.heartbeat == sent:
+		if n.link[i].send(nodeMessage{kind: heartbeatReply, owner: s.owner, epoch: s.epoch}) {
+			n.link[i].heartbeat = answered
 			step(say("node %d answers the heartbeat: node %d serves the slot", node, s.owner), n, holds)
 		}
 	}
@@ -90,18 +90,18 @@ func (c *slotRules) stepReceive(s *slotState, i int, step emit[slotState]) {
 		}
 		n.reading = false
 		step(say("the Get returns v%d", m.ver), n, broken)
-	case beat:
-		c.receiveBeat(&n, i, m)
+	case heartbeatReply:
+		c.receiveHeartbeat(&n, i, m)
 		step(say("the process reads node %d's answer: its lease runs %d more ticks", node, n.link[i].left), n, holds)
 	}
 }
 
-// receiveBeat extends the lease of L1 unless the slot map has changed. Then L1 is suspect,
+// receiveHeartbeat extends the lease of L1 unless the slot map has changed. Then L1 is suspect,
 // and all nodes of the new map have to answer before it serves again.
-func (c *slotRules) receiveBeat(s *slotState, i int, m nodeMessage) {
+func (c *slotRules) receiveHeartbeat(s *slotState, i int, m nodeMessage) {
 	l := &s.link[i]
-	left := c.maxUnheard - l.beatAge
-	l.beat, l.beatAge = notSent, 0
+	left := c.maxDisconnected - l.heartbeatAge
+	l.heartbeat, l.heartbeatAge = notSent, 0
 	changed := m.owner != s.known.owner || !c.without.epoch && m.epoch != s.known.epoch
 	if changed && !c.without.slotMap {
 		poisoned := s.poisoned

@@ -1,14 +1,14 @@
 package model
 
-// The tag model: one key whose value carries one tag, which is known only after
+// The tag model: one key with a value that carries one tag, which is known only after
 // the load; two readers, in two processes; a writer that commits and then
 // invalidates the tag, never the key. The logical clock and the tag are keys of
 // Redis as well, and can be evicted. All Gets are strict ones: the tag is read
 // after the record.
 
-// A tag at or above pendingTag is a marker with a nonce: its reading is not known
+// A tag at or above markerTag is a marker with a nonce: its reading is not known
 // and somebody is to complete it.
-const pendingTag = firstFixedName
+const markerTag = firstFixedName
 
 // tagRules says what is in the system of a run.
 type tagRules struct {
@@ -21,12 +21,12 @@ type tagRules struct {
 
 // tagFaults are the safeguards that a run leaves out.
 type tagFaults struct {
-	earlyStamp  bool // an entry is stamped after its load
-	unknown     bool // a missing tag counts as never invalidated
-	freshClock  bool // a missing tag is made from the local copy of the clock
-	clock       bool // a tag is a counter of its own that begins at 1
-	clockSeed   bool // a lost clock begins at 1
-	pendingMark bool // a missing tag is made without the marker
+	earlyStamp bool // an entry is stamped after its load
+	unknown    bool // a missing tag counts as never invalidated
+	freshClock bool // a missing tag is made from the local copy of the clock
+	clock      bool // a tag is a counter of its own that begins at 1
+	clockSeed  bool // a lost clock begins at 1
+	tagMarker  bool // a missing tag is made without the marker
 }
 
 // tagStage is how far a reader is.
@@ -35,7 +35,7 @@ type tagStage uint8
 const (
 	tagIdle      tagStage = iota
 	tagHasRecord          // and reads the tag
-	tagUnknown            // the tag is pending
+	tagUnknown            // the tag is incomplete
 	tagHasClock           // read to complete it
 	tagInvalid            // the record is
 	tagHasLease
@@ -50,7 +50,7 @@ type tagReader struct {
 	token uint8 // of the lease
 	nonce uint8
 	clock uint8 // read to complete the tag
-	floor uint8 // the newest version whose InvalidateTags had returned when the Get began
+	floor uint8 // the newest version with an InvalidateTags that had returned when the Get began
 }
 
 // tagWriterStage is how far the writer is.
@@ -65,7 +65,7 @@ const (
 
 type tagState struct {
 	db       uint8 // the newest version in the database
-	returned uint8 // the newest whose InvalidateTags has returned
+	returned uint8 // the newest with an InvalidateTags that has returned
 
 	writer  tagWriterStage
 	reading uint8 // the writer's
@@ -171,7 +171,7 @@ func (c *tagRules) stepWriter(s *tagState, step emit[tagState]) {
 		n.writer = tagTicked
 		step(say("InvalidateTags: tick %d", n.reading), n, holds)
 	case tagTicked:
-		if s.tag >= pendingTag || s.reading > s.tag {
+		if s.tag >= markerTag || s.reading > s.tag {
 			n.tag = s.reading
 		}
 		n.writer = tagRaised

@@ -22,7 +22,7 @@ func (c *tagRules) stepReader(s *tagState, r int, step emit[tagState]) {
 		me.stage = tagHasClock
 		step(say("R%d reads the clock: %d", id, me.clock), n, holds)
 	case tagHasClock:
-		if c.without.pendingMark {
+		if c.without.tagMarker {
 			n.tag = max(s.tag, me.clock)
 		} else if s.tag == me.nonce { // still the marker seen before the clock was read
 			n.tag = me.clock
@@ -83,15 +83,15 @@ func (c *tagRules) stepTag(s *tagState, r int, step emit[tagState]) {
 		n.tag = max(n.copy[r], 1)
 		step(say("R%d: tag missing, made from the local clock copy: %d", id, n.tag), n, holds)
 	case s.tag == 0:
-		if !c.without.pendingMark {
+		if !c.without.tagMarker {
 			x.nonce = s.newNonce()
 			n.tag = x.nonce
 		}
 		x.stage = tagUnknown
-		step(say("R%d: tag missing, marked pending", id), n, holds)
-	case s.tag >= pendingTag:
+		step(say("R%d: tag missing, marked incomplete", id), n, holds)
+	case s.tag >= markerTag:
 		x.stage, x.nonce = tagUnknown, s.tag
-		step(say("R%d: tag pending", id), n, holds)
+		step(say("R%d: tag incomplete", id), n, holds)
 	default:
 		x.stage = tagInvalid
 		step(say("R%d: tag %d > stamp %d: invalid", id, s.tag, me.stamp), n, holds)
@@ -103,11 +103,11 @@ func (c *tagRules) current(tag, stamp uint8) bool {
 	if tag == 0 {
 		return c.without.unknown
 	}
-	return tag < pendingTag && tag <= stamp
+	return tag < markerTag && tag <= stamp
 }
 
 func (s *tagState) newNonce() uint8 {
-	last := uint8(pendingTag)
+	last := uint8(markerTag)
 	for r := range s.reader {
 		last = max(last, s.reader[r].nonce+1)
 	}
@@ -148,10 +148,10 @@ func (c *tagRules) canon(s *tagState) {
 		s.rank()
 	}
 	for _, nonce := range []*uint8{&s.tag, &s.reader[0].nonce, &s.reader[1].nonce} {
-		if *nonce >= pendingTag {
-			*nonce -= pendingTag - 1
+		if *nonce >= markerTag {
+			*nonce -= markerTag - 1
 			nonces.rename(nonce)
-			*nonce += pendingTag - 1
+			*nonce += markerTag - 1
 		}
 	}
 }
@@ -160,22 +160,22 @@ func (c *tagRules) canon(s *tagState) {
 func (s *tagState) rank() {
 	readings := [...]*uint8{&s.clock, &s.highest, &s.tag, &s.stamp, &s.reading, &s.copy[0], &s.copy[1],
 		&s.reader[0].stamp, &s.reader[1].stamp, &s.reader[0].clock, &s.reader[1].clock}
-	var used [pendingTag]bool
+	var used [markerTag]bool
 	for _, r := range readings {
-		if *r < pendingTag {
+		if *r < markerTag {
 			used[*r] = true
 		}
 	}
-	var rank [pendingTag]uint8
+	var rank [markerTag]uint8
 	last := uint8(0)
-	for i := 1; i < pendingTag; i++ {
+	for i := 1; i < markerTag; i++ {
 		if used[i] {
 			last++
 			rank[i] = last
 		}
 	}
 	for _, r := range readings {
-		if *r < pendingTag {
+		if *r < markerTag {
 			*r = rank[*r]
 		}
 	}

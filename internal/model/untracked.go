@@ -145,7 +145,7 @@ func (c *untrackedRules) stepGet(s *untrackedState, step emit[untrackedState]) {
 
 // check checks a Get that the copy answers.
 func (c *untrackedRules) check(s *untrackedState) violation {
-	newest := uint8(0) // whose Delete returned maxStale or more ago
+	newest := uint8(0) // with a Delete that returned maxStale or more ago
 	for v := uint8(1); v <= s.returned; v++ {
 		if s.age[v] >= c.maxStale {
 			newest = v

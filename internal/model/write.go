@@ -1,8 +1,8 @@
 package model
 
 // The write model: what is in Redis, without copies, so every Get is strict. Two
-// writers use the bracket (BeginWrite, commit, Done or DoneSet) or the plain way
-// (commit, Delete); two readers load, fill and refresh; a writer in a bracket may
+// writers use a write intent (BeginWrite, commit, Done or CommitSet) or the plain way
+// (commit, Delete); two readers load, fill and refresh; a writer with a write intent may
 // crash anywhere, with its commit landing later or never; leases and holds run
 // out. In some runs the loads read a replica of the database, which lags.
 //
@@ -14,8 +14,8 @@ const writers = 2
 
 // writeRules says what is in the system of a run.
 type writeRules struct {
-	bracket   [writers]bool // else the plain way
-	doneSet   [writers]bool // the bracket ends with DoneSet
+	intent    [writers]bool // else the plain way
+	doneSet   [writers]bool // the write intent ends with CommitSet
 	replica   bool          // loads read it, and a Delete lays a hold
 	crashes   budget
 	evictions budget
@@ -27,8 +27,8 @@ type writeRules struct {
 type writeFaults struct {
 	cap         bool // what is filled under a hold may outlive it
 	refusal     bool // a lease taken under a hold may fill after the hold has run out
-	soleCheck   bool // DoneSet writes although the bracket was shared
-	deleteMark  bool // a Delete does not make a bracket shared
+	soleCheck   bool // CommitSet writes although the write intent was shared
+	deleteMark  bool // a Delete does not make a write intent shared
 	beginDelete bool // BeginWrite leaves the value
 	otherHold   bool // Done ends the hold of the other writer too
 	deleteKeep  bool // a Delete drops the hold
@@ -45,8 +45,8 @@ const (
 	hasCommitted
 	executed // its last command has run in Redis
 	finished
-	inDoubt // crashed in the transaction, which may still commit
-	crashed // after its commit
+	commitUnknown // crashed in the transaction, which may still commit
+	crashed       // after its commit
 	aborted
 )
 
@@ -78,7 +78,7 @@ type loader struct {
 type hold struct {
 	on     bool
 	owner  uint8         // the only writer that has begun under it, from 1; 0: shared
-	covers [writers]bool // whose transactions it must outlive
+	covers [writers]bool // the writers with transactions that it must outlive
 	need   uint8         // the version that the replica must have
 }
 
@@ -90,7 +90,7 @@ type writeState struct {
 	stain       bool // the record was made under a hold that has run out
 	writer      [writers]writerState
 	reader      [2]loader
-	promised    uint8 // the newest version whose write has returned
+	promised    uint8 // the newest version with a write that has returned
 	evictions   budget
 	crashes     budget
 }
@@ -207,7 +207,7 @@ func (c *writeRules) stepTime(s *writeState, step emit[writeState]) {
 func (s *writeState) mayRunOut() bool {
 	for w := range s.writer {
 		switch s.writer[w].stage {
-		case notBegun, begun, inDoubt:
+		case notBegun, begun, commitUnknown:
 			if s.hold.covers[w] {
 				return false
 			}

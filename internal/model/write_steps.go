@@ -5,30 +5,30 @@ func (c *writeRules) stepWriter(s *writeState, w int, step emit[writeState]) {
 	n, me, id := *s, &s.writer[w], uint8(w+1)
 	switch me.stage {
 	case notBegun:
-		if c.bracket[w] {
+		if c.intent[w] {
 			c.begin(&n, w)
 			step(say("W%d BeginWrite", id), n, holds)
 		} else {
 			n.commit(w, hasCommitted)
-			step(say("W%d commits v%d (no bracket)", id, n.db), n, holds)
+			step(say("W%d commits v%d (no write intent)", id, n.db), n, holds)
 		}
 	case begun:
 		c.stepTransaction(s, w, step)
-	case inDoubt:
+	case commitUnknown:
 		n.commit(w, crashed)
 		step(say("the commit of crashed W%d lands late: v%d", id, n.db), n, holds)
 		n = *s
 		n.writer[w].stage = aborted
 		step(say("the transaction of crashed W%d is rolled back", id), n, holds)
 	case hasCommitted:
-		if s.crashes > 0 && c.bracket[w] {
+		if s.crashes > 0 && c.intent[w] {
 			n.crashes.spend()
 			n.writer[w].stage = crashed
 			step(say("W%d crashes after its commit", id), n, holds)
 		}
 		n = *s
 		n.writer[w].stage = executed
-		if c.bracket[w] {
+		if c.intent[w] {
 			step(c.done(&n, w), n, holds)
 		} else {
 			c.delete(&n)
@@ -41,7 +41,7 @@ func (c *writeRules) stepWriter(s *writeState, w int, step emit[writeState]) {
 	}
 }
 
-// stepTransaction: it commits, or aborts, or its process crashes. Who aborts
+// stepTransaction: it commits, or aborts, or its process crashes. An abort
 // leaves the hold to run out, which is the worst that can be done.
 func (c *writeRules) stepTransaction(s *writeState, w int, step emit[writeState]) {
 	n, id := *s, uint8(w+1)
@@ -53,8 +53,8 @@ func (c *writeRules) stepTransaction(s *writeState, w int, step emit[writeState]
 	if s.crashes > 0 {
 		n = *s
 		n.crashes.spend()
-		n.writer[w].stage = inDoubt
-		step(say("W%d crashes; its commit is in doubt", id), n, holds)
+		n.writer[w].stage = commitUnknown
+		step(say("W%d crashes; the outcome of its commit is unknown", id), n, holds)
 	}
 }
 
@@ -96,7 +96,7 @@ func (c *writeRules) delete(s *writeState) {
 	}
 }
 
-// done is the script of Done and DoneSet: only the one who began alone, and was
+// done is the script of Done and CommitSet: only the writer that began alone, and was
 // alone throughout, ends the hold, and only that one writes.
 func (c *writeRules) done(s *writeState, w int) label {
 	id := uint8(w + 1)
@@ -105,7 +105,7 @@ func (c *writeRules) done(s *writeState, w int) label {
 	if sole && c.doneSet[w] {
 		s.record, s.capped = record{value, s.newID(), s.writer[w].ver}, false
 		s.hold.on = false
-		return say("W%d: Redis runs DoneSet v%d: written", id, s.record.ver)
+		return say("W%d: Redis runs CommitSet v%d: written", id, s.record.ver)
 	}
 	s.clear()
 	if sole || c.without.otherHold {

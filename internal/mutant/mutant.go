@@ -1,84 +1,81 @@
-// Package mutant holds the switches with which tests take a fence away, to see
-// that the suite notices. Nothing but tests sets them.
+// Package mutant has switches that disable single guards, to verify that the tests notice.
+// Only tests set them.
 package mutant
 
 import "sync/atomic"
 
-// The fences. Each is in force until it is set.
+// Guards. Each is active until its switch is set.
 var (
-	// NoGuard makes layered keep in L1 what was overtaken by an invalidation
-	// while it was on its way.
-	NoGuard atomic.Bool
+	// NoFence makes layered keep a value in L1 that an invalidation overtook on its way.
+	NoFence atomic.Bool
 
 	// NoEpoch makes L1 serve copies from before a lost connection.
 	NoEpoch atomic.Bool
 
-	// NoDial leaves the loss of a connection untold that a dial brings to light.
+	// NoDial does not report a lost connection that only a dial detects.
 	NoDial atomic.Bool
 
-	// NoPulse makes L1 serve copies though L2 was not heard of for too long.
-	NoPulse atomic.Bool
+	// NoHeartbeat makes L1 serve copies after MaxDisconnected without contact to L2.
+	NoHeartbeat atomic.Bool
 
-	// LatePulse counts the time for which L1 may serve from the answer of a
-	// heartbeat, not from when it was sent.
-	LatePulse atomic.Bool
+	// LateHeartbeat counts MaxDisconnected from the reply to a heartbeat, not from its
+	// request.
+	LateHeartbeat atomic.Bool
 
-	// NoToken makes L2 keep what was loaded under a lease that was lost.
+	// NoToken makes L2 keep a value loaded under a lost lease.
 	NoToken atomic.Bool
 
 	// OneToken gives all leases of a process the same token.
 	OneToken atomic.Bool
 
-	// NoCompare makes L2 keep what was loaded anew though the entry that it was
-	// to replace has changed.
+	// NoCompare makes L2 keep a refreshed value although the entry that it replaces has
+	// changed.
 	NoCompare atomic.Bool
 
-	// OldJoin makes those who join a load take its result even if it may be
-	// older than their call.
+	// OldJoin lets callers that join a load take a result that may be older than their
+	// call.
 	OldJoin atomic.Bool
 
-	// LateJoin lets a load be joined while its result is being kept.
+	// LateJoin lets callers join a load while its result is being kept.
 	LateJoin atomic.Bool
 
-	// OneLink sends writes over the connection that is not pushed its own.
+	// OneLink sends writes over the connection that does not receive its own invalidations.
 	OneLink atomic.Bool
 
-	// NoPostStep leaves it to the push to drop what this process has changed.
+	// NoPostStep relies on the invalidation to drop values that this process has changed.
 	NoPostStep atomic.Bool
 
-	// NoPending forgets a write that L2 could not be told of.
-	NoPending atomic.Bool
+	// NoRetryQueue drops a write that L2 has not acknowledged.
+	NoRetryQueue atomic.Bool
 
-	// NoReplay leaves undone what L2 has lost that this process had changed.
+	// NoReplay does not replay writes of this process that L2 has lost.
 	NoReplay atomic.Bool
 
-	// NoMoves has reads answered over a new connection before it is known where
-	// that leads.
-	NoMoves atomic.Bool
+	// NoGeneration answers reads over a new connection before its server is identified.
+	NoGeneration atomic.Bool
 
-	// NoTagCheck makes L1 serve copies whose tags were invalidated.
+	// NoTagCheck makes L1 serve copies with invalidated tags.
 	NoTagCheck atomic.Bool
 
-	// LateStamp stamps what was loaded when it is kept.
+	// LateStamp stamps a loaded value when it is kept.
 	LateStamp atomic.Bool
 
-	// OldTag takes a tag that Redis does not have for one that was never
-	// invalidated.
+	// OldTag treats a tag that is missing in Redis as never invalidated.
 	OldTag atomic.Bool
 
-	// NoSlotMap ignores changes of a cluster's slot map and of its epoch.
+	// NoSlotMap ignores changes of the slot map and the epoch of a cluster.
 	NoSlotMap atomic.Bool
 
-	// NoClusterEpoch ignores changes of a cluster's epoch alone.
+	// NoClusterEpoch ignores changes of the epoch of a cluster.
 	NoClusterEpoch atomic.Bool
 
-	// NoMaxStale has L1 serve copies for longer than MaxStale without asking L2.
+	// NoMaxStale makes L1 serve copies longer than MaxStale without revalidation.
 	NoMaxStale atomic.Bool
 
-	// NoPushTest does not test that pushes arrive.
+	// NoPushTest does not test that invalidations arrive.
 	NoPushTest atomic.Bool
 
-	// NoExchange ignores that the databases of the server were swapped.
+	// NoExchange ignores a swap of the databases of the server.
 	NoExchange atomic.Bool
 
 	// OldLease makes readers wait for a load that began before Clear or InvalidateTags.
@@ -87,23 +84,27 @@ var (
 	// KeepSampled keeps a copy in L1 that a sample has proved to be stale.
 	KeepSampled atomic.Bool
 
-	// EmptyDenies takes it for a sign of a change that an L2 which has lost its data
-	// does not have an entry.
+	// EmptyDenies treats an entry that is missing in an L2 that lost its data as a sign of
+	// a change.
 	EmptyDenies atomic.Bool
+
+	// AnyReplica takes the value that a replica has, whether or not it is that of the primary.
+	AnyReplica atomic.Bool
 )
 
-// Switches are all of them, by name.
+// Switches has all switches by name.
 var Switches = map[string]*atomic.Bool{
-	"NoGuard": &NoGuard, "NoEpoch": &NoEpoch, "NoDial": &NoDial, "NoPulse": &NoPulse, "NoMaxStale": &NoMaxStale, "LatePulse": &LatePulse,
+	"NoFence": &NoFence, "NoEpoch": &NoEpoch, "NoDial": &NoDial, "NoHeartbeat": &NoHeartbeat, "NoMaxStale": &NoMaxStale, "LateHeartbeat": &LateHeartbeat,
 	"NoToken": &NoToken, "OneToken": &OneToken, "NoCompare": &NoCompare, "OldJoin": &OldJoin, "LateJoin": &LateJoin,
-	"OneLink": &OneLink, "NoPostStep": &NoPostStep, "NoPending": &NoPending,
-	"NoReplay": &NoReplay, "NoMoves": &NoMoves,
+	"OneLink": &OneLink, "NoPostStep": &NoPostStep, "NoRetryQueue": &NoRetryQueue,
+	"NoReplay": &NoReplay, "NoGeneration": &NoGeneration,
 	"NoTagCheck": &NoTagCheck, "LateStamp": &LateStamp, "OldTag": &OldTag,
 	"NoSlotMap": &NoSlotMap, "NoClusterEpoch": &NoClusterEpoch, "NoPushTest": &NoPushTest, "NoExchange": &NoExchange,
 	"OldLease": &OldLease, "KeepSampled": &KeepSampled, "EmptyDenies": &EmptyDenies,
+	"AnyReplica": &AnyReplica,
 }
 
-// Without takes a fence away until the returned function is called.
+// Without disables guards until the returned function is called.
 func Without(fences ...*atomic.Bool) (restore func()) {
 	var set []*atomic.Bool
 	for _, f := range fences {

@@ -1,4 +1,4 @@
-// Package oneline joins errors into one that is one line long.
+// Package oneline joins errors into an error with a one-line text.
 package oneline
 
 import (
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Join is [errors.Join] whose text has one line, in which each cause stands once:
-// "a; b". It returns nil if every error is nil, and the error itself if the others are.
+// Join is [errors.Join] with a text of one line that has each cause once: "a; b". It
+// returns nil if every error is nil, and the error itself if all others are nil.
 func Join(all ...error) error {
 	var list []error
 	for _, err := range all {
@@ -28,7 +28,7 @@ type joined struct{ list []error }
 
 func (j *joined) Error() string { return strings.Join(j.texts(nil), "; ") }
 
-// texts appends the texts that are not among those of seen.
+// texts appends the texts that are not in seen.
 func (j *joined) texts(seen []string) []string {
 	for _, err := range j.list {
 		if inner, ok := err.(*joined); ok {

@@ -6,9 +6,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// WithHost returns addr with a host. A cluster that does not tell the hosts of its nodes
-// names addresses without one, in redirections too: such a node is at the host that was
-// asked, which is taken to be that of the first address of opt.
+// WithHost adds a host to an addr that has none. A cluster that hides the hosts of its
+// nodes sends such addresses, in redirections too. The node is then at the host that
+// answered, which WithHost takes from the first address of opt.
 func WithHost(opt *rueidis.ClientOption, addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || host != "" || len(opt.InitAddress) == 0 {
@@ -20,8 +20,8 @@ func WithHost(opt *rueidis.ClientOption, addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// LimitRedirects makes a call fail that the nodes of a cluster redirect to one another
-// again and again, as they do while they disagree. rueidis follows until the context ends.
+// LimitRedirects makes a call fail that the nodes of a cluster redirect repeatedly, as they
+// do while they disagree. rueidis would follow until the context ends.
 func LimitRedirects(opt *rueidis.ClientOption) {
 	if opt.ClusterOption.MaxMovedRedirections == 0 {
 		opt.ClusterOption.MaxMovedRedirections = 16

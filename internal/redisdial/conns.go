@@ -12,31 +12,31 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// redialEvery is how often connections are replaced at most.
+// redialEvery is the minimum time between two replacements of connections.
 const redialEvery = 100 * time.Millisecond
 
-// Conns are the open connections of a client. An address may lead to another server than
-// before: a DNS name or a virtual IP address after a failover. The connections to the old
-// one stay open, so they have to be replaced when a server says that it is no primary any
-// more. The zero value is ready for use, by several goroutines at a time.
+// Conns tracks the open connections of a client. After a failover, a DNS name or a virtual
+// IP address leads to another server, but connections to the old server stay open. They
+// must be replaced when a server reports that it is no longer a primary. The zero value is
+// ready to use; all methods are safe for concurrent use.
 type Conns struct {
 	mu   sync.Mutex
 	open map[*conn]struct{}
 	last time.Time // of the last Redial
 }
 
-// A conn is a connection that Conns knows until it is closed.
+// A conn is a connection that Conns tracks until it is closed.
 type conn struct {
 	net.Conn
 	of   *Conns
 	addr string
 
-	// Of the one goroutine that reads:
+	// Used by the reading goroutine only:
 	begun bool
-	reply string // an error that was the first thing the server sent, and also the last
+	reply string // an error reply that is the only data the server sent
 }
 
-// Dial is [Dial] that remembers the connection.
+// Dial is [Dial] that tracks the connection.
 func (cs *Conns) Dial(ctx context.Context, opt *rueidis.ClientOption, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
 	nc, err := Dial(ctx, opt, addr, d, conf)
 	if err != nil {
@@ -52,10 +52,14 @@ func (cs *Conns) Dial(ctx context.Context, opt *rueidis.ClientOption, addr strin
 	return c, nil
 }
 
-// Read keeps what a server says that then ends the connection, as it does with too many
-// clients: rueidis, which has sent several commands by then, reports only that it ended.
+// Read keeps the reply of a server that closes the connection after it, as with too many
+// clients. rueidis has sent several commands by then and reports only that the connection
+// ended. The reply to HELLO is read by [asVersion7].
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	if !c.begun {
+		asVersion7(b[:n])
+	}
 	switch {
 	case err != nil && n == 0 && c.reply != "":
 		return 0, &RefusedError{Reply: c.reply, Err: err}
@@ -76,12 +80,12 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Redial ends the connections to addr, all if it is empty, so that the next command dials
-// again. Commands under way fail as they do when a connection breaks. Called again within
-// a tenth of a second it does nothing.
+// Redial closes the connections to addr, or all if addr is empty, so that the next command
+// dials again. Commands in flight fail as if the connection broke. A call within a tenth of
+// a second of the last one does nothing.
 func (cs *Conns) Redial(addr string) {
 	for _, c := range cs.outdated(addr) {
-		c.Conn.Close() // rueidis fails to read then, and closes c
+		c.Conn.Close() // rueidis then fails to read and closes c
 	}
 }
 
@@ -101,7 +105,7 @@ func (cs *Conns) outdated(addr string) (conns []*conn) {
 	return conns
 }
 
-// IsReadOnly reports whether err is the answer of a server that is no primary any more.
+// IsReadOnly reports whether err is a reply of a server that is no longer a primary.
 func IsReadOnly(err error) bool {
 	var reply *rueidis.RedisError
 	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "READONLY")

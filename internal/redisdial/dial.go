@@ -1,5 +1,4 @@
-// Package redisdial dials Redis for rueidis, so that callers who ask at the same time
-// share packets.
+// Package redisdial dials Redis for rueidis, so that concurrent callers share packets.
 package redisdial
 
 import (
@@ -10,8 +9,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Dial does what rueidis does without a DialCtxFn of ours, with the dial functions of opt
-// if it has some, and returns a connection that batches.
+// Dial dials like rueidis without a custom DialCtxFn, using the dial functions of opt if
+// set, and returns a connection that batches.
 func Dial(ctx context.Context, opt *rueidis.ClientOption, addr string, d *net.Dialer, conf *tls.Config) (nc net.Conn, err error) {
 	addr = WithHost(opt, addr)
 	switch {
@@ -25,7 +24,7 @@ func Dial(ctx context.Context, opt *rueidis.ClientOption, addr string, d *net.Di
 		nc, err = d.DialContext(ctx, "tcp", addr)
 	}
 	if tcp := tcpOf(nc); err == nil && tcp != nil && opt.DisableTCPNoDelay {
-		err = tcp.SetNoDelay(false) // rueidis does not see through our wrapper
+		err = tcp.SetNoDelay(false) // rueidis does not see the TCP connection in our wrapper
 	}
 	if err != nil {
 		return nc, err
@@ -33,8 +32,8 @@ func Dial(ctx context.Context, opt *rueidis.ClientOption, addr string, d *net.Di
 	return batchConn{nc}, nil
 }
 
-// dialTLS is tls.Dialer.DialContext, whose error tells a server that cannot be reached from
-// one that does not agree on TLS: the latter is a [HandshakeError].
+// dialTLS is tls.Dialer.DialContext with an error that distinguishes an unreachable server
+// from a failed TLS handshake, which is a [HandshakeError].
 func dialTLS(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -61,7 +60,7 @@ func dialTLS(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) 
 	return nc, nil
 }
 
-// tcpOf returns the TCP connection that nc is or rests on, or nil.
+// tcpOf returns the TCP connection under nc, or nil.
 func tcpOf(nc net.Conn) *net.TCPConn {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()

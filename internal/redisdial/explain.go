@@ -12,8 +12,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// A ConnectError says in one line why no connection could be made: the address, the cause,
-// and the remedy where one is known. It does not contain the password.
+// A ConnectError states in one line why a connection failed: the address, the cause, and
+// the remedy if one is known. It does not contain the password.
 type ConnectError struct {
 	text  string
 	cause error
@@ -25,8 +25,7 @@ func (e *ConnectError) Error() string { return e.text }
 // Unwrap returns the cause.
 func (e *ConnectError) Unwrap() error { return e.cause }
 
-// remedies has what to do about a cause whose text contains one of the phrases. The first
-// that matches counts.
+// remedies has the remedies for causes that contain a phrase. The first match applies.
 var remedies = []struct{ phrase, remedy string }{
 	{"first record does not look like a TLS handshake", noTLS},
 	{"certificate required", "set ClientOption.TLSConfig.Certificates to a client certificate that the server accepts"},
@@ -54,8 +53,8 @@ const (
 	needsTLS = "the server closed the connection before it answered: if it requires TLS, use rediss:// instead of redis://, or set ClientOption.TLSConfig"
 )
 
-// Explain returns what to report if no connection could be made as opt says: err is the
-// error of rueidis, and cause is what it means to the caller, which errors.Is finds.
+// Explain returns the error to report for a failed connection with opt. err is the error of
+// rueidis; cause is its meaning for the caller, which errors.Is matches.
 func Explain(opt *rueidis.ClientOption, err, cause error) error {
 	text, remedy := cause.Error(), ""
 	var handshake *HandshakeError
@@ -69,6 +68,9 @@ func Explain(opt *rueidis.ClientOption, err, cause error) error {
 	for _, r := range remedies {
 		if remedy == "" && strings.Contains(text, r.phrase) {
 			remedy = r.remedy
+			if opt.Sentinel.MasterSet != "" && (r.phrase == "NOAUTH" || r.phrase == "WRONGPASS") {
+				remedy += "; that of sentinels is sentinel_password"
+			}
 		}
 	}
 	if remedy == "" {
@@ -84,7 +86,7 @@ func Explain(opt *rueidis.ClientOption, err, cause error) error {
 	return &ConnectError{text: conceal(text, opt.Password, opt.Sentinel.Password), cause: cause}
 }
 
-// remedyOf goes by the kind of err.
+// remedyOf selects a remedy by the kind of err.
 func remedyOf(opt *rueidis.ClientOption, err error) string {
 	switch {
 	case isTimeout(err) && opt.TLSConfig != nil:
@@ -101,7 +103,7 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// IsClosed reports whether err says that the other side has ended the connection.
+// IsClosed reports whether err means that the peer closed the connection.
 func IsClosed(err error) bool {
 	for _, closed := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, closed) {
@@ -111,8 +113,8 @@ func IsClosed(err error) bool {
 	return false
 }
 
-// conceal replaces each of secrets where it stands as a word: a proxy may quote the
-// command that it refuses.
+// conceal replaces each of secrets that occurs as a word: a proxy may quote the command
+// that it rejects.
 func conceal(text string, secrets ...string) string {
 	for _, secret := range secrets {
 		if secret == "" {
@@ -138,7 +140,7 @@ func isWord(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// A HandshakeError says that a server was connected to, and that TLS was not agreed on.
+// A HandshakeError reports a failed TLS handshake after a successful connection.
 type HandshakeError struct{ Err error }
 
 func (e *HandshakeError) Error() string { return fmt.Sprintf("TLS handshake: %s", e.Err) }
@@ -146,7 +148,7 @@ func (e *HandshakeError) Error() string { return fmt.Sprintf("TLS handshake: %s"
 // Unwrap returns the cause.
 func (e *HandshakeError) Unwrap() error { return e.Err }
 
-// A RefusedError says that the server has ended a connection, and what it said before.
+// A RefusedError reports a server that closed the connection, with its reply.
 type RefusedError struct {
 	Reply string // without the minus sign
 	Err   error  // of the connection

@@ -1,5 +1,4 @@
-// Package rediserr says what the errors of Redis, and of connections to it, mean to those
-// who call Strata.
+// Package rediserr maps errors of Redis, and of connections to it, to errors of Strata.
 package rediserr
 
 import (
@@ -10,8 +9,8 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// Reply returns what to report for err, an error reply with this text. It goes by the
-// first word, which rueidis leaves out where it is ERR.
+// Reply returns the error to report for err, an error reply with this text. It uses the
+// first word, which rueidis omits if it is ERR.
 func Reply(text string, err error) error {
 	if command, denied := Denied(text); command != "" {
 		return fmt.Errorf("%w: %w: grant +%s; %s", store.ErrAuth, err, command, SeeRights)
@@ -22,7 +21,7 @@ func Reply(text string, err error) error {
 	switch word {
 	case "WRONGTYPE":
 		return fmt.Errorf("%w: %w", store.ErrWrongType, err)
-	case "OOM": // maxmemory, and nothing that may be evicted
+	case "OOM": // maxmemory, and nothing to evict
 		return fmt.Errorf("%w: %w", store.ErrTooLarge, err)
 	case "NOAUTH", "WRONGPASS", "DENIED": // the last in protected mode
 		return fmt.Errorf("%w: %w", store.ErrAuth, err)
@@ -37,19 +36,19 @@ func Reply(text string, err error) error {
 	case strings.HasPrefix(text, "value is not an integer"):
 		return fmt.Errorf("%w: %w", store.ErrWrongType, err)
 	case strings.HasPrefix(text, "unknown command"):
-		// The rest quotes the arguments, and the value is one of them.
+		// The rest quotes the arguments, including the value.
 		text, _, _ = strings.Cut(text, ", with args")
 		return errors.New(text)
 	}
 	return err
 }
 
-// SeeRights says where the rights are listed that the user of Redis needs.
+// SeeRights refers to the list of rights that the Redis user needs.
 const SeeRights = "docs/configuration.md has the whole ACL line"
 
-// Denied reports whether text, an error reply, says that the user has no right to a command,
-// or to one of its keys, also inside of a script. command is the command if the reply names
-// it, in the form of ACL SETUSER, and empty if a key is the reason, or the reply does not say.
+// Denied reports whether text, an error reply, means that the user lacks the right to a
+// command or a key, also inside a script. command is the command in the form of ACL SETUSER
+// if the reply names it. It is empty if a key is the reason or the reply does not name it.
 func Denied(text string) (command string, denied bool) {
 	inScript := strings.Contains(text, "ACL failure in script") || strings.Contains(text, "The user executing the script can't")
 	if !inScript && !strings.HasPrefix(text, "NOPERM") {

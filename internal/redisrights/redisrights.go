@@ -1,5 +1,5 @@
-// Package redisrights finds out which commands and keys the access control list of Redis
-// does not permit to the user of a client.
+// Package redisrights checks which commands and keys the access control list of Redis
+// denies to a user.
 package redisrights
 
 import (
@@ -14,36 +14,36 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// A Right is a command in a form that changes nothing. Redis checks the number of the
-// arguments, then the rights of the user, and then what the arguments say.
+// A Right is a command in a form that changes nothing. Redis checks the number of
+// arguments, then the rights of the user, then the values of the arguments.
 type Right struct {
-	Name string   // as ACL SETUSER has it: "get", "cluster|slots"
-	Args []string // Key stands for a key that does not exist
+	Name string   // in the form of ACL SETUSER: "get", "cluster|slots"
+	Args []string // Key is replaced by a key that does not exist
 }
 
-// Key stands for a key in the arguments of a Right.
+// Key is the placeholder for a key in the arguments of a Right.
 const Key = "\x00key"
 
 // Of returns the right to run the command name.
 func Of(name string, args ...string) Right { return Right{name, args} }
 
-// Script is the right to run scripts that the server knows. It runs none.
+// Script is the right to run cached scripts. It runs none.
 var Script = Of("evalsha", strings.Repeat("0", 40), "1", Key)
 
-// Needs are what a user must be permitted.
+// Needs are the rights that a user must have.
 type Needs struct {
 	Rights   []Right
-	Prefixes []string // of keys that are read and written; empty: not known
-	MayLack  []string // names of Rights whose commands the server, or a proxy, need not have
-	Channel  string   // that the Right "publish" is for
+	Prefixes []string // of keys that are read and written; empty: unknown
+	MayLack  []string // names of Rights with commands that the server, or a proxy, may lack
+	Channel  string   // of the Right "publish"
 }
 
-// Check asks the server of c, which is not in a cluster, with one exchange. It returns an
-// error that is store.ErrAuth and names every command and prefix that the server does not
-// permit, or one that is errors.ErrUnsupported if the server does not have a command.
+// Check checks the rights on the server of c, which is not in a cluster, in one exchange.
+// If commands or prefixes are denied, the error wraps store.ErrAuth and names all of them.
+// If the server lacks a command, it wraps errors.ErrUnsupported.
 //
-// The keys of the exchange begin with the first of the prefixes and "rights:"; none of them
-// may exist.
+// The keys in the exchange begin with the first prefix and "rights:"; none of them may
+// exist.
 func (n *Needs) Check(ctx context.Context, c rueidis.Client, addr string) error {
 	moved, err := n.check(ctx, c, addr)
 	if moved && err == nil {
@@ -58,7 +58,7 @@ func (n *Needs) CheckNode(ctx context.Context, c rueidis.Client, addr string) er
 	return err
 }
 
-// check also reports whether the server has redirected a command to another one.
+// check also reports whether the server redirected a command to another one.
 func (n *Needs) check(ctx context.Context, c rueidis.Client, addr string) (moved bool, err error) {
 	space := "!"
 	if len(n.Prefixes) > 0 {
@@ -72,7 +72,7 @@ func (n *Needs) check(ctx context.Context, c rueidis.Client, addr string) (moved
 		cmds = append(cmds, Script.command(c, prefix+"rights"))
 	}
 	var grants, unknown []string
-	var first string // reply that refuses something
+	var first string // first denying reply
 	for i, r := range c.DoMulti(ctx, cmds...) {
 		if err := r.NonRedisError(); err != nil {
 			return false, err
@@ -105,7 +105,8 @@ func (n *Needs) check(ctx context.Context, c rueidis.Client, addr string) (moved
 	return moved, missing(addr, first, grants, unknown)
 }
 
-// missing returns nil if nothing is. reply is the first that says so.
+// missing returns an error for missing grants and unknown commands, or nil. reply is the
+// first denying reply.
 func missing(addr, reply string, grants, unknown []string) error {
 	switch {
 	case len(grants) > 0:
@@ -117,16 +118,17 @@ func missing(addr, reply string, grants, unknown []string) error {
 	return nil
 }
 
-// noSlotMap says why a node of a cluster is used as if it were not in one: rueidis does so
-// if it may not read the slot map. Of Redis 8 and later it asks for the shards.
+// noSlotMap returns an error if a node of a cluster is used as a single server: rueidis
+// does so if it may not read the slot map.
 func noSlotMap(ctx context.Context, c rueidis.Client, addr string) error {
-	for _, r := range []Right{Of("cluster|slots"), Of("cluster|shards")} {
-		reply, ok := rueidis.IsRedisErr(c.Do(ctx, r.command(c, "")).Error())
-		if !ok {
-			continue
-		}
+	r := Of("cluster|slots")
+	if reply, ok := rueidis.IsRedisErr(c.Do(ctx, r.command(c, "")).Error()); ok {
 		if _, denied := rediserr.Denied(reply.Error()); denied {
 			return missing(addr, reply.Error(), []string{"+" + r.Name}, nil)
+		}
+		if strings.HasPrefix(strings.ToLower(reply.Error()), "unknown") {
+			return fmt.Errorf("%w: %s belongs to a cluster, and lacks the command that names its nodes (%w): use an endpoint that hides the cluster",
+				errors.ErrUnsupported, addr, reply)
 		}
 	}
 	return fmt.Errorf("%w: %s belongs to a cluster, and the client is set to use it as a single server", errors.ErrUnsupported, addr)

@@ -10,8 +10,8 @@ import (
 
 var aclLine = regexp.MustCompile(`(?m)^ACL SETUSER (\S+) on >password (.*)$`)
 
-// DocumentedRights returns what the ACL SETUSER line of user grants in a file, as it is
-// written there.
+// DocumentedRights returns the rights granted by the ACL SETUSER line of user in a file,
+// verbatim.
 func DocumentedRights(t testing.TB, file, user string) []string {
 	t.Helper()
 	page, err := os.ReadFile(file)
@@ -27,8 +27,8 @@ func DocumentedRights(t testing.TB, file, user string) []string {
 	return nil
 }
 
-// Grant makes user, whose password is "secret", on s with rights and no others. What its
-// connections may do changes at once.
+// Grant creates user with the password "secret" and the given rights only. It also affects
+// open connections.
 func (s *Server) Grant(t testing.TB, user string, rights ...string) {
 	t.Helper()
 	args := []any{"ACL", "SETUSER", user, "resetkeys", "-@all", "on", ">secret"}
@@ -40,7 +40,7 @@ func (s *Server) Grant(t testing.TB, user string, rights ...string) {
 	}
 }
 
-// Refusals returns what s has refused to its users, but CLIENT SETINFO, which rueidis
+// Refusals returns the commands that s has denied, except CLIENT SETINFO, which rueidis
 // tries on each connection.
 func (s *Server) Refusals(t testing.TB) (all []string) {
 	t.Helper()

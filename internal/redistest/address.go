@@ -2,16 +2,16 @@ package redistest
 
 import "testing"
 
-// An Address leads to the primary of a pair of servers, as a DNS name or a virtual IP
-// address does. After a failover it leads to the other server.
+// An Address leads to the primary of a pair of servers, like a DNS name or a virtual IP
+// address. After a failover it leads to the other server.
 type Address struct {
-	*Proxy // what clients connect to
+	*Proxy // clients connect to it
 
 	primary, replica *Server
 }
 
-// StartAddress starts a primary, its replica, and an address that leads to the primary.
-// All end with the test.
+// StartAddress starts a primary, its replica, and an address that leads to the primary. All
+// end with the test.
 func StartAddress(t testing.TB) *Address {
 	t.Helper()
 	a := &Address{primary: Start(t, nil)}
@@ -31,7 +31,7 @@ func (a *Address) Failover() error {
 	if _, err := a.primary.Do("CLIENT", "PAUSE", doTimeout.Milliseconds(), "WRITE"); err != nil {
 		return err
 	}
-	if err := a.replica.waitOffset(a.primary); err != nil {
+	if err := a.replica.CaughtUp(a.primary); err != nil {
 		return err
 	}
 	if err := a.replica.Promote(); err != nil {
@@ -46,16 +46,4 @@ func (a *Address) Failover() error {
 	}
 	a.primary, a.replica = a.replica, a.primary
 	return a.replica.Follows()
-}
-
-// waitOffset waits until the replica has everything that the primary has written.
-func (s *Server) waitOffset(primary *Server) error {
-	return waitFor("the replica to catch up", func() bool {
-		of, err := primary.Info("replication")
-		if err != nil {
-			return false
-		}
-		info, err := s.Info("replication")
-		return err == nil && info["master_link_status"] == "up" && info["slave_repl_offset"] == of["master_repl_offset"]
-	})
 }

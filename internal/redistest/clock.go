@@ -14,8 +14,8 @@ import (
 //go:embed clock.c.txt
 var clockC []byte
 
-// clockEnv makes the clock of a server that has one of its own, and returns the
-// environment in which it sees that.
+// clockEnv builds the settable clock of a server, and returns the environment that
+// activates it.
 func (s *Server) clockEnv() ([]string, error) {
 	if _, err := os.Stat(s.file("clock")); err != nil {
 		if err := os.WriteFile(s.file("clock"), make([]byte, 8), 0o600); err != nil {
@@ -26,16 +26,15 @@ func (s *Server) clockEnv() ([]string, error) {
 		}
 		out, err := exec.Command("cc", "-shared", "-fPIC", "-O1", "-o", s.file("so"), s.file("c")).CombinedOutput()
 		if err != nil {
-			return nil, fmt.Errorf("redistest: a clock of one's own takes Linux and a C compiler, as the race detector does (on Debian and Ubuntu: apt-get install gcc libc6-dev): %w\n%s", err, out)
+			return nil, fmt.Errorf("redistest: OwnClock requires Linux and a C compiler, as the race detector does (on Debian and Ubuntu: apt-get install gcc libc6-dev): %w\n%s", err, out)
 		}
 	}
 	return append(os.Environ(), "LD_PRELOAD="+s.file("so"), "REDISTEST_CLOCK="+s.file("clock")), nil
 }
 
-// SetClock sets the clock of a server with [Options].OwnClock: that much ahead of the
-// clock of the machine, or behind it. The server goes on as with a clock that is set.
-// SetClock returns when the server has read it: Valkey 9.1 looks at its clock only
-// every few milliseconds, and counts on by itself meanwhile.
+// SetClock sets the clock of a server with [Options].OwnClock to ahead of the machine's
+// clock; ahead may be negative. It returns when the server has read the new time: Valkey
+// 9.1 reads its clock only every few milliseconds.
 func (s *Server) SetClock(ahead time.Duration) error {
 	if !s.ownClock {
 		return errors.New("redistest: the server has no clock of its own")
@@ -61,11 +60,11 @@ func (s *Server) SetClock(ahead time.Duration) error {
 	return errors.Join(failed, err)
 }
 
-// clockSlack is how far the clock of a server may be from what was set, for SetClock
-// to return.
+// clockSlack is the maximum difference between the clock of a server and the time set, for
+// SetClock to return.
 const clockSlack = 20 * time.Millisecond
 
-// Time returns what the server answers to TIME.
+// Time returns the reply of the server to TIME.
 func (s *Server) Time() (time.Time, error) {
 	reply, err := s.Do("TIME")
 	if err != nil {

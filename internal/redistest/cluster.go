@@ -10,10 +10,10 @@ import (
 // slots is how many hash slots a cluster has.
 const slots = 16384
 
-// A Cluster is a set of primaries that share the hash slots evenly, in order, until
-// slots are moved. Methods that add nodes must not run beside others.
+// A Cluster is a set of primaries that share the hash slots evenly, in order, until slots
+// are moved. Methods that add nodes must not run concurrently.
 type Cluster struct {
-	Nodes    []*Server // the primaries, those that joined later included
+	Nodes    []*Server // the primaries, including those that joined later
 	Replicas []*Server // in the order in which they were added
 
 	mu     sync.Mutex
@@ -24,6 +24,21 @@ type Cluster struct {
 func StartCluster(t testing.TB, primaries int) *Cluster {
 	t.Helper()
 	c, err := NewCluster(primaries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { finish(t, c.Nodes...) })
+	return c
+}
+
+// StartClusterTLS is StartCluster over TLS, where all nodes have one certificate.
+func StartClusterTLS(t testing.TB, primaries int) *Cluster {
+	t.Helper()
+	dir := t.TempDir() // with the certificate
+	c, err := newCluster(primaries, func(i int) *Options {
+		own := []string{"tls-cluster yes", fmt.Sprintf("cluster-config-file nodes-%d.conf", i)}
+		return &Options{TLS: true, Dir: dir, Config: slices.Concat(clusterConfig, own)}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,17 +60,22 @@ var clusterConfig = []string{"cluster-enabled yes", "cluster-node-timeout 5000"}
 // NewCluster starts a cluster and returns when every node finds it complete. The
 // caller closes it.
 func NewCluster(primaries int) (*Cluster, error) {
+	return newCluster(primaries, func(int) *Options { return &Options{Config: clusterConfig} })
+}
+
+// newCluster is NewCluster with the options of each node.
+func newCluster(primaries int, options func(i int) *Options) (*Cluster, error) {
 	c := &Cluster{}
-	if err := c.build(primaries); err != nil {
+	if err := c.build(primaries, options); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Cluster) build(n int) error {
+func (c *Cluster) build(n int, options func(i int) *Options) error {
 	for i := range n {
-		s, err := New(&Options{Config: clusterConfig})
+		s, err := New(options(i))
 		if err != nil {
 			return err
 		}
@@ -65,7 +85,7 @@ func (c *Cluster) build(n int) error {
 			add = append(add, slot)
 			c.owners[slot] = s
 		}
-		// Without epochs of their own the nodes would settle a conflict first.
+		// Without distinct epochs the nodes would first have to resolve a conflict.
 		if _, err := s.Do("CLUSTER", "SET-CONFIG-EPOCH", i+1); err != nil {
 			return err
 		}
@@ -81,8 +101,7 @@ func (c *Cluster) build(n int) error {
 	return c.waitComplete()
 }
 
-// waitComplete waits until every node knows every other one, and that all slots are
-// served.
+// waitComplete waits until all nodes know each other and all slots are served.
 func (c *Cluster) waitComplete() error {
 	all := c.all()
 	return waitFor("the cluster to be complete", func() bool {
@@ -111,7 +130,7 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
-// Owner returns the node that serves key, unless a replica has taken its place.
+// Owner returns the node that serves key, ignoring failovers.
 func (c *Cluster) Owner(key string) (*Server, error) {
 	slot, err := c.Slot(key)
 	if err != nil {
@@ -127,14 +146,14 @@ func (c *Cluster) Slot(key string) (int, error) {
 	return int(slot), err
 }
 
-// OwnerOf returns the node that serves slot, unless a replica has taken its place.
+// OwnerOf returns the node that serves slot, ignoring failovers.
 func (c *Cluster) OwnerOf(slot int) *Server {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.owners[slot]
 }
 
-// give records that the slots from first to last are served by to now.
+// give records that to serves the slots from first to last.
 func (c *Cluster) give(first, last int, to *Server) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// doTimeout bounds one exchange: a paused server must not hang a test for ever.
+// doTimeout bounds one exchange: a paused server must not block a test forever.
 const doTimeout = 10 * time.Second
 
-// A ReplyError is an error that the server answered.
+// A ReplyError is an error reply of the server.
 type ReplyError string
 
-// Error returns the server's text.
+// Error returns the text of the server.
 func (e ReplyError) Error() string { return string(e) }
 
-// A Conn is a plain connection (RESP2) to a server, for tests to look at and
-// change what is there behind a client's back. Concurrent calls take turns.
+// A Conn is a plain connection (RESP2) to a server, with which tests inspect and change
+// data without the client under test. Concurrent calls are serialized.
 type Conn struct {
 	mu sync.Mutex
 	nc net.Conn
@@ -56,9 +56,9 @@ func (s *Server) Dial() (*Conn, error) {
 // Close closes the connection.
 func (c *Conn) Close() error { return c.nc.Close() }
 
-// Do sends a command and returns its reply: a string, an int64, nil, or a slice
-// of those, which may hold a [ReplyError] too. Arguments are strings, []byte or
-// what fmt.Sprint makes of them. An error reply is returned as a [ReplyError].
+// Do sends a command and returns its reply: a string, an int64, nil, or a slice of those,
+// which may contain a [ReplyError]. Arguments are strings, []byte or values formatted by
+// fmt.Sprint. An error reply is returned as a [ReplyError].
 func (c *Conn) Do(args ...any) (any, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,8 +73,8 @@ func (c *Conn) Do(args ...any) (any, error) {
 	return reply, err
 }
 
-// Do is [Conn.Do] on a connection that the server keeps for the purpose. If it
-// was closed while idle, by a failover for instance, another is opened.
+// Do is [Conn.Do] on a connection that the Server keeps. If it was closed while idle, by a
+// failover for instance, Do opens a new one.
 func (s *Server) Do(args ...any) (any, error) {
 	for {
 		c, used, err := s.keptConn()
@@ -110,7 +110,7 @@ func (s *Server) keptConn() (c *Conn, used bool, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn != nil { // another call was faster
+	if s.conn != nil { // a concurrent call was faster
 		c.Close()
 		return s.conn, true, nil
 	}
@@ -132,8 +132,9 @@ func (s *Server) Info(section string) (map[string]string, error) {
 	return parseInfo(text), nil
 }
 
-// Supports reports whether the server has a command, "getex" or "cluster|migrateslots"
-// for instance. Subcommands take Redis 7.0; older servers have none of them.
+// Supports reports whether the server has a command, such as "getex" or
+// "cluster|migrateslots". Subcommands require Redis 7.0; for older servers it returns
+// false.
 func (s *Server) Supports(command string) (bool, error) {
 	reply, err := s.Do("COMMAND", "INFO", command)
 	list, _ := reply.([]any)

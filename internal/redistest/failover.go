@@ -2,15 +2,15 @@ package redistest
 
 import "time"
 
-// Failover makes a replica the primary in an orderly way (CLUSTER FAILOVER), and
-// returns when it is. The other nodes agree to the next one of the same pair when
-// they know of this one, and twice cluster-node-timeout after it.
+// Failover makes a replica the primary in an orderly way (CLUSTER FAILOVER), and returns
+// when it is. The other nodes accept the next failover of the same pair once they know of
+// this one, and twice cluster-node-timeout later.
 func (s *Server) Failover() error { return s.failover() }
 
 func (s *Server) failover(how ...any) error {
 	var asked time.Time
 	return waitFor("the failover", func() bool {
-		if time.Since(asked) > 300*time.Millisecond { // what is refused is refused silently
+		if time.Since(asked) > 300*time.Millisecond { // rejections are silent
 			s.Do(append([]any{"CLUSTER", "FAILOVER"}, how...)...)
 			asked = time.Now()
 		}
@@ -18,11 +18,11 @@ func (s *Server) failover(how ...any) error {
 	})
 }
 
-// ForceFailover makes a replica the primary without the old one, which may be running
-// and have newer data (CLUSTER FAILOVER FORCE), and returns when it is. See Failover.
+// ForceFailover makes a replica the primary without the old one, which may be running and
+// have newer data (CLUSTER FAILOVER FORCE), and returns when it is. See Failover.
 func (s *Server) ForceFailover() error { return s.failover("FORCE") }
 
-// TakeOver makes a replica the primary, whatever has become of the old one.
+// TakeOver makes a replica the primary, in any state of the old one.
 func (s *Server) TakeOver() error {
 	if _, err := s.Do("CLUSTER", "FAILOVER", "TAKEOVER"); err != nil {
 		return err
@@ -35,12 +35,12 @@ func (s *Server) Promoted() error {
 	return waitFor("the replica to become a primary", func() bool { return s.IsPrimary() })
 }
 
-// Follows waits until the server is a replica that has what its primary has.
+// Follows waits until the server is a replica with all data of its primary.
 func (s *Server) Follows() error {
 	return waitFor("the replica to follow", func() bool { return s.IsFollowing() })
 }
 
-// Demoted waits until the server is no primary any more.
+// Demoted waits until the server is no longer a primary.
 func (s *Server) Demoted() error {
 	return waitFor("the primary to become a replica", func() bool {
 		info, err := s.Info("replication")
@@ -48,13 +48,13 @@ func (s *Server) Demoted() error {
 	})
 }
 
-// IsPrimary reports whether the server takes itself for a primary.
+// IsPrimary reports whether the server considers itself a primary.
 func (s *Server) IsPrimary() bool {
 	info, err := s.Info("replication")
 	return err == nil && info["role"] == "master"
 }
 
-// IsFollowing reports whether the server is a replica that has what its primary has.
+// IsFollowing reports whether the server is a replica with all data of its primary.
 func (s *Server) IsFollowing() bool {
 	info, err := s.Info("replication")
 	return err == nil && info["role"] == "slave" && info["master_link_status"] == "up"

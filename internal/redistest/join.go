@@ -1,13 +1,14 @@
 package redistest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// Join adds a primary without slots to a running cluster, with which it ends. It returns
-// when all nodes know it.
+// Join adds a primary without slots to a running cluster, and ends it with the cluster. It
+// returns when all nodes know it.
 func (c *Cluster) Join(t testing.TB) *Server {
 	t.Helper()
 	s, err := c.join()
@@ -35,7 +36,7 @@ func (c *Cluster) join() (*Server, error) {
 }
 
 // AddReplicas gives each primary a replica that ends with the test. It returns when
-// all nodes know the replicas. Replicas then has them in the order of Nodes.
+// all nodes name the replicas to clients. Replicas then has them in the order of Nodes.
 func (c *Cluster) AddReplicas(t testing.TB) {
 	t.Helper()
 	c.replicate(t, c.Nodes...)
@@ -48,7 +49,7 @@ func (c *Cluster) AddReplica(t testing.TB) *Server {
 }
 
 // AddReplicaOf gives a primary a replica that ends with the test. It returns when all
-// nodes know the replica.
+// nodes name the replica to clients.
 func (c *Cluster) AddReplicaOf(t testing.TB, primary *Server) *Server {
 	t.Helper()
 	c.replicate(t, primary)
@@ -89,18 +90,28 @@ func (c *Cluster) addReplicas(primaries []*Server) error {
 			return err
 		}
 	}
-	return waitFor("every node to know the replicas", func() bool {
-		return !slices.ContainsFunc(c.all(), func(s *Server) bool {
-			nodes, err := s.Do("CLUSTER", "NODES")
-			text, _ := nodes.(string)
-			return err != nil || strings.Count(text, "slave") != len(c.Replicas)
-		})
+	return waitFor("every node to name the replicas", func() bool {
+		return !slices.ContainsFunc(c.all(), func(s *Server) bool { return !s.names(c.Replicas) })
+	})
+}
+
+// names reports whether a node of a cluster names all replicas to clients. It does so after a
+// replica has reported that it has data: up to seconds after the node knows the replica.
+func (s *Server) names(replicas []*Server) bool {
+	nodes, err := s.Do("CLUSTER", "NODES")
+	if text, _ := nodes.(string); err != nil || strings.Count(text, "slave") != len(replicas) {
+		return false
+	}
+	list, err := s.Do("CLUSTER", "SLOTS")
+	named := fmt.Sprint(list)
+	return err == nil && !slices.ContainsFunc(replicas, func(r *Server) bool {
+		return !strings.Contains(named, fmt.Sprintf("127.0.0.1 %d ", r.Port()))
 	})
 }
 
 // HideHosts makes all nodes answer CLUSTER SLOTS, MOVED and ASK without a host name or
-// address: a client must use the host that it has asked. Redis calls this
-// unknown-endpoint; it takes Redis 7.0.
+// address: a client must use the host that answered. Redis calls this unknown-endpoint; it
+// requires Redis 7.0.
 func (c *Cluster) HideHosts() error {
 	for _, s := range c.all() {
 		if _, err := s.Do("CONFIG", "SET", "cluster-preferred-endpoint-type", "unknown-endpoint"); err != nil {

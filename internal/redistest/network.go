@@ -8,17 +8,17 @@ import (
 	"testing"
 )
 
-// A Network is the way of one client to many servers: a proxy before each of them, which
-// is started when the server is first dialled or asked for.
+// A Network is the path of one client to several servers: a proxy before each of them,
+// started when the server is first dialled or requested.
 type Network struct {
 	t testing.TB
 
 	mu    sync.Mutex
 	links map[string]*Proxy
-	drops *bool // pushes; nil: they are not looked for
+	drops *bool // pushes; nil: they are not parsed
 }
 
-// StartNetwork returns a network whose proxies end with the test.
+// StartNetwork returns a network with proxies that end with the test.
 func StartNetwork(t testing.TB) *Network { return &Network{t: t, links: map[string]*Proxy{}} }
 
 // Link returns the proxy before the server.

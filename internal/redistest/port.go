@@ -7,10 +7,9 @@ import (
 	"strconv"
 )
 
-// freePort returns a port that is free together with the one 10,000 above it,
-// where a cluster node has its bus. Ports are drawn from below the range that
-// systems use for outgoing connections. Another process may still be faster:
-// callers try again.
+// freePort returns a port that is free together with the port 10,000 above it, the bus of a
+// cluster node. Ports are chosen below the range that systems use for outgoing connections.
+// Another process may still take it first: callers retry.
 func freePort() (int, error) {
 	for range 200 {
 		port := 10_000 + rand.IntN(20_000)

@@ -12,14 +12,14 @@ type process struct {
 	done chan struct{} // closed when it has ended
 }
 
-// startProcess starts binary in dir, with its output appended to the file log. A nil
-// env is that of this process.
+// startProcess starts binary in dir and appends its output to the file log. A nil env is
+// that of this process.
 func startProcess(binary string, args []string, dir, log string, env []string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close() // the child has its own descriptor
+	defer out.Close() // the child has a duplicate
 	p := &process{cmd: exec.Command(binary, args...), done: make(chan struct{})}
 	p.cmd.Env = env
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, out, out
@@ -34,7 +34,7 @@ func startProcess(binary string, args []string, dir, log string, env []string) (
 	return p, nil
 }
 
-// kill ends the process at once and waits until it is gone.
+// kill ends the process at once and waits for it.
 func (p *process) kill() {
 	p.cmd.Process.Kill()
 	<-p.done

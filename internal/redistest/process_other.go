@@ -4,5 +4,5 @@ package redistest
 
 import "syscall"
 
-// dieWithParent has no equivalent here: a crashed test binary leaves its servers.
+// dieWithParent has no equivalent here: a crashed test binary leaves its servers running.
 func dieWithParent() *syscall.SysProcAttr { return nil }

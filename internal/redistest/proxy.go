@@ -11,27 +11,27 @@ import (
 	"time"
 )
 
-// A Proxy is a TCP proxy whose network can be made to fail. Its methods may be
-// called concurrently.
+// A Proxy is a TCP proxy that simulates network failures. All methods are safe for
+// concurrent use.
 type Proxy struct {
 	listener net.Listener
 	wg       sync.WaitGroup
 	closed   chan struct{}
 	delay    atomic.Int64 // of each packet, in nanoseconds
-	jitter   atomic.Int64 // the most that is added to it
+	jitter   atomic.Int64 // maximum of the random addition
 	rate     atomic.Int64 // bytes a second; 0: no limit
-	held     atomic.Int64 // packets before a gate that is shut
+	held     atomic.Int64 // packets held back by a gate
 	sent     atomic.Int64
 	received atomic.Int64
 	accepted atomic.Int64
-	filters  atomic.Bool // new links look for pushes
+	filters  atomic.Bool // new links parse pushes
 	drops    atomic.Bool // and drop them
 
 	mu      sync.Mutex
 	target  string
 	links   map[*link]struct{}
-	up      chan struct{} // requests pass when it is closed
-	down    chan struct{} // replies pass when it is closed
+	up      chan struct{} // requests pass while it is closed
+	down    chan struct{} // replies pass while it is closed
 	refuses bool
 }
 
@@ -78,16 +78,16 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Redirect makes new connections go to another address, as a virtual address does
-// that moves to another server. Those that are open stay.
+// Redirect makes new connections go to another address, like a virtual address that moves
+// to another server. Open connections stay.
 func (p *Proxy) Redirect(addr string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.target = addr
 }
 
-// End ends all connections in order, as both sides do when they close them. New
-// ones are accepted.
+// End closes all connections in order, like a regular close by both sides. New ones are
+// accepted.
 func (p *Proxy) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,16 +96,16 @@ func (p *Proxy) End() {
 	}
 }
 
-// Refuse makes the proxy reset new connections at once, until it is called with
-// false. Those that are open stay.
+// Refuse makes the proxy reset new connections at once, until it is called with false. Open
+// connections stay.
 func (p *Proxy) Refuse(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refuses = on
 }
 
-// Hole makes the network swallow everything in both directions while connections
-// stay open, as a dead switch does. With false what was held back arrives.
+// Hole makes the network drop everything in both directions while connections stay open,
+// like a dead switch. With false, packets held back arrive.
 func (p *Proxy) Hole(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,26 +113,26 @@ func (p *Proxy) Hole(on bool) {
 	setGate(&p.down, on)
 }
 
-// HoleReplies is Hole for the direction from the server only: requests arrive
-// and take effect, replies and pushes do not come.
+// HoleReplies is Hole for the direction from the server only: requests arrive and take
+// effect, replies and pushes do not arrive.
 func (p *Proxy) HoleReplies(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	setGate(&p.down, on)
 }
 
-// HoleRequests is Hole for the direction to the server only: pushes come, requests
-// do not arrive, and take effect later.
+// HoleRequests is Hole for the direction to the server only: pushes arrive; requests do
+// not, and take effect later.
 func (p *Proxy) HoleRequests(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	setGate(&p.up, on)
 }
 
-// Held returns how many packets a hole holds back now.
+// Held returns the number of packets that a hole holds back.
 func (p *Proxy) Held() int { return int(p.held.Load()) }
 
-// setGate shuts or opens a gate. A gate that is a closed channel is open.
+// setGate shuts or opens a gate: a closed channel is open.
 func setGate(gate *chan struct{}, shut bool) {
 	select {
 	case <-*gate: // open
@@ -152,12 +152,11 @@ func (p *Proxy) Delay(d time.Duration) { p.delay.Store(int64(d)) }
 // Jitter makes every packet wait for a random time of up to d more.
 func (p *Proxy) Jitter(d time.Duration) { p.jitter.Store(int64(d)) }
 
-// Throttle lets no more than n bytes a second pass, in each direction of each
-// connection. 0: no limit.
+// Throttle limits each direction of each connection to n bytes per second. 0: no limit.
 func (p *Proxy) Throttle(n int) { p.rate.Store(int64(n)) }
 
-// Traffic returns how many bytes were forwarded to the server and from it, and
-// how many connections were accepted.
+// Traffic returns the number of bytes forwarded to and from the server, and of accepted
+// connections.
 func (p *Proxy) Traffic() (sent, received, connections int64) {
 	return p.sent.Load(), p.received.Load(), p.accepted.Load()
 }
@@ -238,14 +237,14 @@ func (p *Proxy) forward(l *link, dst net.Conn, src io.Reader, gate *chan struct{
 			count.Add(int64(n))
 		}
 		if err != nil {
-			p.pass(l, gate, 0) // the end of a connection is a packet too
+			p.pass(l, gate, 0) // the end of a connection counts as a packet
 			return
 		}
 	}
 }
 
-// pass waits until the gate is open, and for what a packet of n bytes takes. It
-// returns false if the link has ended meanwhile.
+// pass waits until the gate is open, and for the time that a packet of n bytes takes. It
+// returns false if the link has ended.
 func (p *Proxy) pass(l *link, gate *chan struct{}, n int) bool {
 	p.mu.Lock()
 	g := *gate
@@ -272,7 +271,7 @@ func (p *Proxy) pass(l *link, gate *chan struct{}, n int) bool {
 	}
 }
 
-// takes returns how long a packet of n bytes is on its way.
+// takes returns how long a packet of n bytes takes.
 func (p *Proxy) takes(n int) time.Duration {
 	d := time.Duration(p.delay.Load())
 	if j := p.jitter.Load(); j > 0 {
@@ -284,7 +283,7 @@ func (p *Proxy) takes(n int) time.Duration {
 	return d
 }
 
-// end ends both directions with what is on its way.
+// end closes both directions after the data in flight.
 func (l *link) end() {
 	for _, c := range []net.Conn{l.client, l.server} {
 		if tcp, ok := c.(*net.TCPConn); ok {

@@ -9,15 +9,15 @@ import (
 	"sync/atomic"
 )
 
-// DropPushes makes the proxy drop the pushes of RESP3 and pass on all else, as one does
-// that knows of requests and replies only. With false they pass again. Connections that
-// were made before the first call are left alone.
+// DropPushes makes the proxy drop the pushes of RESP3 and pass everything else, like a
+// proxy that only knows requests and replies. With false they pass again. It does not
+// affect connections made before the first call.
 func (p *Proxy) DropPushes(on bool) {
 	p.filters.Store(true)
 	p.drops.Store(on)
 }
 
-// DropPushes is [Proxy.DropPushes] of all links, those included that are made later.
+// DropPushes is [Proxy.DropPushes] for all links, including later ones.
 func (n *Network) DropPushes(on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -27,7 +27,7 @@ func (n *Network) DropPushes(on bool) {
 	}
 }
 
-// A pushFilter reads what a server sends, without the pushes while drops is set.
+// A pushFilter reads the output of a server, and removes pushes while drops is set.
 type pushFilter struct {
 	r     *bufio.Reader
 	drops *atomic.Bool
@@ -49,14 +49,14 @@ func (f *pushFilter) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// readFrame appends a value of RESP3 to dst, as it is.
+// readFrame appends a RESP3 value to dst unchanged.
 func readFrame(r *bufio.Reader, dst []byte) ([]byte, error) {
 	line, err := r.ReadString('\n')
 	if err != nil {
 		return nil, err
 	}
 	dst = append(dst, line...)
-	n := 0 // values that follow
+	n := 0 // number of values that follow
 	switch size, _ := strconv.Atoi(strings.TrimSpace(line[1:])); line[0] {
 	case '$', '!', '=':
 		if size >= 0 {
@@ -70,7 +70,7 @@ func readFrame(r *bufio.Reader, dst []byte) ([]byte, error) {
 		n = size
 	case '%':
 		n = 2 * size
-	case '|': // stands before a value
+	case '|': // precedes a value
 		n = 2*size + 1
 	case '+', '-', ':', '_', ',', '#', '(':
 	default:

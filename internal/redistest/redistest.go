@@ -1,17 +1,14 @@
-// Package redistest starts real Redis servers for tests and benchmarks: one
-// server ([Start]), a cluster ([StartCluster]), a primary with replica and
-// sentinels ([StartSentinel]), and a TCP proxy that makes networks fail
-// ([StartProxy]).
+// Package redistest starts real Redis servers for tests and benchmarks: one server
+// ([Start]), a cluster ([StartCluster]), a primary with replica and sentinels
+// ([StartSentinel]), and a TCP proxy that simulates network failures ([StartProxy]).
 //
-// The server binary is redis-server from PATH, or what STRATA_TEST_SERVER names:
-// any Redis from 6.2 on, or Valkey. Where there is none, tests fail and say how
-// to install one; they never skip. Servers listen on 127.0.0.1 only, keep nothing
-// on disk unless told to, and end with the test; on Linux also when the test
-// binary crashes.
+// The server binary is redis-server from PATH, or the one named by STRATA_TEST_SERVER:
+// Redis 6.2 or later, or Valkey. Without it, tests fail with installation instructions;
+// they never skip. Servers listen on 127.0.0.1 only and do not persist data unless
+// configured to. They end with the test; on Linux also when the test binary crashes.
 //
-// Functions called Start take a [testing.TB], fail the test on errors and clean
-// up at its end. Those called New return errors and need a Close: they serve
-// TestMain and programs.
+// Functions named Start take a [testing.TB], fail the test on errors and clean up at its
+// end. Functions named New return errors and require a Close, for TestMain and programs.
 package redistest
 
 import (
@@ -23,36 +20,36 @@ import (
 	"time"
 )
 
-// startTimeout bounds how long a server may take until it answers. It is
-// generous, because test machines are busy.
+// startTimeout bounds the start of a server. It is generous, because test machines are
+// busy.
 const startTimeout = 30 * time.Second
 
-// Options configure a server. The zero value, and nil, give an empty server
-// without password, TLS, memory limit or persistence.
+// Options configure a server. Nil and the zero value select an empty server without
+// password, TLS, memory limit or persistence.
 type Options struct {
-	// Password is what clients must authenticate with. Empty: nothing.
+	// Password is the password of clients. Empty: none.
 	Password string
 
-	// TLS makes the server speak TLS only, with a certificate made for the
-	// occasion. [Server.TLSConfig] returns what a client needs.
+	// TLS makes the server accept TLS only, with a generated certificate.
+	// [Server.TLSConfig] returns the configuration of clients.
 	TLS bool
 
-	// MaxMemory is the maxmemory setting, "8mb" for instance. Empty: no limit.
+	// MaxMemory is the maxmemory setting, such as "8mb". Empty: no limit.
 	MaxMemory string
 
 	// MaxMemoryPolicy is the maxmemory-policy setting. Empty: noeviction.
 	MaxMemoryPolicy string
 
-	// OwnClock gives the server a clock that [Server.SetClock] can set. It takes
-	// Linux and a C compiler.
+	// OwnClock gives the server a clock that [Server.SetClock] can set. It requires Linux
+	// and a C compiler.
 	OwnClock bool
 
-	// Dir is the working directory, where persistence files go. Empty: a
-	// directory that is removed by Close.
+	// Dir is the working directory, with the persistence files. Empty: a directory that
+	// Close removes.
 	Dir string
 
-	// Config are further lines of the configuration file, such as
-	// "replicaof 127.0.0.1 6379". They come last, so they override others.
+	// Config are additional lines of the configuration file, such as "replicaof 127.0.0.1
+	// 6379". They override other settings.
 	Config []string
 }
 
@@ -77,8 +74,7 @@ func finish(t testing.TB, servers ...*Server) {
 	}
 }
 
-// Binary returns the path of the server binary, or an error that says how to
-// get one.
+// Binary returns the path of the server binary, or an error with installation instructions.
 func Binary() (string, error) {
 	const help = "install one with \"make test\", \"apt-get install redis-server\" or \"brew install redis\", or name one in STRATA_TEST_SERVER"
 	name := os.Getenv("STRATA_TEST_SERVER")
@@ -92,8 +88,8 @@ func Binary() (string, error) {
 	return path, nil
 }
 
-// WaitFor calls cond every few milliseconds until it returns true, and fails the
-// test if it has not within a generous time. what completes "waited in vain for".
+// WaitFor polls cond every few milliseconds until it returns true, and fails the test after
+// a generous time. what completes "waited in vain for".
 func WaitFor(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	if err := waitFor(what, cond); err != nil {

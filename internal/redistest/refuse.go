@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// Untracked are the commands that StartUntracked refuses: a proxy that shards, or a service
-// that speaks RESP2 only, has none of them.
+// Untracked are the commands that StartUntracked rejects: a sharding proxy, or a service
+// with RESP2 only, supports none of them.
 var Untracked = []string{"HELLO", "CLIENT", "PING", "INFO", "CONFIG", "TIME", "ROLE", "CLUSTER", "SCRIPT", "COMMAND", "ACL",
 	"TOUCH", "WAIT", "MULTI", "EXEC", "WATCH", "KEYS", "ZUNIONSTORE"}
 
-// StartUntracked starts a proxy to addr that refuses the commands of Untracked, and more, as
-// unknown.
+// StartUntracked starts a proxy to addr that rejects the commands of Untracked, and more,
+// as unknown.
 func StartUntracked(t testing.TB, addr string, more ...string) *Rewriter {
 	t.Helper()
 	r := StartRewriter(t, addr)
@@ -20,7 +20,7 @@ func StartUntracked(t testing.TB, addr string, more ...string) *Rewriter {
 	return r
 }
 
-// refuse has commands answered as a server answers those that it does not know.
+// refuse answers commands like a server that does not know them.
 func (r *Rewriter) refuse(commands []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

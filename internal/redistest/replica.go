@@ -3,11 +3,12 @@ package redistest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 )
 
-// StartReplica starts a replica of primary, which must not speak TLS, that ends with
-// the test. It returns when the replica follows.
+// StartReplica starts a replica of primary, over TLS with its certificate if primary uses TLS.
+// The replica ends with the test. It returns when the replica follows.
 func StartReplica(t testing.TB, primary *Server) *Server {
 	t.Helper()
 	s, err := NewReplica(primary)
@@ -20,10 +21,14 @@ func StartReplica(t testing.TB, primary *Server) *Server {
 
 // NewReplica starts a replica of primary. The caller closes it.
 func NewReplica(primary *Server) (*Server, error) {
-	s, err := New(&Options{
+	o := &Options{
 		Password: primary.password,
 		Config:   []string{fmt.Sprintf("replicaof 127.0.0.1 %d", primary.Port())},
-	})
+	}
+	if primary.tls != nil {
+		o.TLS, o.Dir, o.Config = true, primary.dir, append(o.Config, "dbfilename replica.rdb")
+	}
+	s, err := New(o)
 	if err != nil {
 		return nil, err
 	}
@@ -34,8 +39,8 @@ func NewReplica(primary *Server) (*Server, error) {
 	return s, nil
 }
 
-// waitFollowing waits until the replica follows, and all of the primary have confirmed
-// a write: one that has just synchronized does so only after a second.
+// waitFollowing waits until the replica follows and all replicas of primary have confirmed
+// a write: a replica that has just synchronized does so only after a second.
 func (s *Server) waitFollowing(primary *Server) error {
 	return waitFor("the replica to follow", func() bool {
 		info, err := s.Info("replication")
@@ -50,8 +55,7 @@ func (s *Server) waitFollowing(primary *Server) error {
 	})
 }
 
-// touch writes and leaves nothing behind. A node of a cluster takes only keys of its
-// own slots.
+// touch makes a write without effect. A node of a cluster accepts only keys of its slots.
 func (s *Server) touch() error {
 	key := "redistest"
 	if slot, ok := s.anySlot(); ok {
@@ -67,7 +71,7 @@ func (s *Server) touch() error {
 // anySlot returns a slot that this node of a cluster serves.
 func (s *Server) anySlot() (slot int, ok bool) {
 	list, err := s.Do("CLUSTER", "SLOTS")
-	if err != nil { // it belongs to no cluster
+	if err != nil { // it is not in a cluster
 		return 0, false
 	}
 	eachRange(list, func(first, last, port int) {
@@ -93,7 +97,7 @@ func eachRange(list any, f func(first, last, port int)) {
 	}
 }
 
-// HashTag returns a hash tag, braces included, that puts a key into slot.
+// HashTag returns a hash tag with braces that puts a key into slot.
 func HashTag(slot int) string {
 	for i := 0; ; i++ {
 		if tag := fmt.Sprint(i); hashSlot(tag) == slot {
@@ -102,7 +106,7 @@ func HashTag(slot int) string {
 	}
 }
 
-// hashSlot is the slot of a key without a hash tag: its CRC16 (XMODEM).
+// hashSlot returns the slot of a key without a hash tag: its CRC16 (XMODEM).
 func hashSlot(key string) int {
 	var crc uint16
 	for _, b := range []byte(key) {
@@ -118,10 +122,36 @@ func hashSlot(key string) int {
 	return int(crc) % slots
 }
 
-// Detach makes a replica lose sight of its primary: nothing that is written after it
-// has returned reaches it. It still takes itself for a replica, and tries to follow.
+// CaughtUp waits until a replica has made all writes that its primary had made when CaughtUp
+// was called. After a full synchronization that takes up to a second, although the link is
+// up: the primary sends no writes until the replica has confirmed the data.
+func (s *Server) CaughtUp(primary *Server) error {
+	of, err := primary.Info("replication")
+	if err != nil {
+		return err
+	}
+	want, err := strconv.ParseInt(of["master_repl_offset"], 10, 64)
+	if err != nil {
+		return err
+	}
+	return waitFor("the replica to catch up", func() bool {
+		info, err := s.Info("replication")
+		if err != nil || info["master_link_status"] != "up" {
+			return false
+		}
+		has, err := strconv.ParseInt(info["slave_repl_offset"], 10, 64)
+		return err == nil && has >= want
+	})
+}
+
+// Detach disconnects a replica from its primary: it has all writes that precede, and no
+// write that follows reaches it. The server still considers itself a replica, and tries to
+// follow.
 func (s *Server) Detach(primary *Server) error {
-	for _, set := range [][]any{{"masteruser", "nobody"}, {"masterauth", "nothing"}} { // it is refused from now on
+	if err := s.CaughtUp(primary); err != nil {
+		return err
+	}
+	for _, set := range [][]any{{"masteruser", "nobody"}, {"masterauth", "nothing"}} { // with wrong credentials
 		if _, err := s.Do("CONFIG", "SET", set[0], set[1]); err != nil {
 			return err
 		}
@@ -140,7 +170,7 @@ func (s *Server) Attach(primary *Server) error {
 	return errors.Join(s.Reattach(), s.waitFollowing(primary))
 }
 
-// Reattach undoes Detach for a replica that may be a primary by now.
+// Reattach undoes Detach for a replica that may have become a primary.
 func (s *Server) Reattach() error {
 	for _, set := range [][]any{{"masteruser", ""}, {"masterauth", s.password}} {
 		if _, err := s.Do("CONFIG", "SET", set[0], set[1]); err != nil {
@@ -150,7 +180,7 @@ func (s *Server) Reattach() error {
 	return nil
 }
 
-// Promote makes a replica a primary of its own.
+// Promote makes a replica an independent primary.
 func (s *Server) Promote() error {
 	_, err := s.Do("REPLICAOF", "NO", "ONE")
 	return err

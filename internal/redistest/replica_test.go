@@ -1,6 +1,10 @@
 package redistest_test
 
 import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/lokroom/strata/internal/redistest"
@@ -33,8 +37,41 @@ func TestStartReplica(t *testing.T) {
 	do(t, replica, "OK", "SET", "k", 3)
 }
 
+// A replica that has just synchronized follows, but receives no writes for up to a second.
+func TestServer_Detach_justSynchronized(t *testing.T) {
+	primary := redistest.Start(t, nil)
+	replica := redistest.StartReplica(t, primary)
+	for i := range 5 {
+		if err := replica.Promote(); err != nil {
+			t.Fatal(err)
+		}
+		do(t, replica, "OK", "SET", "other", i) // its data are its own: all are sent again
+		do(t, replica, "OK", "REPLICAOF", "127.0.0.1", primary.Port())
+		if err := replica.Follows(); err != nil {
+			t.Fatal(err)
+		}
+		do(t, primary, "OK", "SET", "k", i)
+		if err := replica.Detach(primary); err != nil {
+			t.Fatal(err)
+		}
+		do(t, replica, strconv.Itoa(i), "GET", "k")
+		if err := replica.Attach(primary); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Nodes name all replicas to clients that connect at once.
 func TestStartReplicatedCluster(t *testing.T) {
 	c := redistest.StartReplicatedCluster(t, 2)
+	for _, node := range slices.Concat(c.Nodes, c.Replicas) {
+		list, err := node.Do("CLUSTER", "SLOTS")
+		for _, r := range c.Replicas {
+			if err != nil || !strings.Contains(fmt.Sprint(list), fmt.Sprint("127.0.0.1 ", r.Port())) {
+				t.Errorf("%s does not name %s: %v, %v", node.Addr(), r.Addr(), list, err)
+			}
+		}
+	}
 	if got, err := c.Do("SET", "k", 1); got != "OK" || err != nil {
 		t.Fatalf("SET = %v, %v", got, err)
 	}

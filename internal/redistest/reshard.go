@@ -4,14 +4,16 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
+	"time"
 )
 
-// Move moves a hash slot with its keys to another node, as redis-cli --cluster
-// reshard does. It calls between after each step, which may take its time: clients
-// are sent from node to node meanwhile. Moves of a slot take turns. The epoch of the
-// cluster grows only if the new owner did not have the greatest one already.
+// Move moves a hash slot with its keys to another node, like redis-cli --cluster reshard.
+// It calls between after each step, which may take time: clients are redirected meanwhile.
+// Concurrent moves of a slot are serialized. The epoch of the cluster grows only if the new
+// owner did not already have the greatest one.
 func (c *Cluster) Move(slot int, to *Server, between func()) error {
 	from := c.OwnerOf(slot)
 	if from == to {
@@ -27,7 +29,7 @@ func (c *Cluster) Move(slot int, to *Server, between func()) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range []*Server{to, from} { // in this order: the slot is served throughout
+	for _, s := range []*Server{to, from} { // in this order, the slot is always served
 		if _, err := s.Do("CLUSTER", "SETSLOT", slot, "NODE", id); err != nil {
 			return err
 		}
@@ -37,8 +39,8 @@ func (c *Cluster) Move(slot int, to *Server, between func()) error {
 	return nil
 }
 
-// MoveRange moves all slots from first to last with their keys to another node, one
-// after the other. See [Cluster.Move].
+// MoveRange moves all slots from first to last with their keys to another node, one after
+// the other. See [Cluster.Move].
 func (c *Cluster) MoveRange(first, last int, to *Server, between func()) error {
 	for slot := first; slot <= last; slot++ {
 		if err := c.Move(slot, to, between); err != nil {
@@ -48,8 +50,8 @@ func (c *Cluster) MoveRange(first, last int, to *Server, between func()) error {
 	return nil
 }
 
-// BeginMove does the first steps of Move: the slot is MIGRATING at its owner and
-// IMPORTING at to, and its keys are still at the owner. It calls between after each.
+// BeginMove does the first steps of Move: the slot is MIGRATING at its owner and IMPORTING
+// at to, and its keys are still at the owner. It calls between after each step.
 func (c *Cluster) BeginMove(slot int, to *Server, between func()) error {
 	from := c.OwnerOf(slot)
 	for _, step := range []struct {
@@ -68,7 +70,7 @@ func (c *Cluster) BeginMove(slot int, to *Server, between func()) error {
 	return nil
 }
 
-// moveKeys moves the keys of a slot one by one until there are none.
+// moveKeys moves the keys of a slot one by one until none are left.
 func moveKeys(slot int, from, to *Server, between func()) error {
 	for {
 		reply, err := from.Do("CLUSTER", "GETKEYSINSLOT", slot, 100)
@@ -89,13 +91,13 @@ func moveKeys(slot int, from, to *Server, between func()) error {
 	}
 }
 
-// AtomicMigration is the command that [Cluster.MoveAtomically] needs, as
-// [Server.Supports] takes it: Valkey 9 has it.
+// AtomicMigration is the command that [Cluster.MoveAtomically] requires, for
+// [Server.Supports]: Valkey 9 has it.
 const AtomicMigration = "cluster|migrateslots"
 
-// MoveAtomically moves the slots from first to last, which one node serves, to another
-// node in one step (CLUSTER MIGRATESLOTS). The old owner deletes its keys, and pushes
-// their invalidations, after the new one has begun to take writes.
+// MoveAtomically moves the slots from first to last, which one node serves, to another node
+// in one step (CLUSTER MIGRATESLOTS). The old owner deletes its keys and pushes their
+// invalidations after the new one accepts writes.
 func (c *Cluster) MoveAtomically(first, last int, to *Server) error {
 	from := c.OwnerOf(first)
 	if from == to {
@@ -108,19 +110,23 @@ func (c *Cluster) MoveAtomically(first, last int, to *Server) error {
 	if _, err := from.Do("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", first, last, "NODE", id); err != nil {
 		return err
 	}
-	var state string
-	err = waitFor("the migration", func() bool {
+	state := ""
+	for !slices.Contains([]string{"success", "failed", "cancelled"}, state) { // the server gives up on what does not advance
 		list, err := from.Do("CLUSTER", "GETSLOTMIGRATIONS")
+		if slow := net.Error(nil); errors.As(err, &slow) && slow.Timeout() {
+			continue // on a busy machine, a node that moves many keys may be silent for longer
+		}
+		if err != nil {
+			return err
+		}
 		state = migrationState(list)
-		return err == nil && slices.Contains([]string{"success", "failed", "cancelled"}, state)
-	})
-	if err == nil && state != "success" {
-		err = fmt.Errorf("redistest: migration of slots %d to %d: %s", first, last, state)
+		time.Sleep(5 * time.Millisecond)
 	}
-	if err == nil {
-		c.give(first, last, to)
+	if state != "success" {
+		return fmt.Errorf("redistest: migration of slots %d to %d: %s", first, last, state)
 	}
-	return err
+	c.give(first, last, to)
+	return nil
 }
 
 // migrationState returns the state of the newest migration, which is listed first.
@@ -138,12 +144,12 @@ func migrationState(list any) string {
 	return ""
 }
 
-// claim makes a node, whose id is given, claim a slot, and tell the others at once.
+// claim makes the node with the given id claim a slot and announce it.
 func (c *Cluster) claim(slot int, to *Server, id any) error {
 	if _, err := to.Do("CLUSTER", "SETSLOT", slot, "NODE", id); err != nil {
 		return err
 	}
-	if _, err := to.Do("CLUSTER", "BUMPEPOCH"); err != nil { // else the old claim wins
+	if _, err := to.Do("CLUSTER", "BUMPEPOCH"); err != nil { // otherwise the old claim wins
 		return err
 	}
 	for _, s := range c.Nodes {
@@ -157,9 +163,9 @@ func (c *Cluster) claim(slot int, to *Server, id any) error {
 	return nil
 }
 
-// Seize makes a node claim a slot without its keys, as an operator does whose node is
-// lost. The old owner drops its keys when it learns of the claim, which is when
-// Seize returns; Redis 7.0 pushes no invalidations of them in the default tracking mode.
+// Seize makes a node claim a slot without its keys, like an operator after the loss of a
+// node. The old owner drops its keys when it receives the claim; then Seize returns. Redis
+// 7.0 pushes no invalidations of these keys in the default tracking mode.
 func (c *Cluster) Seize(slot int, to *Server) error {
 	id, err := to.Do("CLUSTER", "MYID")
 	if err != nil {
@@ -168,7 +174,7 @@ func (c *Cluster) Seize(slot int, to *Server) error {
 	polls := 0
 	var failed error
 	err = waitFor("all nodes to accept the claim", func() bool {
-		if polls++; polls%100 == 1 { // again: an epoch that the node did not know of may have won
+		if polls++; polls%100 == 1 { // repeat: an epoch unknown to the node may have won
 			if failed = c.claim(slot, to, id); failed != nil {
 				return true
 			}
@@ -181,7 +187,32 @@ func (c *Cluster) Seize(slot int, to *Server) error {
 	return err
 }
 
-// assigns reports whether this node takes owner for the one that serves slot.
+// Lose kills a primary with its data and makes another serve its slots, like an operator
+// without a replica. The other nodes serve all slots again when Lose returns.
+func (c *Cluster) Lose(lost, to *Server) error {
+	first, last := slots, -1
+	for slot := range slots {
+		if c.OwnerOf(slot) == lost {
+			first, last = min(first, slot), slot
+		}
+	}
+	lost.Kill()
+	others := slices.DeleteFunc(slices.Clone(c.Nodes), func(s *Server) bool { return s == lost })
+	for _, s := range others {
+		if _, err := s.Do("CLUSTER", "DELSLOTSRANGE", first, last); err != nil {
+			return err
+		}
+	}
+	if _, err := to.Do("CLUSTER", "ADDSLOTSRANGE", first, last); err != nil {
+		return err
+	}
+	c.give(first, last, to)
+	return waitFor("the others to serve all slots", func() bool {
+		return !slices.ContainsFunc(others, func(s *Server) bool { return !s.assigns(first, to) || !s.clusterOK(len(c.all())) })
+	})
+}
+
+// assigns reports whether this node considers owner the server of slot.
 func (s *Server) assigns(slot int, owner *Server) (yes bool) {
 	list, err := s.Do("CLUSTER", "SLOTS")
 	if err == nil {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A Rewriter is a TCP proxy that has the server answer commands with errors of the test's
-// choice. Its methods may be called concurrently.
+// A Rewriter is a TCP proxy that makes the server answer selected commands with errors. All
+// methods are safe for concurrent use.
 type Rewriter struct {
 	listener net.Listener
 	target   string
@@ -19,7 +19,7 @@ type Rewriter struct {
 
 	mu      sync.Mutex
 	conns   map[net.Conn]struct{}
-	rewrite func(args []string) []byte // nil: nothing is rewritten
+	rewrite func(args []string) []byte // nil: commands are unchanged
 	closed  bool
 }
 
@@ -39,15 +39,15 @@ func StartRewriter(t testing.TB, addr string) *Rewriter {
 // Addr returns the address that clients connect to.
 func (r *Rewriter) Addr() string { return r.listener.Addr().String() }
 
-// Answer has each command that match accepts answered with an error of this text, without
-// being run: a script that returns the error is sent to the server in its place, so that
-// replies keep their order. A nil match ends that.
+// Answer answers each command that match accepts with an error with this text, without
+// running the command. It sends a script that returns the error to the server instead, so
+// that replies keep their order. A nil match ends that.
 func (r *Rewriter) Answer(match func(args []string) bool, text string) {
 	r.Rewrite(match, appendCommand(nil, []any{"EVAL", "return redis.error_reply(ARGV[1])", 0, text}))
 }
 
-// Rewrite has these bytes sent to the server in the place of each command that match
-// accepts. A nil match ends that.
+// Rewrite sends instead to the server for each command that match accepts. A nil match ends
+// that.
 func (r *Rewriter) Rewrite(match func(args []string) bool, instead []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,7 +105,7 @@ func (r *Rewriter) serve(client net.Conn) {
 	}
 }
 
-// keep has close close the connections.
+// keep registers connections that close closes.
 func (r *Rewriter) keep(conns ...net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,8 +126,8 @@ func (r *Rewriter) close() {
 	r.wg.Wait()
 }
 
-// readCommand reads a command as clients send it, an array of bulk strings, and returns
-// its bytes as well.
+// readCommand reads a command in the format of clients, an array of bulk strings, and also
+// returns its bytes.
 func readCommand(in *bufio.Reader) (raw []byte, args []string, err error) {
 	n, raw, err := readCount(in, '*', nil)
 	for range n {

@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// MasterSet is the name under which sentinels know the primary.
+// MasterSet is the name of the primary for sentinels.
 const MasterSet = "strata"
 
-// A SentinelSet is a primary with one replica, watched by three sentinels of
-// which two must agree (within about a second) that the primary is down.
+// A SentinelSet is a primary with one replica, monitored by three sentinels with a quorum
+// of two (within about a second).
 type SentinelSet struct {
-	Primary   *Server // at the start; Current tells who it is now
+	Primary   *Server // at the start; Current returns the current one
 	Replica   *Server
 	Sentinels []*Server
 }
@@ -70,8 +70,8 @@ func (s *SentinelSet) build() (err error) {
 	})
 }
 
-// StartSentinelTLS starts one sentinel that watches a primary, both over TLS with one
-// certificate, which end with the test. It is for connecting, not for failovers.
+// StartSentinelTLS starts one sentinel that monitors a primary, both over TLS with one
+// certificate. Both end with the test. It is for connections, not for failovers.
 func StartSentinelTLS(t testing.TB) (primary, sentinel *Server) {
 	t.Helper()
 	dir := t.TempDir()
@@ -92,7 +92,7 @@ func StartSentinelTLS(t testing.TB) (primary, sentinel *Server) {
 	return primary, sentinel
 }
 
-// masterState returns what a sentinel knows of the primary.
+// masterState returns the view of a sentinel of the primary.
 func masterState(sentinel *Server) (map[string]string, error) {
 	reply, err := sentinel.Do("SENTINEL", "MASTER", MasterSet)
 	if err != nil {
@@ -115,8 +115,8 @@ func (s *SentinelSet) Addrs() []string {
 	return addrs
 }
 
-// Current returns the server that calls itself primary now. During a failover
-// there may be none, which is an error.
+// Current returns the server that reports that it is a primary. During a failover there may
+// be none, which is an error.
 func (s *SentinelSet) Current() (*Server, error) {
 	for _, server := range []*Server{s.Replica, s.Primary} {
 		if info, err := server.Info("replication"); err == nil && info["role"] == "master" {
@@ -126,7 +126,7 @@ func (s *SentinelSet) Current() (*Server, error) {
 	return nil, errors.New("redistest: no primary at the moment")
 }
 
-// Other returns the one of the two that is not s.
+// Other returns the other server of the two.
 func (s *SentinelSet) Other(server *Server) *Server {
 	if server == s.Primary {
 		return s.Replica
@@ -134,7 +134,7 @@ func (s *SentinelSet) Other(server *Server) *Server {
 	return s.Primary
 }
 
-// Announced waits until all sentinels say that server is the primary.
+// Announced waits until all sentinels report server as the primary.
 func (s *SentinelSet) Announced(server *Server) error {
 	return waitFor("the sentinels to announce the primary", func() bool {
 		return !slices.ContainsFunc(s.Sentinels, func(sentinel *Server) bool {

@@ -15,9 +15,8 @@ import (
 	"time"
 )
 
-// A Server is a running server process, or one that was killed and may be
-// started again. Its methods may be called concurrently, but for Close, Kill and
-// Restart, which take turns.
+// A Server is a server process, which may be killed and started again. All methods are safe
+// for concurrent use, except that Close, Kill and Restart must not run concurrently.
 type Server struct {
 	binary   string
 	args     []string // after the configuration file
@@ -42,10 +41,10 @@ func New(o *Options) (*Server, error) {
 	return start(o, nil)
 }
 
-// errPortTaken says that another process was faster to take the port.
+// errPortTaken reports that another process took the port.
 var errPortTaken = errors.New("port taken")
 
-// start starts a server, on another port if somebody takes the one it chose.
+// start starts a server, and tries another port if the chosen one is taken.
 func start(o *Options, args []string) (*Server, error) {
 	binary, err := Binary()
 	if err != nil {
@@ -95,7 +94,7 @@ func (s *Server) prepare(o *Options) (err error) {
 	return os.WriteFile(s.file("conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }
 
-// listening returns the settings that say where the server listens, and how.
+// listening returns the settings of the listening socket.
 func (s *Server) listening(o *Options) ([]string, error) {
 	lines := []string{"bind 127.0.0.1", "dir " + s.dir}
 	if !o.TLS {
@@ -110,7 +109,7 @@ func (s *Server) listening(o *Options) ([]string, error) {
 		"tls-cert-file "+files.cert, "tls-key-file "+files.key, "tls-ca-cert-file "+files.ca), nil
 }
 
-// file returns the path of a file of this server; Dir may be shared.
+// file returns the path of a file of this server; servers may share Dir.
 func (s *Server) file(kind string) string {
 	return filepath.Join(s.dir, fmt.Sprintf("redistest-%d.%s", s.port, kind))
 }
@@ -133,12 +132,11 @@ func (s *Server) URL() string {
 	return u.String()
 }
 
-// CertFiles returns the PEM files of the certificate, which is its own authority, and of
-// its key; empty without TLS.
+// CertFiles returns the PEM files of the self-signed certificate and of its key; empty
+// without TLS.
 func (s *Server) CertFiles() (cert, key string) { return s.ca, s.key }
 
-// TLSConfig returns a client configuration that trusts the server, or nil if it
-// does not speak TLS.
+// TLSConfig returns a client configuration that trusts the server, or nil without TLS.
 func (s *Server) TLSConfig() *tls.Config {
 	if s.tls == nil {
 		return nil
@@ -180,15 +178,22 @@ func (s *Server) waitReady(p *process) error {
 			return fmt.Errorf("redistest: the server ended at once:\n%s", log)
 		case <-time.After(5 * time.Millisecond):
 		}
-		if _, err = s.Do("PING"); err == nil {
+		if _, err = s.Do("PING"); err == nil && s.isAnswering(p) {
 			return nil
 		}
 	}
 	return fmt.Errorf("redistest: the server does not answer: %w:\n%s", err, s.LogTail(10))
 }
 
-// Kill ends the server at once, as a crash would (kill -9), and returns when it
-// is gone. Restart brings it back.
+// isAnswering reports whether p is the process that answers on the port, and not one that has
+// taken the port first. A server without INFO is taken to be p.
+func (s *Server) isAnswering(p *process) bool {
+	info, err := s.Info("server")
+	return err != nil || info["process_id"] == strconv.Itoa(p.cmd.Process.Pid)
+}
+
+// Kill ends the server at once, like a crash (kill -9), and returns when it has ended.
+// Restart starts it again.
 func (s *Server) Kill() {
 	s.mu.Lock()
 	p, c := s.proc, s.conn
@@ -202,10 +207,10 @@ func (s *Server) Kill() {
 	}
 }
 
-// Pause stops the process (SIGSTOP): connections stay open and nothing is answered.
+// Pause stops the process (SIGSTOP): connections stay open without replies.
 func (s *Server) Pause() error { return s.signal(syscall.SIGSTOP) }
 
-// Resume lets a paused process go on (SIGCONT).
+// Resume continues a paused process (SIGCONT).
 func (s *Server) Resume() error { return s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(sig syscall.Signal) error {

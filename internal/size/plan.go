@@ -36,7 +36,7 @@ func planOf(t reflect.Type) *plan {
 }
 
 // compile makes the plan for t. Types that contain themselves do so behind a
-// pointer, slice or map, whose plans are never flat: so it is enough that such
+// pointer, slice or map, which never have flat plans: so it is enough that such
 // a type finds the plan in the making under made.
 func compile(t reflect.Type, made map[reflect.Type]*plan) *plan {
 	if p, ok := made[t]; ok {

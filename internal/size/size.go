@@ -1,5 +1,5 @@
 // Package size estimates how many bytes of memory a value takes, with all that
-// hangs from it, for caches whose budget is in bytes.
+// hangs from it, for caches with a budget in bytes.
 //
 // The estimate follows the layout of the Go runtime: strings, slices by their
 // capacity, maps, pointers and what interfaces hold, each rounded up as the
@@ -55,7 +55,7 @@ const (
 	sliceHeader  = 24
 )
 
-// opaque are types whose references lead to what the process has once anyway.
+// opaque are types with references to what the process has once anyway.
 var opaque = map[reflect.Type]bool{
 	reflect.TypeFor[time.Time]():      true, // its *Location
 	reflect.TypeFor[*time.Location](): true,

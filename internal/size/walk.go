@@ -128,7 +128,7 @@ func (w *walker) dynamic(v reflect.Value, depth int) int {
 }
 
 // tableSize returns the memory of a map with n entries: groups of 8 slots and a
-// control word, at most 7/8 full, in tables whose number of slots is a power of
+// control word, at most 7/8 full, in tables with a number of slots that is a power of
 // two (see internal/runtime/maps). Which of two powers it is depends on how the
 // map grew, so it counts the usual one.
 func tableSize(n, key, elem int) int {

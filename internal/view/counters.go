@@ -25,7 +25,7 @@ type Stripe struct {
 // At returns the counters for keys with the hash h.
 func (c *Counters) At(h uint64) *Stripe { return &c.stripes[(h^h>>32)%uint64(len(c.stripes))] }
 
-// Mine returns the counters for the calling goroutine. Goroutines are told apart
+// Mine returns the counters for the calling goroutine. Goroutines differ
 // by where their stacks are: those that hit one hot key at the same time do not
 // share a cache line then, as they would with [Counters.At].
 func (c *Counters) Mine() *Stripe {

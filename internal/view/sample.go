@@ -2,26 +2,26 @@ package view
 
 import "sync/atomic"
 
-// sampleEvery is how many hits there are to one that samplers are told of. Telling
-// takes some 100 ns, so that the share of a hit is less than one.
+// sampleEvery is how many hits there are to one that samplers are called for. The calls
+// take some 100 ns, so that the share of a hit is less than one.
 const sampleEvery = 128
 
-// samplers are the functions that want to be told of hits.
+// samplers are the functions of SampleHits.
 type samplers struct {
 	list atomic.Pointer[[]*func(key string)]
 }
 
-// Hit counts a hit of key, and now and then tells the samplers. Which ones is decided
-// by the count that is there anyway: multiples of the golden ratio are spread evenly, so
+// Hit counts a hit of key, and calls the samplers for some of them. Which ones is decided
+// by the count that is there already: multiples of the golden ratio are spread evenly, so
 // that keys that are asked for in turn are all sampled.
 func (v *View[T]) Hit(n *Stripe, key string) {
 	if count := n.Hits.Add(1); count*0x9e3779b97f4a7c15 < 1<<64/sampleEvery {
-		v.samplers.tell(key)
+		v.samplers.call(key)
 	}
 }
 
 //go:noinline
-func (s *samplers) tell(key string) {
+func (s *samplers) call(key string) {
 	if list := s.list.Load(); list != nil {
 		for _, fn := range *list {
 			(*fn)(key)

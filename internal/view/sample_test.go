@@ -9,8 +9,8 @@ import (
 func TestView_Hit_keysInTurn(t *testing.T) {
 	for _, keys := range []int{1, 2, 3, 64, 128, 144, 1000} {
 		v := newView[int]()
-		told := map[string]int{}
-		every, stop := v.SampleHits(func(key string) { told[key]++ })
+		seen := map[string]int{}
+		every, stop := v.SampleHits(func(key string) { seen[key]++ })
 		const share = 20
 		n := v.At(0)
 		names := make([]string, keys)
@@ -23,8 +23,8 @@ func TestView_Hit_keysInTurn(t *testing.T) {
 			}
 		}
 		for k := range keys {
-			if got := told[fmt.Sprint(k)]; got < share/2 || got > share*2 {
-				t.Errorf("of %d keys in turn, key %d was told %d times, want about %d", keys, k, got, share)
+			if got := seen[fmt.Sprint(k)]; got < share/2 || got > share*2 {
+				t.Errorf("of %d keys in turn, key %d was sampled %d times, want about %d", keys, k, got, share)
 			}
 		}
 		stop()
@@ -33,24 +33,24 @@ func TestView_Hit_keysInTurn(t *testing.T) {
 
 func TestView_SampleHits_several(t *testing.T) {
 	v := newView[int]()
-	var told [2]int
-	every, stop := v.SampleHits(func(string) { told[0]++ })
-	_, stop1 := v.SampleHits(func(string) { told[1]++ })
+	var seen [2]int
+	every, stop := v.SampleHits(func(string) { seen[0]++ })
+	_, stop1 := v.SampleHits(func(string) { seen[1]++ })
 	hits := func() {
-		told = [2]int{}
+		seen = [2]int{}
 		for range 10 * every {
 			v.Hit(v.At(0), "k")
 		}
 	}
-	if hits(); told[0] == 0 || told[0] != told[1] {
-		t.Errorf("told %v", told)
+	if hits(); seen[0] == 0 || seen[0] != seen[1] {
+		t.Errorf("sampled %v", seen)
 	}
 	stop()
-	if hits(); told[0] != 0 || told[1] == 0 {
-		t.Errorf("told %v after one has stopped", told)
+	if hits(); seen[0] != 0 || seen[1] == 0 {
+		t.Errorf("sampled %v after one has stopped", seen)
 	}
 	stop1()
-	if hits(); told[1] != 0 {
-		t.Errorf("told %v after both have stopped", told)
+	if hits(); seen[1] != 0 {
+		t.Errorf("sampled %v after both have stopped", seen)
 	}
 }

@@ -31,7 +31,7 @@ type View[T any] struct {
 	gen  atomic.Pointer[generation]
 }
 
-// New returns a View whose entries cost what cost says, but at least 1. A nil
+// New returns a View in which entries cost what cost says, but at least 1. A nil
 // cost counts the bytes that an entry takes: overhead, which is what the engine
 // adds to an item, the item with its key and tags, and the value as measured by
 // deep or, if that is more, by the Size of the entry.

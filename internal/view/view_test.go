@@ -17,7 +17,7 @@ func newView[T any]() *view.View[T] {
 
 func TestView_Entry_isOfOneViewKeyAndTime(t *testing.T) {
 	v, w := newView[int](), newView[string]()
-	it := v.Item("k", v.Hash("k"), &store.Entry[int]{Value: 7})
+	it := v.Item("k", &store.Entry[int]{Value: 7})
 	if e := v.Entry(it, "k"); e == nil || e.Value != 7 || !v.Owns(it) || it.Disowned() {
 		t.Errorf("the entry is %v", e)
 	}
@@ -53,7 +53,7 @@ func TestView_Hash_differsBetweenViews(t *testing.T) {
 
 func TestView_Item_cost(t *testing.T) {
 	v := newView[int]()
-	cost := func(key string, e store.Entry[int]) int64 { return v.Item(key, 0, &e).Cost }
+	cost := func(key string, e store.Entry[int]) int64 { return v.Item(key, &e).Cost }
 	base := cost("", store.Entry[int]{})
 	if base < 1100 || base > 1400 {
 		t.Errorf("an entry costs %d", base)
@@ -69,14 +69,14 @@ func TestView_Item_cost(t *testing.T) {
 		}
 	}
 	own := view.New(func(string, *store.Entry[int]) int64 { return -5 }, nil, 0)
-	if got := own.Item("k", 0, &store.Entry[int]{}).Cost; got != 1 {
+	if got := own.Item("k", &store.Entry[int]{}).Cost; got != 1 {
 		t.Errorf("the least cost is %d", got)
 	}
 }
 
 func TestView_Item_absentHasNoValue(t *testing.T) {
 	v := newView[*int]()
-	it := v.Item("k", 0, &store.Entry[*int]{Value: new(int), Absent: true})
+	it := v.Item("k", &store.Entry[*int]{Value: new(int), Absent: true})
 	if e := v.Entry(it, "k"); e.Value != nil || !e.Absent {
 		t.Errorf("%+v", e)
 	}
@@ -92,11 +92,11 @@ func TestView_Expiring(t *testing.T) {
 		{0, now + 40, now + 500, now + 40},
 		{now + 100, 5, 50, 1},
 	} {
-		old := v.Item("k", 9, &store.Entry[int]{Value: 7, ExpiresAt: c.expires, StaleAt: c.stale, Tags: []string{"t"}})
+		old := v.Item("k", &store.Entry[int]{Value: 7, ExpiresAt: c.expires, StaleAt: c.stale, Tags: []string{"t"}})
 		it := v.Expiring(old, v.Entry(old, "k"), c.at)
 		e := v.Entry(it, "k")
-		if e.Value != 7 || e.ExpiresAt != c.at || it.ExpiresAt != c.at || e.StaleAt != c.wantStale ||
-			it.Hash != 9 || it.Cost != old.Cost || len(e.Tags) != 1 {
+		if e.Value != 7 || e.ExpiresAt != c.at || e.StaleAt != c.wantStale ||
+			it.Key != "k" || it.Cost != old.Cost || len(e.Tags) != 1 {
 			t.Errorf("%+v became %+v of %+v", c, it, e)
 		}
 		if v.Entry(old, "k").ExpiresAt != c.expires {
@@ -107,7 +107,7 @@ func TestView_Expiring(t *testing.T) {
 
 func TestView_Stats(t *testing.T) {
 	v := newView[int]()
-	it := v.Item("k", v.Hash("k"), &store.Entry[int]{})
+	it := v.Item("k", &store.Entry[int]{})
 	it.Charge()
 	if st := v.Stats(); st.Entries != 1 || st.Bytes != it.Cost {
 		t.Errorf("%+v", st)

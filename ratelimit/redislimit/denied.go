@@ -9,13 +9,13 @@ import (
 	"github.com/lokroom/strata/ratelimit"
 )
 
-// denials remembers, by key, what Redis has denied, until it may be otherwise. A nil
-// denials remembers nothing.
+// denials caches, by key, the denials of Redis for as long as they hold. A nil denials
+// caches nothing.
 type denials struct {
 	seed   maphash.Seed
 	start  time.Time
 	shards [32]denialShard
-	most   int // of a shard
+	most   int // per shard
 }
 
 type denialShard struct {
@@ -24,8 +24,7 @@ type denialShard struct {
 	_  [32]byte
 }
 
-// A denial is good for calls of the same cost: what is said of one does not hold for
-// another. Times are since the start of denials.
+// A denial applies to calls of the same cost only. Times are since the start of denials.
 type denial struct {
 	cost      int64
 	at, until time.Duration
@@ -42,7 +41,7 @@ func (d *denials) shard(key string) *denialShard {
 	return &d.shards[maphash.String(d.seed, key)%uint64(len(d.shards))]
 }
 
-// get returns the denial of a call as it is now.
+// get returns the cached denial of a call as of now.
 func (d *denials) get(key string, cost int64) (r ratelimit.Result, known bool) {
 	if d == nil {
 		return r, false
@@ -66,8 +65,8 @@ func (d *denials) get(key string, cost int64) (r ratelimit.Result, known bool) {
 	return r, true
 }
 
-// put remembers that a call that began at start was denied. Of two costs the smaller
-// is kept: who is denied one is denied often.
+// put caches the denial of a call that began at start. Of two costs it keeps the smaller,
+// which is denied for a larger range of calls.
 func (d *denials) put(key string, cost int64, start time.Time, r ratelimit.Result) {
 	if d == nil {
 		return
@@ -85,15 +84,16 @@ func (d *denials) put(key string, cost int64, start time.Time, r ratelimit.Resul
 		sh.of = make(map[string]denial)
 	}
 	if !known {
-		key = strings.Clone(key) // which may be a part of something large
+		key = strings.Clone(key) // key may be a part of a large string
 	}
 	sh.of[key] = denial{cost: cost, at: at, until: at + r.RetryAfter, result: r}
 }
 
-// room makes some, of what has run out, and reports whether there is any.
+// room removes expired denials if the shard is full, and reports whether there is room for
+// one more.
 func (sh *denialShard) room(now time.Duration, most int) bool {
 	n := 0
-	for key, e := range sh.of { // in no order: all get their turn
+	for key, e := range sh.of { // map order is random, so all keys are visited eventually
 		if e.until <= now {
 			delete(sh.of, key)
 		}
@@ -104,7 +104,7 @@ func (sh *denialShard) room(now time.Duration, most int) bool {
 	return len(sh.of) < most
 }
 
-// drop forgets a key.
+// drop removes a key.
 func (d *denials) drop(key string) {
 	if d == nil {
 		return

@@ -15,16 +15,15 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// Dial connects as opt says and returns a client as a [Limiter] wants it: one connection
-// to each node, on which those who ask at the same time share packets, and which a
-// caller that gives up leaves alone. That is where PipelineMultiplex, BlockingPipeline,
-// AlwaysPipelining and DisableCache of opt are not looked at; all else is used as it is. The
-// error is store.ErrUnavailable if Redis cannot be reached, and store.ErrAuth if it
-// refuses the credentials. The caller closes the client,
-// when no limiter uses it any more.
+// Dial returns a client for a [Limiter], with the settings of opt. It has one connection
+// per node. Concurrent calls share packets on it, and a call that is cancelled does not
+// close it. Therefore Dial ignores PipelineMultiplex, BlockingPipeline, AlwaysPipelining
+// and DisableCache of opt. The caller must close the client after its limiters. If Redis is
+// unreachable, the error wraps store.ErrUnavailable; if it rejects the credentials,
+// store.ErrAuth.
 //
-// When a server turns out to be a replica, a Limiter dials the address again, so that it
-// follows a DNS name or a virtual IP address that leads to another primary.
+// If a server has become a replica, a Limiter dials its address again. It thus follows a
+// DNS name or a virtual IP address to a new primary.
 func Dial(opt rueidis.ClientOption) (rueidis.Client, error) {
 	own := opt
 	conns := &redisdial.Conns{}
@@ -44,14 +43,14 @@ func Dial(opt rueidis.ClientOption) (rueidis.Client, error) {
 	return &dialled{c, conns}, nil
 }
 
-// A dialled is a client whose connections can be replaced.
+// A dialled is a client that can replace its connections.
 type dialled struct {
 	rueidis.Client
 	conns *redisdial.Conns
 }
 
-// unconnected says what the error of rueidis.NewClient means to the caller. What is neither
-// a reply nor about the network is about the settings, and says so.
+// unconnected converts an error of rueidis.NewClient. An error that is neither a reply nor
+// a network error is about the settings, and states so.
 func unconnected(opt *rueidis.ClientOption, err error) error {
 	var network net.Error
 	var refused *redisdial.RefusedError

@@ -3,13 +3,22 @@ package redislimit
 import (
 	"context"
 
+	"github.com/redis/rueidis"
+
 	"github.com/lokroom/strata/internal/meter"
 )
+
+// MaxKey is the length of the longest key that is not hashed.
+const MaxKey = maxKey
 
 // Ask asks Redis for one, whatever is remembered, and returns the time of the server
 // that it decided by, in microseconds.
 func (l *Limiter) Ask(ctx context.Context, key string) (allowed bool, now int64, err error) {
-	a, err := l.ask(ctx, key, 1, meter.All, noID)
+	var a answer
+	err = l.conn.do(ctx, key, func(ctx context.Context, c rueidis.Client) (err error) {
+		a, err = l.ask(ctx, c, key, 1, meter.All, noID)
+		return err
+	})
 	return a.Allowed, a.now, err
 }
 

@@ -16,13 +16,12 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// An outage is what is known of Redis not answering.
+// An outage is the state of a Redis that does not answer.
 type outage struct {
-	until atomic.Int64 // when to try again, a [store.Time]; 0: there is none
+	until atomic.Int64 // time of the next attempt, a [store.Time]; 0: no outage
 }
 
-// passes reports whether a call may go to Redis: always, but in an outage one in each
-// pause.
+// passes reports whether a call may go to Redis. In an outage, one call per pause may.
 func (o *outage) passes(pause time.Duration) bool {
 	until := o.until.Load()
 	if until == 0 {
@@ -32,7 +31,7 @@ func (o *outage) passes(pause time.Duration) bool {
 	return now >= store.Time(until) && o.until.CompareAndSwap(until, int64(now.Add(pause)))
 }
 
-// ended notes how a call ended.
+// ended records the outcome of a call.
 func (o *outage) ended(ok bool, pause time.Duration) {
 	switch {
 	case ok && o.until.Load() != 0:
@@ -42,12 +41,12 @@ func (o *outage) ended(ok bool, pause time.Duration) {
 	}
 }
 
-// errPause is the cause while Redis is left alone.
-var errPause = fmt.Errorf("%w: it did not answer a moment ago", store.ErrUnavailable)
+// errPause is the cause of errors of calls that skip Redis.
+var errPause = fmt.Errorf("%w: skipped for Options.Pause after a failure", store.ErrUnavailable)
 
-// exchange runs f, which asks Redis, unless Redis is left alone. The error is nil,
-// ctx.Err() if ctx is done, or says that Redis could not be asked.
-func (l *Limiter) exchange(ctx context.Context, op, key string, f func(context.Context) error) error {
+// exchange runs f, which calls Redis, unless calls skip Redis. The error is nil, ctx.Err()
+// if ctx is done, or a cause that wraps store.ErrUnavailable.
+func (l *Limiter) exchange(ctx context.Context, op, key string, f func(context.Context, rueidis.Client) error) error {
 	if err := ctx.Err(); err != nil {
 		return failed(op, key, err)
 	}
@@ -56,58 +55,45 @@ func (l *Limiter) exchange(ctx context.Context, op, key string, f func(context.C
 	}
 	observed, end := store.Observe(ctx, l.options.Observer, store.Op{Store: storeName, Name: op, Key: key, Keys: 1})
 	call, cancel := l.deadlines.Begin(observed)
-	err := f(call)
-	if redisdial.IsReadOnly(err) && l.redial(call) {
-		err = f(call) // a replica refuses before it changes anything
+	err := l.conn.do(call, l.redisKey(key), f)
+	if redisdial.IsReadOnly(err) && l.conn.redial(call) {
+		err = l.conn.do(call, l.redisKey(key), f) // safe: a replica rejects the script before it changes anything
 	}
 	cancel()
 	if err != nil {
 		err = failed(op, key, cause(ctx, err))
 	}
 	end(0, err)
-	if ctx.Err() == nil { // else it says nothing about Redis
+	if ctx.Err() == nil { // otherwise the call does not show the state of Redis
 		l.outage.ended(err == nil || isReply(err), l.options.Pause)
 	}
 	return err
 }
 
-// redial replaces the connections, which lead to a server that is no primary any more, and
-// reports whether a server answers on the new ones.
-func (l *Limiter) redial(ctx context.Context) bool {
-	d, ok := l.client.(*dialled)
-	if !ok {
-		return false
-	}
-	d.conns.Redial("")
-	const tries = 3 // the first may still go over a connection that is being closed
-	for range tries {
-		if d.Do(ctx, d.B().Ping().Build()).Error() == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// errNoAnswer is the cause where Redis did not answer in time.
+// errNoAnswer is the cause of a timeout.
 var errNoAnswer = fmt.Errorf("%w: no answer in time", store.ErrUnavailable)
 
-// isReply reports whether err is what Redis answered: it may be about this key only, and
-// it did not take long.
+// isReply reports whether err is a reply of Redis: it may concern this key only, and it was
+// not slow.
 func isReply(err error) bool {
 	var reply *rueidis.RedisError
 	return errors.As(err, &reply) || errors.Is(err, errReply)
 }
 
-// cause says what an error of rueidis means to the caller, whose context is ctx.
+// cause converts an error of rueidis for a call with ctx.
 func cause(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, rueidis.ErrClosing):
+	case isClosed(err):
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, store.ErrClosed)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		// Not the caller's context, which the chain must not suggest.
+		// It wraps no context error, which would look like that of the caller's context.
 		return errNoAnswer
+	case errors.Is(err, store.ErrUnavailable):
+		return err
+	case errors.Is(err, store.ErrAuth):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	if cause := rediserr.Reply(replyText(err), err); errors.Is(cause, store.ErrAuth) {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
@@ -115,7 +101,12 @@ func cause(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 }
 
-// replyText returns the text of the error reply that err is; empty if it is none.
+// isClosed reports whether err means that the client was closed.
+func isClosed(err error) bool {
+	return errors.Is(err, rueidis.ErrClosing) || errors.Is(err, store.ErrClosed)
+}
+
+// replyText returns the text of the error reply err, or "" if err is not a reply.
 func replyText(err error) string {
 	var reply *rueidis.RedisError
 	if errors.As(err, &reply) {
@@ -137,19 +128,25 @@ func (l *Limiter) without(ctx context.Context, op, key string, n int, mode meter
 		}
 		return taken, l.blind(true, n, ratelimit.SourceOpen), nil
 	}
+	taken, r, err = l.inMemory(ctx, key, n, mode)
+	r.Source = ratelimit.SourceFallback
+	if r.RetryAfter < 0 && l.fits(n) {
+		r.RetryAfter = l.pause() // more than the local share, but not more than Redis would admit
+	}
+	return taken, r, err
+}
+
+// inMemory decides in this process.
+func (l *Limiter) inMemory(ctx context.Context, key string, n int, mode meter.Mode) (taken int, r ratelimit.Result, err error) {
 	switch mode {
 	case meter.Some:
-		taken, r, err = l.local.Take(ctx, key, n)
+		return l.local.Take(ctx, key, n)
 	case meter.Peek:
 		r, err = l.local.Peek(ctx, key)
 	default:
 		if r, err = l.local.AllowN(ctx, key, n); r.Allowed {
 			taken = n
 		}
-	}
-	r.Source = ratelimit.SourceFallback
-	if r.RetryAfter < 0 && l.fits(n) {
-		r.RetryAfter = l.pause() // more than a share, but not too much for Redis
 	}
 	return taken, r, err
 }
@@ -164,7 +161,7 @@ func (l *Limiter) fits(n int) bool {
 	return true
 }
 
-// blind is the result of a decision that nobody made. It names the first policy.
+// blind returns a Result for a decision made without a limiter. It names the first policy.
 func (l *Limiter) blind(allowed bool, n int, s ratelimit.Source) ratelimit.Result {
 	r := ratelimit.Result{Allowed: allowed, Policy: l.policies[0].Name, Limit: int(l.rules[0].Capacity), Source: s}
 	if allowed {
@@ -177,5 +174,5 @@ func (l *Limiter) blind(allowed bool, n int, s ratelimit.Source) ratelimit.Resul
 	return r
 }
 
-// pause returns after how long it makes sense to try again.
+// pause returns the time after which a retry may succeed.
 func (l *Limiter) pause() time.Duration { return max(l.options.Pause, l.options.Timeout) }

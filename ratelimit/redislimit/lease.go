@@ -15,23 +15,22 @@ import (
 	"github.com/lokroom/strata/ratelimit"
 )
 
-// A Lease is the right to work, of one of the slots of each Concurrency policy. Its
-// holder renews it before a Window is over, for as long as it works, and then
-// releases it. If it dies, the slots are free again when the Window is over. Its
-// methods may be called concurrently. Those of a nil or zero Lease return
-// [ratelimit.ErrLeaseLost].
+// A Lease holds one slot of each Concurrency policy of a limiter. Its holder must call
+// Renew before Window has passed, for as long as it works, and then Release. If the holder
+// crashes, the slots become free when Window has passed. All methods are safe for
+// concurrent use. The methods of a nil or zero Lease return [ratelimit.ErrLeaseLost].
 type Lease struct {
 	l     *Limiter
 	key   string
-	id    string           // empty: nobody gave it, since Redis was away and failure is open
-	local *ratelimit.Lease // of the limiter that decides while Redis is away
+	id    string           // empty: not in Redis, because of FailOpen in an outage
+	local *ratelimit.Lease // of the limiter in memory
 }
 
-var errNoSlots = fmt.Errorf("%w: no policy is of the algorithm slots", errors.ErrUnsupported)
+var errNoSlots = fmt.Errorf("%w: Acquire requires a Concurrency policy", errors.ErrUnsupported)
 
-// Acquire is Allow, for work that takes time: what it takes of Concurrency policies
-// is given back by the lease. The lease is nil unless the Result allows. Without a
-// Concurrency policy the error is errors.ErrUnsupported.
+// Acquire is Allow for work that takes time: releasing the lease returns the slots of
+// Concurrency policies. The lease is nil unless the Result allows the call. Without a
+// Concurrency policy the error wraps errors.ErrUnsupported.
 func (l *Limiter) Acquire(ctx context.Context, key string) (*Lease, ratelimit.Result, error) {
 	const op = "acquire"
 	if l.isZero() {
@@ -41,12 +40,19 @@ func (l *Limiter) Acquire(ctx context.Context, key string) (*Lease, ratelimit.Re
 		return nil, ratelimit.Result{}, failed(op, key, errNoSlots)
 	}
 	key = bounded(key)
-	id := string(binary.LittleEndian.AppendUint64(nil, rand.Uint64()|1)) // not noID
+	if l.conn == nil {
+		local, r, err := l.local.Acquire(ctx, key)
+		if local == nil {
+			return nil, r, err
+		}
+		return &Lease{l: l, key: key, local: local}, r, err
+	}
+	id := string(binary.LittleEndian.AppendUint64(nil, rand.Uint64()|1)) // never equal to noID
 	var a answer
 	asked := false
-	err := l.exchange(ctx, op, key, func(ctx context.Context) (err error) {
+	err := l.exchange(ctx, op, key, func(ctx context.Context, c rueidis.Client) (err error) {
 		asked = true
-		a, err = l.ask(ctx, key, 1, meter.All, id)
+		a, err = l.ask(ctx, c, key, 1, meter.All, id)
 		return err
 	})
 	if err != nil && asked && !isReply(err) {
@@ -74,18 +80,20 @@ func (l *Limiter) Acquire(ctx context.Context, key string) (*Lease, ratelimit.Re
 	return lease, r, err
 }
 
-// lateFor is how long it is tried to release what may have been given although the reply
-// was given up. What that does not reach is free when the Window is over.
+// lateFor is how long releaseLate tries. After that, the slots become free when Window has
+// passed.
 const lateFor = 10 * time.Second
 
-// releaseLate releases the lease id, if it was given. Redis runs it after the request,
-// since both have the same key and so the same connection.
+// releaseLate releases the lease id if Redis granted it after the call gave up. Redis runs
+// it after the request: both use the same key, and thus the same connection.
 func (l *Limiter) releaseLate(key, id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), lateFor)
 	defer cancel()
 	for ctx.Err() == nil {
-		err := l.slotsScript.Exec(ctx, l.client, []string{l.redisKey(key)}, []string{question(0, 0, id, l.packed)}).Error()
-		if err == nil || isReply(err) || errors.Is(err, rueidis.ErrClosing) {
+		err := l.conn.do(ctx, l.redisKey(key), func(ctx context.Context, c rueidis.Client) error {
+			return l.slotsScript.Exec(ctx, c, []string{l.redisKey(key)}, []string{question(0, 0, id, l.packed)}).Error()
+		})
+		if err == nil || isReply(err) || isClosed(err) {
 			return
 		}
 		select {
@@ -95,20 +103,19 @@ func (l *Limiter) releaseLate(key, id string) {
 	}
 }
 
-// Renew lets the lease last for a Window from now. If it has ended the error is
-// [ratelimit.ErrLeaseLost], and the slots may be somebody else's: stop. If it is
-// store.ErrUnavailable, the lease may or may not have been renewed.
+// Renew extends the lease to one Window from now. If the lease has ended, the error is
+// [ratelimit.ErrLeaseLost]: the holder must stop, since another caller may have the slots.
+// If the error wraps store.ErrUnavailable, the lease may or may not have been renewed.
 func (le *Lease) Renew(ctx context.Context) error { return le.change(ctx, "renew", 1) }
 
-// Release gives the slots back. If the lease has ended the error is
-// [ratelimit.ErrLeaseLost]; if it is store.ErrUnavailable, the slots may be taken until
-// the Window is over.
+// Release returns the slots. If the lease has ended, the error is [ratelimit.ErrLeaseLost].
+// If the error wraps store.ErrUnavailable, the slots may be taken until Window has passed.
 func (le *Lease) Release(ctx context.Context) error { return le.change(ctx, "release", 0) }
 
 func (le *Lease) change(ctx context.Context, op string, code int64) error {
 	switch {
 	case le == nil || le.l == nil:
-		return failed(op, "", fmt.Errorf("%w: Acquire has not given it", ratelimit.ErrLeaseLost))
+		return failed(op, "", fmt.Errorf("%w: Acquire did not allow the call", ratelimit.ErrLeaseLost))
 	case le.local != nil && op == "renew":
 		return le.local.Renew(ctx)
 	case le.local != nil:
@@ -117,8 +124,8 @@ func (le *Lease) change(ctx context.Context, op string, code int64) error {
 		return nil
 	}
 	l, held := le.l, int64(0)
-	err := l.exchange(ctx, op, le.key, func(ctx context.Context) (err error) {
-		held, err = l.slotsScript.Exec(ctx, l.client, []string{l.redisKey(le.key)}, []string{question(code, 0, le.id, l.packed)}).AsInt64()
+	err := l.exchange(ctx, op, le.key, func(ctx context.Context, c rueidis.Client) (err error) {
+		held, err = l.slotsScript.Exec(ctx, c, []string{l.redisKey(le.key)}, []string{question(code, 0, le.id, l.packed)}).AsInt64()
 		return err
 	})
 	if err == nil && held == 0 {

@@ -16,46 +16,51 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// storeName names this package in errors and to observers.
+// storeName is the name of this package in errors and for observers.
 const storeName = "redislimit"
 
-// A Limiter decides in Redis, for all processes whose limiters have the same prefix and
-// policies. It is made by [New], needs no Close, and does not close its client. The
-// methods of the zero Limiter and of nil return an error.
+// A Limiter decides in Redis, for all processes with the same prefix and policies: see
+// [New]. All methods are safe for concurrent use; those of a nil or zero Limiter return an
+// error. It needs no Close and does not close its client.
 type Limiter struct {
-	client       rueidis.Client
+	conn         *conn // nil: it decides in memory
 	options      Options
 	policies     []ratelimit.Policy
 	rules        []meter.Rule
-	before       string // of a key in Redis
+	before       string // prefix of keys in Redis
 	after        string
 	packed       string
-	one          string // the question that is asked most
+	one          string // the argument of the most frequent request
 	decideScript *rueidis.Lua
 	slotsScript  *rueidis.Lua
 	deadlines    deadline.Pool
-	denied       *denials // nil if none are remembered
+	denied       *denials // nil: denials are not cached
 	outage       outage
-	local        *ratelimit.Local // decides with FailLocal
+	local        *ratelimit.Local // decides in memory, and with FailLocal
 }
 
 var _ ratelimit.Limiter = (*Limiter)(nil)
 
-// New returns a limiter for p, and for all of more at the same time: what it admits is
-// charged to each of them. [Dial] makes a client that suits. Another is used as it is;
-// it should have AlwaysPipelining set, as a caller that gives up may otherwise take a
-// connection with it. The error joins all that is wrong with policies and options.
+// New returns a limiter for p and more. An admitted call is charged to all policies. c
+// should come from [Dial]. Another client should have AlwaysPipelining set, because
+// otherwise a cancelled call may close a connection. The error joins all mistakes in the
+// policies and the options.
 func New(c rueidis.Client, o *Options, p ratelimit.Policy, more ...ratelimit.Policy) (*Limiter, error) {
+	var err error
+	if c == nil {
+		err = errors.New("the client is nil; use Dial")
+	}
+	return newLimiter(&conn{client: c}, err, o, p, more)
+}
+
+// newLimiter returns a limiter on c. invalid is what is wrong with c, or nil.
+func newLimiter(c *conn, invalid error, o *Options, p ratelimit.Policy, more []ratelimit.Policy) (*Limiter, error) {
 	options, errOptions := o.withDefaults()
 	policies, errPolicies := ratelimit.Validate(p, more...)
-	var errClient error
-	if c == nil {
-		errClient = errors.New("the client is nil: Dial makes one")
-	}
-	if err := oneline.Join(errClient, errOptions, errPolicies); err != nil {
+	if err := oneline.Join(invalid, errOptions, errPolicies); err != nil {
 		return nil, fmt.Errorf("redislimit: %w", err)
 	}
-	l := &Limiter{client: c, options: options, policies: policies, before: options.Prefix + "{", after: suffix(policies)}
+	l := &Limiter{conn: c, options: options, policies: policies, before: options.Prefix + "{", after: suffix(policies)}
 	l.deadlines.Timeout = options.Timeout
 	for _, p := range policies {
 		r, err := meter.New(meter.Kind(p.Algorithm), int64(p.Limit), p.Window.Microseconds(), int64(p.Burst), int64(p.Buckets))
@@ -67,7 +72,7 @@ func New(c rueidis.Client, o *Options, p ratelimit.Policy, more ...ratelimit.Pol
 	shares := share(policies, options.Fleet)
 	local, err := ratelimit.New(shares[0], shares[1:]...)
 	if err != nil {
-		return nil, fmt.Errorf("redislimit: one share of %d: %w", options.Fleet, err)
+		return nil, fmt.Errorf("redislimit: policies divided by Fleet %d: %w", options.Fleet, err)
 	}
 	l.local = local
 	if options.MaxDenied > 0 {
@@ -77,7 +82,7 @@ func New(c rueidis.Client, o *Options, p ratelimit.Policy, more ...ratelimit.Pol
 	return l, nil
 }
 
-// Policies returns the policies, with their defaults filled in.
+// Policies returns the policies with their defaults filled in.
 func (l *Limiter) Policies() []ratelimit.Policy {
 	if l == nil {
 		return nil
@@ -85,11 +90,11 @@ func (l *Limiter) Policies() []ratelimit.Policy {
 	return slices.Clone(l.policies)
 }
 
-// errZero is the cause where a limiter was not made by New.
+// errZero is the cause of errors of a limiter that New did not make.
 var errZero = errors.New("the limiter was not made by New")
 
 // isZero reports whether l was not made by New.
-func (l *Limiter) isZero() bool { return l == nil || l.client == nil }
+func (l *Limiter) isZero() bool { return l == nil || l.local == nil }
 
 func (l *Limiter) Allow(ctx context.Context, key string) (ratelimit.Result, error) {
 	_, r, err := l.decide(ctx, "allow", key, 1, meter.All)
@@ -119,17 +124,20 @@ func (l *Limiter) Peek(ctx context.Context, key string) (ratelimit.Result, error
 	return r, err
 }
 
-// Reset also ends the leases of the key. Other processes that remember a denial go on
-// denying until the moment that Redis named.
+// Reset restores the full allowance of the key and ends its leases. Other processes with a
+// cached denial deny until the time that Redis returned.
 func (l *Limiter) Reset(ctx context.Context, key string) error {
 	if l.isZero() {
 		return failed("reset", key, errZero)
 	}
 	key = bounded(key)
-	err := l.exchange(ctx, "reset", key, func(ctx context.Context) error {
-		return l.client.Do(ctx, l.client.B().Del().Key(l.redisKey(key)).Build()).Error()
+	if l.conn == nil {
+		return l.local.Reset(ctx, key)
+	}
+	err := l.exchange(ctx, "reset", key, func(ctx context.Context, c rueidis.Client) error {
+		return c.Do(ctx, c.B().Del().Key(l.redisKey(key)).Build()).Error()
 	})
-	l.denied.drop(key) // afterwards, or a denial of before Reset could come in between
+	l.denied.drop(key) // after the script, since a call could cache a denial before it
 	if localErr := l.local.Reset(ctx, key); err == nil {
 		err = localErr
 	}
@@ -140,15 +148,17 @@ func (l *Limiter) Wait(ctx context.Context, key string, n int) error {
 	return ratelimit.Wait(ctx, l, key, n)
 }
 
-// decide asks whoever can answer: the memory of denials, Redis, or what is for the time
-// that Redis cannot.
+// decide decides with the first that can: cached denials, Redis, or OnFailure.
 func (l *Limiter) decide(ctx context.Context, op, key string, n int, mode meter.Mode) (int, ratelimit.Result, error) {
 	if l.isZero() {
 		return 0, ratelimit.Result{}, failed(op, key, errZero)
 	}
 	key = bounded(key)
+	if l.conn == nil {
+		return l.inMemory(ctx, key, n, mode)
+	}
 	cost := min(int64(n), meter.MaxLimit+1)
-	asks := cost // what is denied, where nothing is taken
+	asks := cost // the cost that is denied if nothing is taken
 	if mode == meter.Some {
 		asks = 1
 	}
@@ -159,8 +169,8 @@ func (l *Limiter) decide(ctx context.Context, op, key string, n int, mode meter.
 	}
 	var a answer
 	start := time.Now()
-	err := l.exchange(ctx, op, key, func(ctx context.Context) (err error) {
-		a, err = l.ask(ctx, key, cost, mode, noID)
+	err := l.exchange(ctx, op, key, func(ctx context.Context, c rueidis.Client) (err error) {
+		a, err = l.ask(ctx, c, key, cost, mode, noID)
 		return err
 	})
 	if err != nil {
@@ -173,10 +183,10 @@ func (l *Limiter) decide(ctx context.Context, op, key string, n int, mode meter.
 	return int(a.Passed), r, nil
 }
 
-// remember keeps a denial until the moment it names, which is counted from before the
-// question: Redis may have decided right then.
+// remember caches a denial until the time that it contains. The time counts from the start
+// of the call, since Redis may have decided right then.
 func (l *Limiter) remember(key string, asks int64, start time.Time, a *answer, r ratelimit.Result) {
-	if a.Wait > 0 && l.rules[a.Rule].Kind != meter.Slots { // slots come back any time
+	if a.Wait > 0 && l.rules[a.Rule].Kind != meter.Slots { // slots may be released at any time
 		l.denied.put(key, asks, start, r)
 	}
 }
@@ -188,7 +198,7 @@ func (l *Limiter) result(a *answer) ratelimit.Result {
 	}
 }
 
-// span returns so many microseconds.
+// span converts microseconds to a duration.
 func span(us int64) time.Duration {
 	if us < 0 {
 		return ratelimit.Never

@@ -44,7 +44,7 @@ func TestLimiter_longKeys(t *testing.T) {
 // A prefix of the keys of tags is refused.
 func TestNew_prefixOfTags(t *testing.T) {
 	_, err := redislimit.New(nil, &redislimit.Options{Prefix: "a:!t:"}, policy(ratelimit.GCRA, 1, time.Hour))
-	if err == nil || !strings.Contains(err.Error(), `Prefix "a:!t:": want one without "!"`) {
+	if err == nil || !strings.Contains(err.Error(), `Prefix "a:!t:": must not contain "!"`) {
 		t.Error(err)
 	}
 }

@@ -10,67 +10,67 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// A Failure is what decides when Redis cannot be asked.
+// A Failure selects what decides when Redis is unreachable.
 type Failure uint8
 
 const (
-	// FailLocal lets a limiter of this process decide, with the share of the limits
-	// that Fleet gives it.
+	// FailLocal lets a limiter of this process decide, with its share of the limits: see
+	// Options.Fleet.
 	FailLocal Failure = iota
 
-	// FailOpen allows everything.
+	// FailOpen allows all calls.
 	FailOpen
 
-	// FailClosed allows nothing, with an error that is store.ErrUnavailable.
+	// FailClosed denies all calls, with an error that wraps store.ErrUnavailable.
 	FailClosed
 )
 
-// Defaults of [Options].
-const (
-	DefaultPrefix    = "strata:limit:"
-	DefaultTimeout   = 100 * time.Millisecond
-	DefaultPause     = time.Second
-	DefaultMaxDenied = 1 << 16
+// DefaultMaxDenied is the default of Options.MaxDenied.
+const DefaultMaxDenied = 1 << 16
 
-	// MaxKey is the length in bytes up to which keys are used as they are. Of a longer one
-	// the SHA-256 is used instead, so that callers who choose their keys, such as the header
-	// of a request, take no more memory for them.
-	MaxKey = 1024
+const (
+	prefixOfKeys   = "strata:limit:"
+	defaultTimeout = 100 * time.Millisecond
+	defaultPause   = time.Second
+
+	// maxKey is the maximum length of a key in bytes. A longer key is replaced by its
+	// SHA-256, so that keys chosen by clients, such as header fields, take no more memory.
+	maxKey = 1024
 )
 
-// Options configure a [Limiter]. The zero value, and nil, are the defaults.
+// Options configure a [Limiter]. Nil and the zero value select the defaults.
 type Options struct {
-	// Prefix begins the keys in Redis. It must not contain braces, nor "!": the keys of
-	// tags of caches in the same Redis contain one. Empty: DefaultPrefix.
+	// Prefix is the prefix of the keys in Redis. It must not contain braces or "!", which
+	// occurs in the keys of tags of caches. Empty: "strata:limit:".
 	Prefix string
 
-	// OnFailure is what decides when Redis cannot be asked. Zero: FailLocal.
+	// OnFailure selects what decides when Redis is unreachable. Zero: FailLocal.
 	OnFailure Failure
 
-	// Fleet is how many processes share the limits: with FailLocal, each of them
-	// gets that part of every Limit and Burst, rounded down, but at least 1. Zero:
-	// 1, that is, all.
+	// Fleet is how many processes share the limits. With FailLocal, each process gets that
+	// fraction of every Limit and Burst, rounded down, but at least 1. Zero: 1, the whole
+	// limits.
 	Fleet int
 
-	// Timeout bounds the wait for Redis. A call may end up to an eighth of it
-	// later. Zero: DefaultTimeout.
+	// Timeout bounds the wait for Redis. A call may take up to an eighth longer. Zero:
+	// 100 ms.
 	Timeout time.Duration
 
-	// Pause is how long Redis is left alone after it could not be asked. Zero:
-	// DefaultPause. Negative: not at all.
+	// Pause is how long calls skip Redis after it was unreachable. Zero: 1 s.
+	// Negative: they never skip it.
 	Pause time.Duration
 
-	// MaxDenied is how many denied keys are remembered. Until the moment that
-	// Redis named, the same call on such a key is denied without asking again,
-	// also if another process has Reset the key meanwhile. Denials for want of
-	// a slot are not remembered. Zero: DefaultMaxDenied. Negative: none.
+	// MaxDenied is the maximum number of cached denials. Until the time that Redis
+	// returned, this process denies the same call on such a key without asking Redis, even
+	// if another process has Reset the key. Denials by Concurrency are not cached. Zero:
+	// DefaultMaxDenied. Negative: none.
 	MaxDenied int
 
-	// Observer is told of every exchange with Redis. Nil: nobody.
+	// Observer is notified of every exchange with Redis. Nil: no observer.
 	Observer store.Observer
 }
 
-// withDefaults returns a copy with defaults filled in, or all that is wrong.
+// withDefaults returns a copy with defaults filled in, or an error that joins all mistakes.
 func (o *Options) withDefaults() (Options, error) {
 	var out Options
 	if o != nil {
@@ -79,13 +79,13 @@ func (o *Options) withDefaults() (Options, error) {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if strings.ContainsAny(out.Prefix, "{}") {
-		wrong("Prefix %q: want one without braces", out.Prefix)
+		wrong("Prefix %q: must not contain braces", out.Prefix)
 	}
 	if strings.Contains(out.Prefix, "!") {
-		wrong("Prefix %q: want one without \"!\", which is in the keys of tags of caches", out.Prefix)
+		wrong("Prefix %q: must not contain \"!\", which occurs in the keys of tags of caches", out.Prefix)
 	}
 	if out.OnFailure > FailClosed {
-		wrong("OnFailure %d: there is no such Failure", out.OnFailure)
+		wrong("OnFailure %d: unknown Failure", out.OnFailure)
 	}
 	if out.Fleet < 0 {
 		wrong("Fleet %d: want 0 or more", out.Fleet)
@@ -94,14 +94,14 @@ func (o *Options) withDefaults() (Options, error) {
 		wrong("Timeout %v: want 0 or more", out.Timeout)
 	}
 	if out.Prefix == "" {
-		out.Prefix = DefaultPrefix
+		out.Prefix = prefixOfKeys
 	}
 	out.Fleet = max(out.Fleet, 1)
 	if out.Timeout == 0 {
-		out.Timeout = DefaultTimeout
+		out.Timeout = defaultTimeout
 	}
 	if out.Pause == 0 {
-		out.Pause = DefaultPause
+		out.Pause = defaultPause
 	}
 	if out.MaxDenied == 0 {
 		out.MaxDenied = DefaultMaxDenied

@@ -41,12 +41,12 @@ func limiterAs(t *testing.T, s *redistest.Server, p ratelimit.Policy, more ...ra
 // Ping names each right that is missing, and what to grant.
 func TestPing_rights(t *testing.T) {
 	rights := documentedRights(t)
-	optional := []string{"+role", "+select", "+cluster|shards"}
+	optional := []string{"+role", "+asking", "+select", "+cluster|shards"}
 	for name, test := range map[string]struct {
 		servers  []*redistest.Server
 		optional []string
 	}{
-		"server":  {[]*redistest.Server{redistest.Start(t, nil)}, append([]string{"+asking", "+cluster|slots"}, optional...)},
+		"server":  {[]*redistest.Server{redistest.Start(t, nil)}, append([]string{"+cluster|slots"}, optional...)},
 		"cluster": {redistest.StartCluster(t, 2).Nodes, optional},
 	} {
 		for _, missing := range rights {

@@ -35,9 +35,8 @@ var (
 	slotsLua string
 )
 
-// text returns a script that ends with main and knows the algorithms of the rules, and
-// no others: what is not needed takes time as well. Whatever the policies, there are
-// few different ones.
+// text returns a script that ends with main and contains only the algorithms of rules,
+// since unused code takes time too. There are few distinct scripts, whatever the policies.
 func text(rules []meter.Rule, main string) string {
 	if len(rules) == 1 && rules[0].Kind == meter.GCRA && main == decideLua {
 		return gcra1Lua
@@ -65,7 +64,7 @@ func text(rules []meter.Rule, main string) string {
 	return strings.Join(append(parts, stateLua, main), "")
 }
 
-// packed returns the rules as the scripts read them, behind what is asked.
+// packed returns the rules in the encoding of the scripts, appended to each request.
 func packed(rules []meter.Rule) string {
 	var horizon int64
 	for _, r := range rules {
@@ -84,14 +83,15 @@ func number(b []byte, n int64) []byte {
 	return binary.LittleEndian.AppendUint64(b, math.Float64bits(float64(n)))
 }
 
-// question returns the argument of the scripts, which is one: each costs the server time.
-// The id has 8 bytes, code is a mode, or 0.
+// question returns the single argument of a script: each argument takes server time. The id
+// has 8 bytes; code is a mode or 0.
 func question(n, code int64, id, packed string) string {
 	b := number(number(make([]byte, 0, 24+len(packed)), n), code)
 	return string(append(append(b, id...), packed...))
 }
 
-// suffix returns what ends the keys of a limiter: what its cells mean.
+// suffix returns the suffix of the keys of a limiter, which defines the meaning of its
+// cells.
 func suffix(ps []ratelimit.Policy) string {
 	var b strings.Builder
 	for i, p := range ps {
@@ -101,17 +101,17 @@ func suffix(ps []ratelimit.Policy) string {
 	return b.String()
 }
 
-// bounded returns key, or what stands for one that is longer than MaxKey.
+// bounded returns key, or its hash if it is longer than maxKey.
 func bounded(key string) string {
-	if len(key) <= MaxKey {
+	if len(key) <= maxKey {
 		return key
 	}
 	sum := sha256.Sum256([]byte(key))
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// redisKey returns the key in Redis. The braces are those of a hash tag, which ends at
-// the first one that closes: there is none in it.
+// redisKey returns the key in Redis. The braces form a hash tag, which ends at the first
+// closing brace; key contains none after escaping.
 func (l *Limiter) redisKey(key string) string {
 	if strings.ContainsAny(key, "%}") {
 		key = escape.Replace(key)
@@ -121,32 +121,32 @@ func (l *Limiter) redisKey(key string) string {
 
 var escape = strings.NewReplacer("%", "%25", "}", "%7D")
 
-// errReply is the cause where the script answers something else than it does.
+// errReply is the cause of an error for a malformed reply.
 var errReply = errors.New("unexpected reply")
 
-// answer is the reply of the script that decides.
+// answer is the reply of the deciding script.
 type answer struct {
 	meter.Decision
-	now int64 // of the server
+	now int64 // time of the server
 }
 
-// noID is the id of what nobody gives back.
+// noID is the id of units that are not released.
 const noID = "\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// ask lets Redis decide. The id has 8 bytes.
-func (l *Limiter) ask(ctx context.Context, key string, n int64, mode meter.Mode, id string) (answer, error) {
+// ask runs the deciding script. The id has 8 bytes.
+func (l *Limiter) ask(ctx context.Context, c rueidis.Client, key string, n int64, mode meter.Mode, id string) (answer, error) {
 	q := l.one
 	if n != 1 || mode != meter.All || id != noID {
 		q = question(n, int64(mode), id, l.packed)
 	}
-	reply, err := l.decideScript.Exec(ctx, l.client, []string{l.redisKey(key)}, []string{q}).ToString()
+	reply, err := l.decideScript.Exec(ctx, c, []string{l.redisKey(key)}, []string{q}).ToString()
 	if err != nil {
 		return answer{}, err
 	}
 	return parse(reply, len(l.rules))
 }
 
-// parse reads the reply of the script that decides by so many rules.
+// parse parses the reply of the deciding script for a number of rules.
 func parse(reply string, rules int) (a answer, err error) {
 	var f [8]int64
 	if len(reply) != 8*len(f) {
@@ -163,7 +163,7 @@ func parse(reply string, rules int) (a answer, err error) {
 	return a, nil
 }
 
-// newScripts makes the scripts of a limiter. The server keeps them, by checksum.
+// newScripts returns the scripts of a limiter. The server caches them by checksum.
 func (l *Limiter) newScripts() {
 	l.decideScript = rueidis.NewLuaScript(text(l.rules, decideLua))
 	l.slotsScript = rueidis.NewLuaScript(text(l.rules, slotsLua))

@@ -1,6 +1,6 @@
 // Package encodedstore keeps values as bytes in a store of this process, and decodes
-// them anew for each who asks: nobody shares a value with anybody, so that everybody
-// may change what he gets.
+// them for each read. No two callers share a value, so each may change the one that it
+// gets.
 //
 // A hit costs what decoding costs, a hundred times what a shared value costs and more.
 // It is for values that callers must be free to change and that are hard to copy
@@ -53,7 +53,7 @@ var (
 	_ store.HitSampler     = (*Store[int])(nil)
 )
 
-// New returns a store over inner, which nobody else may write to. A nil c is
+// New returns a store over inner, which nothing else may write to. A nil c is
 // codec.Msgpack.
 func New[T any](inner Inner, c codec.Codec[T]) *Store[T] {
 	if c == nil {

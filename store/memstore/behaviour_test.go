@@ -21,6 +21,16 @@ func set(t *testing.T, s *memstore.Store[int], key string, e store.Entry[int]) {
 	}
 }
 
+// watch calls changed for all invalidations until the test ends.
+func watch(t *testing.T, s *memstore.Store[int], changed func(store.Invalidation)) {
+	t.Helper()
+	stop, err := s.Watch(store.Watching{Changed: changed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+}
+
 func TestNew_maxEntries(t *testing.T) {
 	s := memstore.New[int](&memstore.Options{MaxEntries: 3})
 	for n := range 10 {
@@ -110,8 +120,8 @@ func TestStore_Peer(t *testing.T) {
 	s := memstore.New[int](nil)
 	peer := s.Peer()
 	var own, others int
-	defer s.Watch(func(store.Invalidation) { own++ })()
-	defer peer.Watch(func(store.Invalidation) { others++ })()
+	watch(t, s, func(store.Invalidation) { own++ })
+	watch(t, peer, func(store.Invalidation) { others++ })
 	if _, watched, err := s.Fill(ctx, "k", store.Entry[int]{Value: 1}); !watched || err != nil {
 		t.Errorf("Fill: watched %v, %v", watched, err)
 	}
@@ -180,7 +190,9 @@ func ExampleNew() {
 func ExampleStore_Watch() {
 	ctx := context.Background()
 	s := memstore.New[string](nil)
-	stop := s.Watch(func(inv store.Invalidation) { fmt.Printf("changed: %q, all: %v\n", inv.Keys, inv.All) })
+	stop, _ := s.Watch(store.Watching{
+		Changed: func(inv store.Invalidation) { fmt.Printf("changed: %q, all: %v\n", inv.Keys, inv.All) },
+	})
 	defer stop()
 	_ = s.Set(ctx, "fr", store.Entry[string]{Value: "Paris"})
 	_ = s.Delete(ctx, "fr")
@@ -195,7 +207,7 @@ func ExampleStore_Peer() {
 	ctx := context.Background()
 	here := memstore.New[string](nil)
 	there := here.Peer()
-	stop := there.Watch(func(inv store.Invalidation) { fmt.Println("there:", inv.Keys) })
+	stop, _ := there.Watch(store.Watching{Changed: func(inv store.Invalidation) { fmt.Println("there:", inv.Keys) }})
 	defer stop()
 	_ = here.Set(ctx, "fr", store.Entry[string]{Value: "Paris"})
 	e, _ := there.Get(ctx, "fr")

@@ -49,3 +49,20 @@ func (s *Store[T]) add(key string, delta int64, ttl time.Duration) (int64, error
 	s.keep(key, it)
 	return sum, nil
 }
+
+// Count implements [store.Counter].
+func (s *Store[T]) Count(_ context.Context, key string) (int64, error) {
+	if err := s.begin("count", key); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	it, ok := s.find(key)
+	switch {
+	case !ok:
+		return 0, store.ErrNotFound
+	case !it.counter:
+		s.stats.Errors++
+		return 0, failure("count", key, store.ErrWrongType)
+	}
+	return it.sum, nil
+}

@@ -34,10 +34,13 @@ func (s *Store[T]) Expire(_ context.Context, key string, ttl time.Duration) erro
 		s.remove(key)
 	default:
 		it.reset(store.In(ttl))
+		if end := store.At(s.holds[key].until); it.provisional && (it.ExpiresAt == 0 || it.ExpiresAt > end) {
+			it.ExpiresAt = end
+		}
 		s.items[key] = it
 	}
 	s.mu.Unlock()
-	s.tell(nil, key)
+	s.notify(nil, key)
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 // errMost is the cause where AddHot is to keep no key at all.
 var errMost = errors.New("fewer than one key")
 
-// SampleHits implements [store.HitSampler]: fn is told of every hit.
+// SampleHits implements [store.HitSampler]: fn is called for every hit.
 func (s *Store[T]) SampleHits(fn func(key string)) (every int, stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,22 +8,54 @@ import (
 	"github.com/lokroom/strata/store/storetest"
 )
 
+const tooLarge = 2 << 20
+
+type value = storetest.Value
+
 func TestConformance(t *testing.T) {
 	storetest.Run(t, storetest.Harness{
-		Open: func(testing.TB) store.Store[storetest.Value] { return memstore.New[storetest.Value](nil) },
-		Close: func(s store.Store[storetest.Value]) {
-			if err := s.(*memstore.Store[storetest.Value]).Close(); err != nil {
+		Open: func(testing.TB) store.Store[value] { return memstore.New[value](nil) },
+		Close: func(s store.Store[value]) {
+			if err := s.(*memstore.Store[value]).Close(); err != nil {
 				panic(err)
 			}
 		},
-		Peer: func(_ testing.TB, s store.Store[storetest.Value]) store.Store[storetest.Value] {
-			return s.(*memstore.Store[storetest.Value]).Peer()
-		},
+		Peer:          func(_ testing.TB, s store.Store[value]) store.Store[value] { return s.(*memstore.Store[value]).Peer() },
 		KeepsLoadedAt: true,
 		Want: []storetest.Capability{
 			storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter, storetest.PatternDeleter,
-			storetest.Clearer, storetest.Tagger, storetest.Pinger, storetest.Reporter, storetest.Watcher, storetest.Filler, storetest.Reviser,
-			storetest.Refresher, storetest.HitSampler, storetest.HotKeeper,
+			storetest.Clearer, storetest.Pinger, storetest.Reporter, storetest.Watcher, storetest.Filler, storetest.Reviser,
+			storetest.HitSampler, storetest.HotKeeper,
 		},
+	})
+}
+
+func TestShared_conformance(t *testing.T) {
+	type shared = *memstore.Shared[value]
+	storetest.Run(t, storetest.Harness{
+		Open: func(testing.TB) store.Store[value] {
+			s := memstore.NewShared[value](nil)
+			s.Limit(func(_ string, v value) error {
+				if len(v.Bytes) >= tooLarge {
+					return store.ErrTooLarge
+				}
+				return nil
+			})
+			return s
+		},
+		Close: func(s store.Store[value]) {
+			if err := s.(shared).Close(); err != nil {
+				panic(err)
+			}
+		},
+		Peer: func(_ testing.TB, s store.Store[value]) store.Store[value] { return s.(shared).Peer() },
+		Disconnect: func(s store.Store[value]) (reconnect func()) {
+			s.(shared).Disconnect()
+			return s.(shared).Reconnect
+		},
+		Rollback:      func(s store.Store[value]) { s.(shared).Snapshot()() },
+		KeepsLoadedAt: true,
+		TooLarge:      tooLarge,
+		Want:          storetest.Capabilities(),
 	})
 }

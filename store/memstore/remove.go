@@ -2,7 +2,6 @@ package memstore
 
 import (
 	"context"
-	"slices"
 
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
@@ -10,17 +9,7 @@ import (
 
 // DeletePattern implements [store.PatternDeleter]. It looks at every key.
 func (s *Store[T]) DeletePattern(_ context.Context, pattern string) (int, error) {
-	return s.removeWhere("delete pattern", func(key string, _ item[T]) bool {
-		return keys.Match(pattern, key)
-	})
-}
-
-// InvalidateTags implements [store.Tagger]. It looks at every entry.
-func (s *Store[T]) InvalidateTags(_ context.Context, tags ...string) error {
-	_, err := s.removeWhere("invalidate tags", func(_ string, it item[T]) bool {
-		return slices.ContainsFunc(it.Tags, func(tag string) bool { return slices.Contains(tags, tag) })
-	})
-	return err
+	return s.removeWhere("delete pattern", func(key string, _ item[T]) bool { return keys.Match(pattern, key) })
 }
 
 // removeWhere removes the items for which where is true and returns their number.
@@ -31,22 +20,24 @@ func (s *Store[T]) removeWhere(op string, where func(string, item[T]) bool) (int
 	var removed []string
 	for key := range s.items {
 		if it, ok := s.find(key); ok && where(key, it) {
+			s.shareHold(key)
 			s.remove(key)
 			removed = append(removed, key)
 		}
 	}
 	s.mu.Unlock()
-	s.tell(nil, removed...)
+	s.notify(nil, removed...)
 	return len(removed), nil
 }
 
-// Clear implements [store.Clearer].
+// Clear implements [store.Clearer]. Holds stay.
 func (s *Store[T]) Clear(context.Context) error {
 	if err := s.begin("clear", ""); err != nil {
 		return err
 	}
 	clear(s.items)
+	clear(s.leases)
 	s.mu.Unlock()
-	s.tellAll(nil, store.Invalidation{All: true})
+	s.notifyAll(nil, store.Invalidation{All: true, Cleared: s.shared})
 	return nil
 }

@@ -14,15 +14,15 @@ import (
 
 // overhead is what the engine allocates for an entry beside the item: its node
 // and its share of the hash table, on a 64-bit machine.
-const overhead = 80
+const overhead = 88
 
 // A Budget is an amount of memory that any number of stores share, whatever
 // their types: an entry that is worth more pushes out one that is worth less,
-// whoever set them. Its methods may be called concurrently.
+// whatever store they are in. Its methods may be called concurrently.
 type Budget struct {
 	cache  *otter.Cache[uint64, *view.Item]
 	clock  clock.Coarse
-	max    int64
+	max    atomic.Int64
 	closed atomic.Bool
 
 	// What the engine holds, disowned and expired items included.
@@ -37,7 +37,8 @@ func NewBudget(bytes int64) (*Budget, error) {
 	if bytes <= 0 {
 		return nil, fmt.Errorf("otter: a budget of %d bytes: must be more than zero", bytes)
 	}
-	b := &Budget{max: bytes}
+	b := &Budget{}
+	b.max.Store(bytes)
 	var err error
 	b.cache, err = otter.New(&otter.Options[uint64, *view.Item]{
 		MaximumWeight:    uint64(bytes),
@@ -64,16 +65,27 @@ func (b *Budget) Close() {
 	b.clock.Stop()
 }
 
+// Resize changes the budget to so many bytes, which must be more than zero. Entries for which
+// there is no room any more are evicted.
+func (b *Budget) Resize(bytes int64) error {
+	if bytes <= 0 {
+		return fmt.Errorf("otter: a budget of %d bytes: must be more than zero", bytes)
+	}
+	b.max.Store(bytes)
+	b.cache.SetMaximum(uint64(bytes))
+	return nil
+}
+
 // Stats returns the sizes of all that the stores of the budget hold, what was
 // cleared but not yet removed included, and nothing else.
 func (b *Budget) Stats() store.Stats {
-	return store.Stats{Entries: b.entries.Load(), Bytes: b.bytes.Load(), MaxBytes: b.max}
+	return store.Stats{Entries: b.entries.Load(), Bytes: b.bytes.Load(), MaxBytes: b.max.Load()}
 }
 
 // put has the engine hold it, in place of what is there.
-func (b *Budget) put(it *view.Item) {
+func (b *Budget) put(h uint64, it *view.Item) {
 	b.charge(it)
-	b.cache.Set(it.Hash, it)
+	b.cache.Set(h, it)
 }
 
 // remove removes what is under h if match says so, and reports whether it did.

@@ -45,7 +45,7 @@ func (s *Store[T]) Stats(context.Context) (store.Stats, error) {
 		return store.Stats{}, failure("stats", "", store.ErrClosed)
 	}
 	st := s.view.Stats()
-	st.MaxBytes = s.budget.max
+	st.MaxBytes = s.budget.max.Load()
 	return st, nil
 }
 

@@ -30,7 +30,7 @@ func (s *Store[T]) Expire(_ context.Context, key string, ttl time.Duration) erro
 	found := false
 	b.cache.ComputeIfPresent(h, func(it *view.Item) (*view.Item, otter.ComputeOp) {
 		e := s.view.Entry(it, key)
-		if e == nil || b.clock.Passed(it.ExpiresAt) {
+		if e == nil || b.clock.Passed(e.ExpiresAt) {
 			return nil, otter.CancelOp
 		}
 		found = true

@@ -21,8 +21,8 @@ func (b *Budget) Check() error {
 	if entries != b.entries.Load() || bytes != b.bytes.Load() {
 		return fmt.Errorf("%d entries, %d bytes; counted %d, %d", entries, bytes, b.entries.Load(), b.bytes.Load())
 	}
-	if weight := int64(b.cache.WeightedSize()); weight != bytes || weight > b.max {
-		return fmt.Errorf("the engine counts %d of %d, it holds %d", weight, b.max, bytes)
+	if weight := int64(b.cache.WeightedSize()); weight != bytes || weight > b.max.Load() {
+		return fmt.Errorf("the engine counts %d of %d, it holds %d", weight, b.max.Load(), bytes)
 	}
 	return nil
 }

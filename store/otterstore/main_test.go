@@ -2,12 +2,10 @@ package otterstore_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
 
-	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/otterstore"
 )
 
@@ -24,30 +22,4 @@ func open(t testing.TB, bytes int64) *otterstore.Budget {
 	}
 	t.Cleanup(b.Close)
 	return b
-}
-
-func set[T any](t testing.TB, s *otterstore.Store[T], key string, v T) {
-	t.Helper()
-	if err := s.Set(ctx, key, store.Entry[T]{Value: v}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// get returns what is under key, and false on a miss.
-func get[T any](t testing.TB, s *otterstore.Store[T], key string) (T, bool) {
-	t.Helper()
-	e, err := s.Get(ctx, key)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		t.Fatal(err)
-	}
-	return e.Value, err == nil
-}
-
-func stats[T any](t testing.TB, s *otterstore.Store[T]) store.Stats {
-	t.Helper()
-	st, err := s.Stats(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return st
 }

@@ -77,7 +77,7 @@ func (s *Store[T]) View(_ context.Context, key string) (*store.Entry[T], error) 
 	h := s.view.Hash(key)
 	it, _ := b.cache.GetIfPresent(h)
 	if e := s.view.Entry(it, key); e != nil {
-		if !b.clock.Passed(it.ExpiresAt) {
+		if !b.clock.Passed(e.ExpiresAt) {
 			s.view.Hit(s.view.Mine(), key)
 			return e, nil
 		}
@@ -99,13 +99,13 @@ func (s *Store[T]) Set(_ context.Context, key string, e store.Entry[T]) error {
 		s.remove(h, key)
 		return nil
 	}
-	it := s.view.Item(key, h, &e)
-	if it.Cost > b.max {
+	it := s.view.Item(key, &e)
+	if it.Cost > b.max.Load() {
 		s.remove(h, key)
 		it.Rejected()
 		return nil
 	}
-	b.put(it)
+	b.put(h, it)
 	return nil
 }
 
@@ -122,14 +122,14 @@ func (s *Store[T]) Delete(_ context.Context, keys ...string) error {
 	return nil
 }
 
-// remove removes the entry under key, whose hash is h, and reports whether
+// remove removes the entry under key, which has the hash h, and reports whether
 // there was one.
 func (s *Store[T]) remove(h uint64, key string) bool {
 	live := false
 	s.budget.remove(h, func(it *view.Item) bool {
-		mine := s.view.Entry(it, key) != nil
-		live = mine && !s.budget.clock.Passed(it.ExpiresAt)
-		return mine
+		e := s.view.Entry(it, key)
+		live = e != nil && !s.budget.clock.Passed(e.ExpiresAt)
+		return e != nil
 	})
 	return live
 }

@@ -100,14 +100,6 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-func BenchmarkGet_clientSide(b *testing.B) {
-	s := redisstore.New(dial(b, to(server(b))), &redisstore.Options[listing]{Prefix: prefix(), ClientSide: true})
-	if err := s.Set(ctx, "k", store.Entry[listing]{Value: aListing(), ExpiresAt: store.In(time.Hour)}); err != nil {
-		b.Fatal(err)
-	}
-	callers(b, 2, func() error { _, err := s.Get(ctx, "k"); return err })
-}
-
 func BenchmarkSet(b *testing.B) {
 	s := redisstore.New(dial(b, to(server(b))), &redisstore.Options[listing]{Prefix: prefix()})
 	e := store.Entry[listing]{Value: aListing(), ExpiresAt: store.In(time.Hour)}
@@ -132,7 +124,7 @@ func BenchmarkGetMany(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if found, err := s.GetMany(ctx, keys); err != nil || len(found) != 100 {
+		if found, err := store.GetMap(ctx, s, keys); err != nil || len(found) != 100 {
 			b.Fatal(len(found), err)
 		}
 	}

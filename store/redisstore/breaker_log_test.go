@@ -51,7 +51,7 @@ func (l *lines) of(t *testing.T, level slog.Level) map[string]slog.Value {
 func TestBreaker_logLine(t *testing.T) {
 	srv := redistest.Start(t, nil)
 	var log lines
-	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: -1, BreakAfter: 3, Logger: slog.New(&log)}, to(srv))
+	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: -1, BreakAfter: 3, Logger: slog.New(&log)}, to(srv))
 	s := strings(c, prefix())
 	get(t, s, "k", "")
 	srv.Kill()

@@ -31,12 +31,12 @@ func state(t *testing.T, c *redisstore.Client, states ...string) {
 	})
 }
 
-// beating has the client beat until the test ends.
-func beating(t *testing.T, s *redisstore.Store[string]) {
+// running makes the client send heartbeats until the test ends.
+func running(t *testing.T, s *redisstore.Store[string]) {
 	t.Helper()
 	var hears atomic.Bool
-	t.Cleanup(s.Hear(hears.Store))
-	redistest.WaitFor(t, "the first beat", hears.Load)
+	t.Cleanup(watching(t, s, store.Watching{Connected: hears.Store}))
+	redistest.WaitFor(t, "the first heartbeat", hears.Load)
 }
 
 // A Redis that cannot be connected to is not dialled by every operation, and is used
@@ -45,7 +45,7 @@ func TestBreaker_refused(t *testing.T) {
 	srv := redistest.Start(t, nil)
 	proxy := redistest.StartProxy(t, srv.Addr())
 	var log bytes.Buffer
-	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))}, rueidis.ClientOption{InitAddress: []string{proxy.Addr()}})
+	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))}, rueidis.ClientOption{InitAddress: []string{proxy.Addr()}})
 	s := strings(c, prefix())
 	set(t, s, "k", "v")
 	proxy.Refuse(true)
@@ -88,13 +88,13 @@ func TestBreaker_refused(t *testing.T) {
 }
 
 // A Redis that hangs: each operation that is under way takes its timeout; those that come
-// later do not wait, nor reach Redis. What finds out that it answers again is a beat.
+// later do not wait, nor reach Redis. What finds out that it answers again is a heartbeat.
 func TestBreaker_hangs(t *testing.T) {
 	srv := redistest.Start(t, nil)
 	const timeout = 300 * time.Millisecond
-	c := dialWith(t, &redisstore.Dialer{Timeout: timeout, MaxUnheard: 2 * timeout}, to(srv))
+	c := dialWith(t, &redisstore.Dialer{Timeout: timeout, MaxDisconnected: 2 * timeout}, to(srv))
 	s := strings(c, prefix())
-	beating(t, s)
+	running(t, s)
 	set(t, s, "k", "v")
 	srv.Pause()
 	resume := sync.OnceFunc(func() { srv.Resume() })
@@ -132,7 +132,7 @@ func TestBreaker_hangs(t *testing.T) {
 		_, err := s.Get(ctx, "k")
 		return err == nil && c.Health().Breaker == "closed"
 	})
-	if h := c.Health(); !h.Hears || time.Since(h.Heard) > time.Minute {
+	if h := c.Health(); !h.Connected || time.Since(h.LastContact) > time.Minute {
 		t.Errorf("%+v", h)
 	}
 }
@@ -141,8 +141,8 @@ func TestBreaker_hangs(t *testing.T) {
 // closes, though nobody asks for anything, when it is heard again.
 func TestBreaker_idle(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	c := dialWith(t, &redisstore.Dialer{Timeout: 100 * time.Millisecond, MaxUnheard: 200 * time.Millisecond}, to(srv))
-	beating(t, strings(c, prefix()))
+	c := dialWith(t, &redisstore.Dialer{Timeout: 100 * time.Millisecond, MaxDisconnected: 200 * time.Millisecond}, to(srv))
+	running(t, strings(c, prefix()))
 	srv.Pause()
 	defer srv.Resume()
 	state(t, c, "open")
@@ -155,7 +155,7 @@ func TestBreaker_idle(t *testing.T) {
 func TestBreaker_noFailures(t *testing.T) {
 	srv := redistest.Start(t, nil)
 	proxy := redistest.StartProxy(t, srv.Addr())
-	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: -1}, rueidis.ClientOption{InitAddress: []string{proxy.Addr()}})
+	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: -1}, rueidis.ClientOption{InitAddress: []string{proxy.Addr()}})
 	s := strings(c, prefix())
 	hasty := redisstore.New(c, &redisstore.Options[string]{Prefix: prefix(), ReadTimeout: 5 * time.Millisecond})
 	set(t, s, "k", "v")
@@ -190,7 +190,7 @@ func TestBreaker_noFailures(t *testing.T) {
 func TestBreaker_cluster(t *testing.T) {
 	cl := redistest.StartCluster(t, 3)
 	const timeout = 300 * time.Millisecond
-	c := dialWith(t, &redisstore.Dialer{Timeout: timeout, MaxUnheard: 2 * timeout}, to(cl.Nodes[0]))
+	c := dialWith(t, &redisstore.Dialer{Timeout: timeout, MaxDisconnected: 2 * timeout}, to(cl.Nodes[0]))
 	hangs := func(key string) bool { // its node will
 		_, err := cl.Nodes[2].Do("EXISTS", key)
 		return err == nil // else it names another
@@ -200,7 +200,7 @@ func TestBreaker_cluster(t *testing.T) {
 		p = prefix()
 	}
 	s := strings(c, p)
-	beating(t, s)
+	running(t, s)
 	keys := map[bool]string{} // by whether they will hang
 	for i := 0; len(keys) < 2; i++ {
 		keys[hangs(fmt.Sprint(p, i))] = fmt.Sprint(i)
@@ -232,9 +232,9 @@ func TestBreaker_cluster(t *testing.T) {
 	})
 }
 
-// Tags that Redis could not be told of are told as soon as it answers, and counted until
+// Tags that could not be invalidated are invalidated as soon as it answers, and counted until
 // then. Flush says what would be lost.
-func TestTags_pendingIsCounted(t *testing.T) {
+func TestTags_retryQueueIsCounted(t *testing.T) {
 	srv := redistest.Start(t, nil)
 	proxy := redistest.StartProxy(t, srv.Addr())
 	c := dialWith(t, &redisstore.Dialer{Timeout: patience}, rueidis.ClientOption{InitAddress: []string{proxy.Addr()}})
@@ -247,7 +247,7 @@ func TestTags_pendingIsCounted(t *testing.T) {
 	if err := tags.Invalidate(ctx, "a", "b"); !errors.Is(err, store.ErrUnavailable) {
 		t.Fatalf("Invalidate: %v", err)
 	}
-	if h := c.Health(); h.PendingTags != 2 || h.PendingTagsFor <= 0 {
+	if h := c.Health(); h.QueuedTags != 2 || h.QueuedTagsFor <= 0 {
 		t.Errorf("%+v", h)
 	}
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
@@ -256,14 +256,14 @@ func TestTags_pendingIsCounted(t *testing.T) {
 		t.Errorf("Flush: %v", err)
 	}
 	proxy.Refuse(false)
-	if err := tags.Flush(ctx); err != nil || c.Health().PendingTags != 0 {
-		t.Errorf("Flush: %v, and %d pending", err, c.Health().PendingTags)
+	if err := tags.Flush(ctx); err != nil || c.Health().QueuedTags != 0 {
+		t.Errorf("Flush: %v, and %d pending", err, c.Health().QueuedTags)
 	}
 }
 
 // More tags than are remembered count as every tag: entries with any are not found
 // here meanwhile, nor by others once Redis has heard of it; entries with none are.
-func TestTags_pendingOverflow(t *testing.T) {
+func TestTags_retryQueueOverflow(t *testing.T) {
 	srv := redistest.Start(t, nil)
 	proxy := redistest.StartProxy(t, srv.Addr())
 	p := prefix()
@@ -294,11 +294,11 @@ func TestTags_pendingOverflow(t *testing.T) {
 		if err := here.InvalidateTags(ctx, tags...); !errors.Is(err, store.ErrUnavailable) {
 			t.Fatalf("InvalidateTags: %v", err)
 		}
-		if h := c.Health(); i < 100 && h.PendingTags != 1000*(i+1) {
-			t.Fatalf("%d pending", h.PendingTags)
+		if h := c.Health(); i < 100 && h.QueuedTags != 1000*(i+1) {
+			t.Fatalf("%d pending", h.QueuedTags)
 		}
 	}
-	if h := c.Health(); h.PendingTags != -1 || h.PendingTagsFor <= 0 {
+	if h := c.Health(); h.QueuedTags != -1 || h.QueuedTagsFor <= 0 {
 		t.Errorf("%+v", h)
 	}
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
@@ -313,7 +313,7 @@ func TestTags_pendingOverflow(t *testing.T) {
 		t.Error("meanwhile it recalls what is tagged, or not what is not")
 	}
 	proxy.Refuse(false)
-	redistest.WaitFor(t, "Redis to be told", func() bool { return c.Health().PendingTags == 0 })
+	redistest.WaitFor(t, "Redis to be told", func() bool { return c.Health().QueuedTags == 0 })
 	for name, s := range map[string]*redisstore.Store[string]{"here": here, "there": there} {
 		redistest.WaitFor(t, "it to be heard of "+name, func() bool { _, err := s.Get(ctx, "tagged"); return errors.Is(err, store.ErrNotFound) })
 		redistest.WaitFor(t, "the other to be found "+name, func() bool { e, err := s.Get(ctx, "bare"); return err == nil && e.Value == "v" })

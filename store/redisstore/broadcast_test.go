@@ -18,38 +18,13 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// broadcast connects a client that is told of every change under the prefixes.
+// broadcast connects a client that is notified of every change under the prefixes.
 func broadcast(t testing.TB, opt rueidis.ClientOption, prefixes ...string) *redisstore.Client {
 	t.Helper()
 	return dialWith(t, &redisstore.Dialer{Timeout: patience, Broadcast: prefixes}, opt)
 }
 
-// TestBroadcast_told: what was never read is told as well, and so are the keys that
-// a store keeps for itself; what others have is not.
-func TestBroadcast_told(t *testing.T) {
-	srv := redistest.Start(t, nil)
-	c := broadcast(t, to(srv), "p:", "q:")
-	s, all := strings(c, "p:sub:"), strings(c, "")
-	ofS, ofAll := watch(t, s), watch(t, all)
-	for _, key := range []string{"p:sub:k", "other:k", "!other:k", "q:k", "!p:another", "!q:fence"} {
-		if _, err := srv.Do("SET", key, "v"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ofAll.wait(t, "!q:fence")
-	ofS.wait(t, "k")
-	for key, want := range map[string]bool{"p:sub:k": true, "q:k": true, "!p:another": true, "other:k": false, "!other:k": false} {
-		if ofAll.told(key) != want {
-			t.Errorf("told of %q: %v, want %v", key, !want, want)
-		}
-	}
-	info, err := srv.Info("stats")
-	if err != nil || info["tracking_total_keys"] != "0" {
-		t.Errorf("the server remembers %s keys, %v", info["tracking_total_keys"], err)
-	}
-}
-
-// TestBroadcast_afterAnOwnFill: a change by somebody else is told though nothing was
+// TestBroadcast_afterAnOwnFill: a change by somebody else is notified though nothing was
 // read since, and more than once; in a cluster by each of its nodes.
 func TestBroadcast_afterAnOwnFill(t *testing.T) {
 	for name, option := range map[string]rueidis.ClientOption{"server": onServer(t), "cluster": onCluster(t)} {
@@ -91,7 +66,7 @@ func TestBroadcast_ownScript(t *testing.T) {
 	s := strings(broadcast(t, to(server(t)), p), p)
 	l := watch(t, s)
 	g, err := s.Lease(ctx, "k", time.Minute, 0)
-	if err != nil || g.State != store.Granted || !g.Told {
+	if err != nil || g.State != store.Granted || !g.NotifiesOwn {
 		t.Fatalf("%+v, %v", g, err)
 	}
 	l.wait(t, "k")
@@ -99,8 +74,8 @@ func TestBroadcast_ownScript(t *testing.T) {
 	if err != nil || watched {
 		t.Fatal(watched, err)
 	}
-	if _, err := s.Recheck(ctx, "k", kept); err != nil {
-		t.Errorf("Recheck: %v", err)
+	if _, err := s.Revalidate(ctx, "k", kept); err != nil {
+		t.Errorf("Revalidate: %v", err)
 	}
 }
 
@@ -115,7 +90,7 @@ func TestBroadcast_lost(t *testing.T) {
 		loseAndRead(t, s, peer, proxy.Cut)
 	}
 	l := watch(t, s)
-	set(t, peer, "k", "newer") // the new connection is told as well
+	set(t, peer, "k", "newer") // the new connection is notified as well
 	l.wait(t, "k")
 	if _, err := srv.Do("FLUSHALL"); err != nil {
 		t.Fatal(err)
@@ -123,48 +98,29 @@ func TestBroadcast_lost(t *testing.T) {
 	l.waitAll(t)
 }
 
-func TestBroadcast_clientSide(t *testing.T) {
-	p := prefix()
-	c := broadcast(t, to(server(t)), p)
-	s, plain := clientSide(c, p), strings(c, p)
-	peer := strings(dial(t, to(server(t))), p)
-	for i := range 1000 {
-		v := fmt.Sprint(i)
-		switch i % 3 {
-		case 0:
-			set(t, s, "k", v)
-		case 1:
-			if _, _, err := plain.Fill(ctx, "k", store.Entry[string]{Value: v}); err != nil {
-				t.Fatal(err)
-			}
-		case 2:
-			if err := s.Delete(ctx, "k"); err != nil {
-				t.Fatal(err)
-			}
-			v = ""
-		}
-		get(t, s, "k", v)
-	}
-	set(t, peer, "k", "foreign")
-	redistest.WaitFor(t, "the change", func() bool {
-		e, err := s.Get(ctx, "k")
-		return err == nil && e.Value == "foreign"
-	})
-}
-
-// TestBroadcast_noTable: there is no table that could be too full.
+// TestBroadcast_noTable: there is no table that could be too full. A MaxDisconnected that no
+// heartbeat exceeds leaves that as the only reason for an All.
 func TestBroadcast_noTable(t *testing.T) {
 	srv := redistest.Start(t, &redistest.Options{Config: []string{"tracking-table-max-keys 1"}})
-	perKey := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 40 * time.Millisecond}, to(srv)), "p:")
-	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 40 * time.Millisecond, Broadcast: []string{"p:"}}, to(srv)), "p:")
-	for _, s := range []*redisstore.Store[string]{perKey, s} {
-		defer s.Hear(func(bool) {})()
+	perKey := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: patience}, to(srv))
+	broadcast := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: patience, Broadcast: []string{"p:"}}, to(srv))
+	var all [2]func() int
+	for i, c := range []*redisstore.Client{perKey, broadcast} {
+		s := strings(c, "p:")
+		alive(t, s)
+		get(t, s, "k", "")
+		all[i] = watch(t, s).alls
+		for range 5 {
+			if err := c.Sync(ctx); err != nil { // it waits for a heartbeat
+				t.Fatal(err)
+			}
+		}
 	}
-	get(t, perKey, "k", "")
-	ofPerKey, of := watch(t, perKey), watch(t, s)
-	redistest.WaitFor(t, "the other client to be in doubt", func() bool { return ofPerKey.alls() > 3 })
-	if n := of.alls(); n > 0 {
-		t.Errorf("All was told %d times", n)
+	if n := all[0](); n < 3 {
+		t.Errorf("with per-key tracking the watchers were notified of %d losses in 5 heartbeats", n)
+	}
+	if n := all[1](); n > 0 {
+		t.Errorf("with broadcasts the watchers were notified of %d losses", n)
 	}
 }
 
@@ -182,30 +138,28 @@ func TestDialer_Broadcast_overlap(t *testing.T) {
 	}
 }
 
-// TestStore_CanWatch: a store whose changes, or whose tags' changes, are not told
-// says so, and does not answer reads.
-func TestStore_CanWatch(t *testing.T) {
+// TestStore_Watch_notCovered: a store whose changes, or whose tags' changes, are not pushed
+// cannot be watched, and does not answer reads.
+func TestStore_Watch_notCovered(t *testing.T) {
 	p := prefix()
 	c := broadcast(t, to(server(t)), p)
 	withTags := func(prefix, tags string) *redisstore.Store[string] {
 		return redisstore.New(c, &redisstore.Options[string]{Prefix: prefix, Codec: codec.String(), Tags: redisstore.NewTags(c, tags)})
 	}
 	for _, s := range []*redisstore.Store[string]{strings(c, p), strings(c, p+"sub:"), withTags(p, p+"!"), strings(dial(t, to(server(t))), "x")} {
-		if err := s.CanWatch(); err != nil {
-			t.Error(err)
-		}
+		watching(t, s, store.Watching{})()
 	}
 	names := func(err error) bool { return err != nil && stdstrings.Contains(err.Error(), "Dialer.Broadcast") }
 	for what, s := range map[string]*redisstore.Store[string]{"store": strings(c, p[:len(p)-1]), "tags": withTags(p, "tags:")} {
-		set(t, s, "k", "v") // changes are told to others
+		set(t, s, "k", "v") // changes are notified to others
 		for name, read := range map[string]func() error{
-			"CanWatch": func() error { return store.CanWatch(store.Store[string](s)) },
-			"Get":      func() error { _, err := s.Get(ctx, "k"); return err },
-			"GetMany":  func() error { _, err := s.GetMany(ctx, []string{"k"}); return err },
-			"Recheck":  func() error { _, err := s.Recheck(ctx, "k", store.Entry[string]{Version: 1}); return err },
-			"Lease":    func() error { _, err := s.Lease(ctx, "k", time.Second, 0); return err },
-			"Fill":     func() error { _, _, err := s.Fill(ctx, "k", store.Entry[string]{}); return err },
-			"Stamp":    func() error { _, err := s.Stamp(ctx); return err },
+			"Watch":      func() error { _, err := s.Watch(store.Watching{}); return err },
+			"Get":        func() error { _, err := s.Get(ctx, "k"); return err },
+			"GetMany":    func() error { _, err := s.GetMany(ctx, []string{"k"}); return err },
+			"Revalidate": func() error { _, err := s.Revalidate(ctx, "k", store.Entry[string]{Version: 1}); return err },
+			"Lease":      func() error { _, err := s.Lease(ctx, "k", time.Second, 0); return err },
+			"Fill":       func() error { _, _, err := s.Fill(ctx, "k", store.Entry[string]{}); return err },
+			"Stamp":      func() error { _, err := s.Stamp(ctx); return err },
 		} {
 			if err := read(); !names(err) || !stdstrings.Contains(err.Error(), what) || errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("%s is not covered: %s: %v", what, name, err)
@@ -219,8 +173,8 @@ func TestStore_CanWatch(t *testing.T) {
 // TestClient_Sync_broadcast.
 func TestBroadcast_turns(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	// Without a pulse, which asks for the time as well.
-	d := redisstore.Dialer{MaxUnheard: -1, Timeout: patience}
+	// Without a heartbeat, which asks for the time as well.
+	d := redisstore.Dialer{MaxDisconnected: -1, Timeout: patience}
 	perKey := strings(dialWith(t, &d, to(srv)), "p:")
 	d.Broadcast = []string{"p:"}
 	told := strings(dialWith(t, &d, to(srv)), "p:")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
 	"github.com/redis/rueidis"
 )
 
@@ -16,14 +17,14 @@ import (
 //
 // In a cluster the note may be on another node than an entry, so that one process may
 // find what another has just cleared: Clear then returns when that is over, which takes
-// [Dialer].MaxUnheard and a tenth more. If ctx ends first, the store is cleared, and
+// [Dialer].MaxDisconnected and a tenth more. If ctx ends first, the store is cleared, and
 // the error is that of ctx.
-func (s *Store[T]) Clear(ctx context.Context) error {
+func (s *view) Clear(ctx context.Context) error {
 	ctx, end := store.Observe(ctx, s.observer, s.op("clear", "", 0))
-	err := s.tags.raise(ctx, 0, s.tags.clearedKey(s.prefix))[0]
-	s.cleared.drop()
+	err := s.tags.Raise(ctx, 0, s.tags.ClearedKey(s.prefix))[0]
+	s.cleared.Drop()
 	if err == nil || errors.Is(err, store.ErrReplicas) {
-		err = firstOf(s.client.unheard(ctx), err)
+		err = link.FirstOf(s.client.awaitNotice(ctx), err)
 	}
 	if err != nil {
 		err = s.failWrite(ctx, "clear", "", err)
@@ -32,17 +33,17 @@ func (s *Store[T]) Clear(ctx context.Context) error {
 	return err
 }
 
-// unheard waits until no process can do what it has not been told of: in a cluster
-// until it has noticed, elsewhere until it is being told.
-func (c *Client) unheard(ctx context.Context) error {
-	l := c.links.Load()
-	if c.maxStale > 0 { // every strict read asks
+// awaitNotice waits until no process serves what it was not notified of: in a cluster
+// until it has noticed, elsewhere until Redis is notifying it.
+func (c *Client) awaitNotice(ctx context.Context) error {
+	l := c.link.Pair.Load()
+	if c.link.MaxStale > 0 { // every strict read asks
 		return nil
 	}
-	if l == nil || l.w.Mode() != rueidis.ClientModeCluster {
-		return c.turn(ctx)
+	if l == nil || l.W.Mode() != rueidis.ClientModeCluster {
+		return c.heartbeat.Turn(ctx)
 	}
-	t := time.NewTimer(max(c.pulse.most, 0) * 11 / 10)
+	t := time.NewTimer(max(c.heartbeat.MaxDisconnected, 0) * 11 / 10)
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -79,7 +79,7 @@ func TestStore_Confirm(t *testing.T) {
 // The value is not sent.
 func TestStore_Confirm_sendsNoValue(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	s := strings(dialWith(t, &redisstore.Dialer{MaxUnheard: -1, Timeout: patience}, to(srv)), "p:")
+	s := strings(dialWith(t, &redisstore.Dialer{MaxDisconnected: -1, Timeout: patience}, to(srv)), "p:")
 	received := func() int {
 		t.Helper()
 		info, err := srv.Info("stats")
@@ -129,7 +129,7 @@ func TestStore_Confirm_changed(t *testing.T) {
 			t.Errorf("after %s there is %+v, %v; before it %+v, %v", name, now, err, before, wasErr)
 		}
 	}
-	if err := s.DeleteHolding(t.Context(), time.Minute, "k"); err != nil {
+	if err := s.DeleteHolding(t.Context(), store.Hold{For: time.Minute}, "k"); err != nil {
 		t.Fatal(err)
 	}
 	old := put(t, s, e)
@@ -147,8 +147,8 @@ func TestStore_Confirm_changed(t *testing.T) {
 	}
 }
 
-// It is told to others, and its own watcher is told of the next change.
-func TestStore_Confirm_told(t *testing.T) {
+// It is notified to others, and its own watcher is notified of the next change.
+func TestStore_Confirm_notifies(t *testing.T) {
 	p, c := prefix(), dial(t, to(server(t)))
 	a, b := strings(c, p), strings(c, p)
 	old := put(t, a, store.Entry[string]{Value: "v", LoadedAt: 1})

@@ -1,11 +1,10 @@
 package redisstore_test
 
 import (
-	"context"
-	"runtime"
 	"testing"
 	"time"
 
+	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
@@ -20,12 +19,12 @@ type value = storetest.Value
 
 // A place is where the suite runs.
 type place struct {
-	option     func(t testing.TB) rueidis.ClientOption
-	clientSide bool
-	broadcast  bool
-	untracked  bool
-	cluster    bool
-	space      string // what the prefixes begin with
+	option    func(t testing.TB) rueidis.ClientOption
+	proxied   bool // each store has its own proxy before option's server
+	broadcast bool
+	untracked bool
+	replicas  bool   // values are large, and read from replicas
+	space     string // what the prefixes begin with
 }
 
 // An opened store, and what it was opened with.
@@ -33,42 +32,74 @@ type opened struct {
 	*redisstore.Store[value]
 	client *redisstore.Client
 	prefix string
+	line   *line
+}
+
+// A line is what leads from a store to its server.
+type line struct {
+	t     testing.TB
+	proxy *redistest.Proxy // nil if the place is not proxied
+}
+
+// disconnect cuts the store off until reconnect is called.
+func (l *line) disconnect() (reconnect func()) {
+	l.proxy.Refuse(true)
+	l.proxy.Cut()
+	return func() { l.proxy.Refuse(false) }
+}
+
+// rollBack leads the store to another primary, which has older data: none.
+func (l *line) rollBack() {
+	l.proxy.Redirect(redistest.Start(l.t, nil).Addr())
+	l.proxy.Cut()
+}
+
+// lead makes option lead through a proxy of its own, if the place has them.
+func (p *place) lead(t testing.TB, option *rueidis.ClientOption) *line {
+	t.Helper()
+	if !p.proxied {
+		return &line{t, nil}
+	}
+	proxy := redistest.StartProxy(t, option.InitAddress[0])
+	option.InitAddress = []string{proxy.Addr()}
+	return &line{t, proxy}
 }
 
 func (p *place) open(t testing.TB, prefix string) store.Store[value] {
 	t.Helper()
-	d := &redisstore.Dialer{Timeout: patience}
-	if p.cluster {
-		// Clear waits for MaxUnheard. It is long enough for heartbeats that are late on a busy machine.
-		d.MaxUnheard = 500 * time.Millisecond
-	}
+	// In a cluster Clear waits for MaxDisconnected. With less than the default one, reads fail
+	// on a busy machine, where heartbeats are late.
+	d := &redisstore.Dialer{Timeout: patience, NoTracking: p.untracked, ReadReplicas: p.replicas}
 	if p.broadcast {
 		d.Broadcast = []string{prefix}
 	}
-	if d.NoTracking = p.untracked; d.NoTracking {
-		d.MaxUnheard = 0
+	option := p.option(t)
+	l := p.lead(t, &option)
+	c := dialWith(t, d, option)
+	o := &redisstore.Options[value]{Prefix: prefix}
+	if p.replicas { // see TestReadReplicas_conformance
+		o.Codec = padding{codec.Msgpack[value]()}
 	}
-	c := dialWith(t, d, p.option(t))
-	s := redisstore.New(c, &redisstore.Options[value]{Prefix: prefix, ClientSide: p.clientSide})
-	if err := c.Sync(t.Context()); err != nil { // a node that is dialled first later on is told as a loss
+	s := redisstore.New(c, o)
+	if err := c.Sync(t.Context()); err != nil { // a node that is dialled first later on is notified as a loss
 		t.Fatal(err)
 	}
-	o := opened{s, c, prefix}
+	view := opened{s, c, prefix, l}
 	switch {
-	case p.clientSide, p.broadcast:
-		return noFiller{o, nil}
+	case p.broadcast:
+		return noFiller{view, nil}
 	case p.untracked:
-		return noWatcher{o, nil}
+		return noWatcher{view, nil}
 	}
-	return o
+	return view
 }
 
 func (o opened) resource() *redisstore.Client { return o.client }
 func (o opened) redisPrefix() string          { return o.prefix }
+func (o opened) lineOf() *line                { return o.line }
 
-// noFiller hides Fill and Replace, which are never watched with ClientSide, as its comment
-// says, or with broadcasts, which notify of every script, as with FillLeased: the ambiguous
-// names take the methods away.
+// noFiller hides Fill and Replace, which are never watched with broadcasts, which notify of
+// every script, as with FillLeased: the ambiguous names take the methods away.
 type noFiller struct {
 	opened
 	noFill
@@ -87,16 +118,10 @@ type noWatcher struct {
 
 type noWatch interface{ Watch() }
 
-// Get lets others run: answers from memory never wait, and readers that spin
-// would starve the connections on a machine with few processors.
-func (n noFiller) Get(ctx context.Context, key string) (store.Entry[value], error) {
-	runtime.Gosched()
-	return n.opened.Get(ctx, key)
-}
-
 type reachable interface {
 	resource() *redisstore.Client
 	redisPrefix() string
+	lineOf() *line
 }
 
 func (p *place) harness() storetest.Harness {
@@ -115,13 +140,19 @@ func (p *place) harness() storetest.Harness {
 		Want: []storetest.Capability{
 			storetest.ManyGetter, storetest.ManySetter, storetest.Expirer, storetest.Counter, storetest.PatternDeleter,
 			storetest.Clearer, storetest.Pinger, storetest.Reporter, storetest.Reviser, storetest.HotKeeper,
+			storetest.Leaser, storetest.Writer,
+			storetest.Tagger,
 		},
 	}
-	if !p.untracked {
-		h.Want = append(h.Want, storetest.Watcher, storetest.Stamper)
+	if p.proxied {
+		h.Disconnect = func(s store.Store[value]) (reconnect func()) { return s.(reachable).lineOf().disconnect() }
+		h.Rollback = func(s store.Store[value]) { s.(reachable).lineOf().rollBack() }
 	}
-	if !p.clientSide && !p.untracked && !p.broadcast {
-		h.Want = append(h.Want, storetest.Filler, storetest.Refresher)
+	if !p.untracked {
+		h.Want = append(h.Want, storetest.Watcher)
+	}
+	if !p.untracked && !p.broadcast {
+		h.Want = append(h.Want, storetest.Filler)
 	}
 	return h
 }
@@ -141,12 +172,11 @@ func onCluster(t testing.TB) rueidis.ClientOption {
 
 func TestConformance(t *testing.T) {
 	for name, p := range map[string]*place{
-		"server":             {option: onServer},
-		"cluster":            {option: onCluster, cluster: true},
-		"client side":        {option: onServer, clientSide: true},
-		"broadcast":          {option: onServer, broadcast: true},
+		"server":             {option: onServer, proxied: true},
+		"cluster":            {option: onCluster},
+		"broadcast":          {option: onServer, broadcast: true, proxied: true},
 		"untracked":          {option: behindProxy, untracked: true},
-		"untracked, cluster": {option: onCluster, untracked: true, cluster: true},
+		"untracked, cluster": {option: onCluster, untracked: true},
 	} {
 		t.Run(name, func(t *testing.T) { storetest.Run(t, p.harness()) })
 	}

@@ -14,67 +14,65 @@ func TestStore_Get_foreign(t *testing.T) {
 	srv := redistest.Start(t, nil)
 	c := dial(t, to(srv))
 	other := redisstore.New(c, &redisstore.Options[string]{Codec: codec.JSON[string]()})
-	for _, clientSide := range []bool{false, true} {
-		s := redisstore.New(c, &redisstore.Options[string]{Codec: codec.String(), ClientSide: clientSide})
-		run := func(args ...any) {
-			t.Helper()
-			if _, err := srv.Do(args...); err != nil {
-				t.Fatal(err)
-			}
-		}
-		run("FLUSHALL")
-		run("SET", "bytes", "some bytes of another program")
-		run("SET", "short", "V\x01")
-		run("RPUSH", "list", "a")
-		set(t, s, "flipped", "value")
-		run("SETRANGE", "flipped", 90, "\xff")
-		set(t, s, "cut", "value")
-		blob, err := srv.Do("GET", "cut")
-		if err != nil {
+	s := redisstore.New(c, &redisstore.Options[string]{Codec: codec.String()})
+	run := func(args ...any) {
+		t.Helper()
+		if _, err := srv.Do(args...); err != nil {
 			t.Fatal(err)
 		}
-		run("SET", "cut", blob.(string)[:91])
-		set(t, s, "format", "value")
-		run("SETRANGE", "format", 1, "\x02")
-		set(t, other, "codec", "value")
-		run("SET", "lease", "N\x01", "PX", 60_000)
-		run("SET", "counter", 5)
-		keys := []string{"bytes", "short", "list", "flipped", "cut", "format", "codec"}
+	}
+	run("FLUSHALL")
+	run("SET", "bytes", "some bytes of another program")
+	run("SET", "short", "V\x01")
+	run("RPUSH", "list", "a")
+	set(t, s, "flipped", "value")
+	run("SETRANGE", "flipped", 90, "\xff")
+	set(t, s, "cut", "value")
+	blob, err := srv.Do("GET", "cut")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run("SET", "cut", blob.(string)[:91])
+	set(t, s, "format", "value")
+	run("SETRANGE", "format", 1, "\x02")
+	set(t, other, "codec", "value")
+	run("SET", "lease", "N\x01", "PX", 60_000)
+	run("SET", "counter", 5)
+	keys := []string{"bytes", "short", "list", "flipped", "cut", "format", "codec"}
 
-		before, _ := s.Stats(ctx)
-		for _, key := range keys {
-			get(t, s, key, "")
+	before, _ := s.Stats(ctx)
+	for _, key := range keys {
+		get(t, s, key, "")
+	}
+	after, err := s.Stats(ctx)
+	if n := after.Corrupt - before.Corrupt; err != nil || n != uint64(len(keys)) {
+		t.Errorf("%d corrupt, want %d (%v)", n, len(keys), err)
+	}
+	if n := after.Misses - before.Misses; n != uint64(len(keys)) {
+		t.Errorf("%d misses, want %d", n, len(keys))
+	}
+	for _, key := range []string{"lease", "counter"} { // known, and no entries
+		get(t, s, key, "")
+	}
+	if found, err := store.GetMap(ctx, s, append(keys, "lease", "counter")); err != nil || len(found) > 0 {
+		t.Errorf("GetMany = %v, %v", found, err)
+	}
+	for _, key := range append(keys[:3:3], "lease") {
+		if ok, err := s.Exists(ctx, key); key != "short" && ok || err != nil {
+			t.Errorf("Exists(%s) = %v, %v", key, ok, err)
 		}
-		after, err := s.Stats(ctx)
-		if n := after.Corrupt - before.Corrupt; err != nil || n != uint64(len(keys)) {
-			t.Errorf("%d corrupt, want %d (%v)", n, len(keys), err)
+	}
+	for _, key := range []string{"list", "lease"} {
+		if err := s.Expire(ctx, key, time.Hour); err != store.ErrNotFound {
+			t.Errorf("Expire(%s) = %v", key, err)
 		}
-		if n := after.Misses - before.Misses; n != uint64(len(keys)) {
-			t.Errorf("%d misses, want %d", n, len(keys))
+		if _, err := s.TTL(ctx, key); err != store.ErrNotFound {
+			t.Errorf("TTL(%s) = %v", key, err)
 		}
-		for _, key := range []string{"lease", "counter"} { // known, and no entries
-			get(t, s, key, "")
-		}
-		if found, err := s.GetMany(ctx, append(keys, "lease", "counter")); err != nil || len(found) > 0 {
-			t.Errorf("GetMany = %v, %v", found, err)
-		}
-		for _, key := range append(keys[:3:3], "lease") {
-			if ok, err := s.Exists(ctx, key); key != "short" && ok || err != nil {
-				t.Errorf("Exists(%s) = %v, %v", key, ok, err)
-			}
-		}
-		for _, key := range []string{"list", "lease"} {
-			if err := s.Expire(ctx, key, time.Hour); err != store.ErrNotFound {
-				t.Errorf("Expire(%s) = %v", key, err)
-			}
-			if _, err := s.TTL(ctx, key); err != store.ErrNotFound {
-				t.Errorf("TTL(%s) = %v", key, err)
-			}
-		}
-		for _, key := range keys { // a Set replaces whatever it is
-			set(t, s, key, "new")
-			get(t, s, key, "new")
-		}
+	}
+	for _, key := range keys { // a Set replaces whatever it is
+		set(t, s, key, "new")
+		get(t, s, key, "new")
 	}
 }
 

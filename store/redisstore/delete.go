@@ -4,10 +4,12 @@ import (
 	"context"
 
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
+	"github.com/lokroom/strata/store/redisstore/internal/script"
 )
 
 // Delete removes the entries under keys.
-func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
+func (s *view) Delete(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -21,7 +23,7 @@ func (s *Store[T]) Delete(ctx context.Context, keys ...string) error {
 	return err
 }
 
-func (s *Store[T]) delete(ctx context.Context, keys []string) error {
+func (s *view) delete(ctx context.Context, keys []string) error {
 	errs := make(map[string]error)
 	full := make([]string, 0, len(keys))
 	kept := make([]string, 0, len(keys))
@@ -33,7 +35,7 @@ func (s *Store[T]) delete(ctx context.Context, keys []string) error {
 		}
 		full, kept = append(full, f), append(kept, key)
 	}
-	_, failed := s.unlink(ctx, full, s.client.write)
+	_, failed := s.unlink(ctx, full, s.client.writer.Write)
 	for i, err := range failed {
 		if err != nil {
 			errs[kept[i]] = s.failWrite(ctx, "delete", kept[i], err)
@@ -45,79 +47,34 @@ func (s *Store[T]) delete(ctx context.Context, keys []string) error {
 	return keyErrors(errs, len(keys))
 }
 
-// A writer is [Client.write] or [Client.writeOnly].
-type writer func(context.Context, *links, []scriptCall) []outcome
-
-// again makes calls that do no harm twice, and makes those again under which a connection
-// broke, unless they are so large that they may be the cause.
-func (w writer) again(ctx context.Context, l *links, calls []scriptCall) []outcome {
-	outcomes := w(ctx, l, calls)
-	for range maxTries - 1 {
-		var which []int
-		var broken []scriptCall
-		for i, o := range outcomes {
-			if isBroken(ctx, o.reply.Error()) && sizeOf(calls[i].key, calls[i].args) <= safeSize {
-				which, broken = append(which, i), append(broken, calls[i])
-			}
-		}
-		if len(broken) == 0 {
-			break
-		}
-		for j, o := range w(ctx, l, broken) {
-			outcomes[which[j]] = o
-		}
-	}
-	return outcomes
-}
-
 // unlink removes Redis keys and returns how many were there, and what went wrong
 // with each. A broken connection is no reason to give up: once more does no harm.
-func (s *Store[T]) unlink(ctx context.Context, full []string, write writer) (removed int, failed []error) {
+func (s *view) unlink(ctx context.Context, full []string, write script.Sender) (removed int, failed []error) {
 	failed = make([]error, len(full))
-	for start := 0; start < len(full); start += maxPipeline {
-		end := min(start+maxPipeline, len(full))
+	for start := 0; start < len(full); start += script.MaxPipeline {
+		end := min(start+script.MaxPipeline, len(full))
 		removed += s.unlinkChunk(ctx, full[start:end], failed[start:end], write)
 	}
 	return removed, failed
 }
 
-func (s *Store[T]) unlinkChunk(ctx context.Context, full []string, failed []error, write writer) (removed int) {
+func (s *view) unlinkChunk(ctx context.Context, full []string, failed []error, write script.Sender) (removed int) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.reach(call, full...)
+	l, err := s.client.link.Reach(call, full...)
 	if err != nil {
-		fillErrors(failed, err)
+		link.FillErrors(failed, err)
 		return 0
 	}
-	calls := make([]scriptCall, len(full))
+	calls := make([]script.Call, len(full))
 	for i, key := range full {
 		if calls[i] = deleteCall(key); s.plain {
-			calls[i].script = &plainDeleteScript
+			calls[i].Script = &script.PlainDelete
 		}
 	}
-	for i, o := range write.again(call, l, calls) {
-		n, err := o.reply.AsInt64()
-		failed[i], removed = firstOf(err, o.short), removed+int(n)
-	}
-	if err := s.settle(call, l, full...); err != nil {
-		fillErrors(failed, err)
+	for i, o := range write.Again(call, l, calls) {
+		n, err := o.Reply.AsInt64()
+		failed[i], removed = link.FirstOf(err, o.Short), removed+int(n)
 	}
 	return removed
-}
-
-// firstOf returns the first of two errors that is not nil.
-func firstOf(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-// fillErrors sets those of errs that are nil.
-func fillErrors(errs []error, err error) {
-	for i := range errs {
-		if errs[i] == nil {
-			errs[i] = err
-		}
-	}
 }

@@ -4,47 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
+	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/heartbeat"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
 	"github.com/redis/rueidis"
 )
-
-// A Severity says how much a [Finding] matters.
-type Severity string
-
-// The severities.
-const (
-	SeverityError   Severity = "error"   // caches do not work, or may lose what they promise
-	SeverityWarning Severity = "warning" // caches work, but not as they could, or not for long
-	SeverityInfo    Severity = "info"    // good to know
-)
-
-// A Finding is something that [Diagnose] has found.
-type Finding struct {
-	// Check is the name of the check. Names are stable: tracking, rights, commands,
-	// eviction, tracking-table, persistence, replicas, clock, slots, latency.
-	Check string `json:"check"`
-
-	Severity Severity `json:"severity"`
-
-	// Addr is the server. Empty: it concerns all of them.
-	Addr string `json:"addr,omitempty"`
-
-	// Found is what is so, and Advice one sentence on what to do about it.
-	Found  string `json:"found"`
-	Advice string `json:"advice"`
-}
-
-// String returns the finding in one line.
-func (f Finding) String() string {
-	addr := ""
-	if f.Addr != "" {
-		addr = f.Addr + ": "
-	}
-	return fmt.Sprintf("%s: %s: %s%s. %s", f.Severity, f.Check, addr, f.Found, f.Advice)
-}
 
 // Diagnose looks at the servers that opt names, and returns what caches would suffer from,
 // errors first. It is (&Dialer{}).Diagnose(ctx, opt, prefixes...).
@@ -52,11 +19,21 @@ func Diagnose(ctx context.Context, opt rueidis.ClientOption, prefixes ...string)
 	return (&Dialer{}).Diagnose(ctx, opt, prefixes...)
 }
 
+// DiagnoseURL is Diagnose of the servers that url names: see [Dialer.DialURL].
+func (d *Dialer) DiagnoseURL(ctx context.Context, url string, prefixes ...string) ([]Finding, error) {
+	opt, err := parseURL(url)
+	if err != nil {
+		return nil, &store.Error{Store: link.StoreName, Op: "diagnose", Err: err}
+	}
+	return d.Diagnose(ctx, opt, prefixes...)
+}
+
 // Diagnose looks at the servers that opt names, and returns what caches of a client that d
 // dials would suffer from, errors first. It connects by itself, and needs no other rights than
 // caches do: a right that is missing is a finding. The prefixes are those of the keys of the
 // stores and [Tags]; without them only the rights to commands are checked. It writes keys that
-// begin with the first prefix and "diagnose", and deletes them.
+// begin with the first prefix and "diagnose", and deletes them. With ReadReplicas it also looks
+// at the replicas.
 //
 // The error is that of the connection, as [Dialer.DialContext] returns it, or of ctx. A server
 // that refuses the credentials is an error, too.
@@ -65,27 +42,40 @@ func (d *Dialer) Diagnose(ctx context.Context, opt rueidis.ClientOption, prefixe
 	if len(prefixes) > 0 {
 		g.prefix = prefixes[0] + "diagnose"
 	}
-	plain := Dialer{Timeout: d.Timeout, WaitReplicas: d.WaitReplicas, NoTracking: true, BreakAfter: -1, MaxUnheard: -1}
+	replicas, err := d.toDiagnose(&opt)
+	if err != nil {
+		return nil, &store.Error{Store: link.StoreName, Op: "diagnose", Err: err}
+	}
+	plain := Dialer{Timeout: d.Timeout, WaitReplicas: d.WaitReplicas, NoTracking: true, BreakAfter: -1, MaxDisconnected: -1}
 	c, err := plain.DialContext(ctx, opt)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	l, err := c.connected(ctx)
+	l, err := c.link.Connected(ctx)
 	if err != nil {
-		return nil, &store.Error{Store: storeName, Op: "diagnose", Err: c.cause(ctx, err)}
+		return nil, &store.Error{Store: link.StoreName, Op: "diagnose", Err: c.link.Cause(ctx, err)}
 	}
 	g.client, g.links, g.replicas = c, l, d.WaitReplicas
-	if g.nodes, err = g.primaries(ctx); err == nil {
+	if d.ReadReplicas {
+		err = link.CheckReplicas(l.W, replicas)
+	}
+	if err == nil {
+		g.nodes, err = g.primaries(ctx)
+	}
+	if err == nil {
 		if !d.NoTracking {
 			g.tracking(ctx, d, opt, prefixes)
-			c.maxStale = 0 // the rights are those of a client with tracking
+			c.link.MaxStale = 0 // the rights are those of a client with tracking
 		}
 		g.rights(ctx, prefixes)
 		err = g.servers(ctx)
 	}
+	if err == nil && d.ReadReplicas {
+		err = g.readReplicas(ctx, replicas, prefixes)
+	}
 	if err != nil {
-		return nil, &store.Error{Store: storeName, Op: "diagnose", Err: c.cause(ctx, err)}
+		return nil, &store.Error{Store: link.StoreName, Op: "diagnose", Err: c.link.Cause(ctx, err)}
 	}
 	slices.SortStableFunc(g.findings, func(a, b Finding) int {
 		return cmp.Compare(a.Severity.rank(), b.Severity.rank())
@@ -93,61 +83,44 @@ func (d *Dialer) Diagnose(ctx context.Context, opt rueidis.ClientOption, prefixe
 	return g.findings, ctx.Err()
 }
 
-func (s Severity) rank() int {
-	return slices.Index([]Severity{SeverityError, SeverityWarning, SeverityInfo}, s)
-}
-
-// A diagnosis is one call of Diagnose.
-type diagnosis struct {
-	client   *Client // without tracking
-	links    *links
-	prefix   string // of the keys that are written
-	replicas int    // that changes wait for
-	nodes    []node // the primaries: one without an address, or those of a cluster
-	findings []Finding
-}
-
-func (g *diagnosis) add(check string, s Severity, addr, advice, found string, args ...any) {
-	f := Finding{Check: check, Severity: s, Addr: addr, Found: fmt.Sprintf(found, args...), Advice: advice}
-	if !slices.Contains(g.findings, f) {
-		g.findings = append(g.findings, f)
+// toDiagnose returns the addresses of the replicas to look at, which it removes from opt.
+func (d *Dialer) toDiagnose(opt *rueidis.ClientOption) (replicas []string, err error) {
+	if d.ReadReplicas {
+		_, err = d.untracked()
+		err = oneline.Join(link.CheckSettings(opt, true), err)
+		replicas = opt.Standalone.ReplicaAddress
 	}
+	opt.Standalone.ReplicaAddress = nil
+	return replicas, err
 }
 
 // primaries returns the servers to look at, with a key of each.
-func (g *diagnosis) primaries(ctx context.Context) (nodes []node, err error) {
-	if g.links.w.Mode() != rueidis.ClientModeCluster {
-		return []node{{addr: g.client.address(), key: g.prefix}}, nil
+func (g *diagnosis) primaries(ctx context.Context) (nodes []heartbeat.Node, err error) {
+	if g.links.W.Mode() != rueidis.ClientModeCluster {
+		return []heartbeat.Node{{Addr: g.client.link.Address(), Key: g.prefix}}, nil
 	}
-	ranges, err := g.client.slotsOf(ctx, g.links.w)
+	ranges, err := g.client.link.SlotMap(ctx, g.links.W)
 	if err != nil {
 		return nil, err
 	}
 	g.slots(ranges)
 	for _, r := range ranges {
-		if !slices.ContainsFunc(nodes, func(n node) bool { return n.addr == r.addr }) {
-			nodes = append(nodes, node{addr: r.addr, key: keyInSlot(g.prefix, r.first)})
+		if !slices.ContainsFunc(nodes, func(n heartbeat.Node) bool { return n.Addr == r.Addr }) {
+			nodes = append(nodes, heartbeat.Node{Addr: r.Addr, Key: heartbeat.KeyInSlot(g.prefix, r.First)})
 		}
 	}
 	return nodes, nil
 }
 
-// at returns the client of n among those that l has.
-func (g *diagnosis) at(ctx context.Context, l rueidis.Client, n node) (rueidis.Client, error) {
-	if l.Mode() != rueidis.ClientModeCluster {
-		return l, nil
-	}
-	return nodeOf(ctx, l, n.addr, n.key)
-}
-
 // servers looks at each primary.
 func (g *diagnosis) servers(ctx context.Context) error {
 	for _, n := range g.nodes {
-		c, err := g.at(ctx, g.links.w, n)
+		c, err := g.at(ctx, g.links.W, n)
 		if err != nil {
 			return err
 		}
 		f := g.factsOf(ctx, c, n)
+		g.remember(n, f)
 		g.eviction(f)
 		g.trackingTable(f)
 		g.persistence(f)
@@ -160,10 +133,10 @@ func (g *diagnosis) servers(ctx context.Context) error {
 }
 
 // slots looks for slots that nobody serves.
-func (g *diagnosis) slots(ranges []slotRange) {
+func (g *diagnosis) slots(ranges []link.SlotRange) {
 	served := 0
 	for _, r := range ranges {
-		served += int(r.last) - int(r.first) + 1
+		served += int(r.Last) - int(r.First) + 1
 	}
 	if served < 16384 {
 		g.add("slots", SeverityError, "", "Give the slots to a primary, or bring back the one that had them.",
@@ -176,14 +149,14 @@ func (g *diagnosis) rights(ctx context.Context, prefixes []string) {
 	for _, p := range prefixes {
 		g.client.rights.use(p)
 	}
-	err := g.client.checkRights(ctx, g.links, nil)
+	err := g.client.rights.check(ctx, g.links, nil)
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrAuth):
+	case errors.Is(err, store.ErrAuth):
 		g.add("rights", SeverityError, "", "Grant what is named with ACL SETUSER.", "%v", err)
 	case errors.Is(err, errors.ErrUnsupported):
 		g.add("commands", SeverityError, "", "Use a server, or connect without the proxy, that has these commands.", "%v", err)
 	default:
-		g.add("rights", SeverityWarning, "", "Try again when the server answers.", "the rights could not be checked: %v", g.client.cause(ctx, err))
+		g.add("rights", SeverityWarning, "", "Try again when the server answers.", "the rights could not be checked: %v", g.client.link.Cause(ctx, err))
 	}
 }

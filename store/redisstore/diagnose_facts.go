@@ -7,17 +7,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lokroom/strata/store/redisstore/internal/heartbeat"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
+	"github.com/lokroom/strata/store/redisstore/internal/tagclock"
 	"github.com/redis/rueidis"
 )
 
-// Facts are what a server tells of itself. What it does not tell is empty.
+// facts are what a server reports of itself. What it does not report is empty.
 type facts struct {
 	addr string
 	info string            // several sections of INFO
 	conf map[string]string // of CONFIG GET
 }
 
-func (f *facts) stat(name string) int64 { return statOf(f.info, name) }
+func (f *facts) stat(name string) int64 { return heartbeat.Stat(f.info, name) }
 
 func (f *facts) text(name string) string {
 	for line := range strings.Lines(f.info) {
@@ -35,13 +38,14 @@ var (
 	rightInfo    = optionalRight{"info", "a failover that loses writes is not noticed, and half of these checks see nothing"}
 	rightConfig  = optionalRight{"config|get", "the limit of the tracking table is taken to be 1,000,000, and some of these checks see nothing"}
 	rightTouch   = optionalRight{"touch", "a full server may evict the keys of tags, so that values are loaded again"}
+	rightAsking  = optionalRight{"asking", "while a slot is moved key by key, those of its keys that have moved cannot be read or changed"}
 	rightCluster = optionalRight{"cluster|info", "a slot that has left and is back between two heartbeats is not noticed"}
 )
 
-// factsOf asks a server what it tells, with one exchange. INFO is asked for one section at a
+// factsOf asks a server for its facts, with one exchange. INFO is asked for one section at a
 // time, for Redis 6.
-func (g *diagnosis) factsOf(ctx context.Context, c rueidis.Client, n node) *facts {
-	sections := []string{"server", "clients", "memory", "persistence", "stats", "replication"}
+func (g *diagnosis) factsOf(ctx context.Context, c rueidis.Client, n heartbeat.Node) *facts {
+	sections := []string{"server", "clients", "memory", "persistence", "stats", "replication", "keyspace"}
 	settings := []string{"tracking-table-max-keys", "save"}
 	var cmds []rueidis.Completed
 	for _, s := range sections {
@@ -50,27 +54,29 @@ func (g *diagnosis) factsOf(ctx context.Context, c rueidis.Client, n node) *fact
 	for _, s := range settings {
 		cmds = append(cmds, c.B().Arbitrary("CONFIG", "GET", s).Build())
 	}
-	cmds = append(cmds, c.B().Arbitrary("TOUCH").Keys(n.key).Build())
-	if g.links.w.Mode() == rueidis.ClientModeCluster {
-		cmds = append(cmds, c.B().ClusterInfo().Build())
+	cmds = append(cmds, c.B().Arbitrary("TOUCH").Keys(n.Key).Build())
+	if g.links.W.Mode() == rueidis.ClientModeCluster {
+		cmds = append(cmds, c.B().Asking().Build(), c.B().ClusterInfo().Build()) // ASKING concerns the command behind it
 	}
-	f := &facts{addr: n.addr, conf: make(map[string]string)}
+	f := &facts{addr: n.Addr, conf: make(map[string]string)}
 	for i, r := range c.DoMulti(ctx, cmds...) {
 		switch {
 		case i < len(sections):
 			text, err := r.ToString()
 			f.info += text + "\n"
-			g.optional(err, n.addr, rightInfo)
+			g.optional(err, n.Addr, rightInfo)
 		case i < len(sections)+len(settings):
 			m, err := r.AsStrMap()
 			for name, value := range m {
 				f.conf[name] = value
 			}
-			g.optional(err, n.addr, rightConfig)
+			g.optional(err, n.Addr, rightConfig)
 		case i == len(sections)+len(settings):
-			g.optional(r.Error(), n.addr, rightTouch)
+			g.optional(r.Error(), n.Addr, rightTouch)
+		case i == len(sections)+len(settings)+1:
+			g.optional(r.Error(), n.Addr, rightAsking)
 		default:
-			g.optional(r.Error(), n.addr, rightCluster)
+			g.optional(r.Error(), n.Addr, rightCluster)
 		}
 	}
 	return f
@@ -79,9 +85,9 @@ func (g *diagnosis) factsOf(ctx context.Context, c rueidis.Client, n node) *fact
 // optional notes that a right is missing without which caches work.
 func (g *diagnosis) optional(err error, addr string, r optionalRight) {
 	switch {
-	case isDenied(err):
+	case link.IsDenied(err):
 		g.add("rights", SeverityWarning, addr, "Grant +"+r.name+".", "the user has no right to %s: %s", r.name, r.lost)
-	case err != nil && lacks(err):
+	case err != nil && link.Lacks(err):
 		g.add("commands", SeverityWarning, addr, "Use a server, or connect without the proxy, that has it.", "there is no %s: %s", r.name, r.lost)
 	}
 }
@@ -100,19 +106,40 @@ func (g *diagnosis) eviction(f *facts) {
 	case policy == "noeviction":
 		g.add("eviction", SeverityWarning, f.addr, "Set maxmemory-policy to allkeys-lfu, or raise maxmemory.",
 			"maxmemory is %d with the policy noeviction, and %d are in use: when it is full, writes fail and values that were loaded are not kept", most, f.stat("used_memory"))
+	case strings.HasPrefix(policy, "volatile-"):
+		if keys, lasting := f.keys(); lasting > keys/10 {
+			g.add("eviction", SeverityWarning, f.addr, "Set maxmemory-policy to allkeys-lfu, or give every value a TTL.",
+				"maxmemory-policy %s evicts only keys with a TTL, and %d of %d have none: they stay until they are deleted, and when they fill the memory writes fail", policy, lasting, keys)
+		}
 	}
+}
+
+// keys returns how many keys all databases have, which share the memory, and how many of them
+// have no TTL.
+func (f *facts) keys() (all, lasting int64) {
+	for line := range strings.Lines(f.info) {
+		name, text, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if _, err := strconv.Atoi(strings.TrimPrefix(name, "db")); err != nil || !strings.HasPrefix(name, "db") {
+			continue
+		}
+		db := parts(text) // keys=2,expires=1,avg_ttl=0
+		keys, _ := strconv.ParseInt(db["keys"], 10, 64)
+		expires, _ := strconv.ParseInt(db["expires"], 10, 64)
+		all, lasting = all+keys, lasting+keys-expires
+	}
+	return all, lasting
 }
 
 // trackingTable looks at the table of the keys that clients have read.
 func (g *diagnosis) trackingTable(f *facts) {
 	keys, items, clients := f.stat("tracking_total_keys"), f.stat("tracking_total_items"), f.stat("tracking_clients")
-	most := int64(mostTracked)
+	most := int64(heartbeat.MostTracked)
 	if n, err := strconv.ParseInt(f.conf["tracking-table-max-keys"], 10, 64); err == nil {
 		most = n
 	}
 	switch {
 	case most == 0: // no limit
-	case most < 2*fewTracked:
+	case most < 2*heartbeat.FewTracked:
 		g.add("tracking-table", SeverityWarning, f.addr, "Set tracking-table-max-keys to 1,000,000, or use strata.Broadcast.",
 			"tracking-table-max-keys is %d: the server forgets keys that L1 has, and caches ask again at every strict read", most)
 	case keys >= most/2:
@@ -137,14 +164,14 @@ func (g *diagnosis) persistence(f *facts) {
 	if status := f.text("aof_last_write_status"); f.stat("aof_enabled") == 1 && status != "ok" {
 		g.add("persistence", SeverityError, f.addr, "Make room on its disk.", "the append-only file cannot be written: the server refuses writes (MISCONF)")
 	}
-	if apart := longestSave(f.conf["save"]); f.stat("aof_enabled") == 0 && apart > rewindFor {
+	if apart := longestSave(f.conf["save"]); f.stat("aof_enabled") == 0 && apart > recentWritesFor {
 		g.add("persistence", SeverityWarning, f.addr, "Set appendonly yes, or save \"\" if an empty cache after a restart is acceptable.",
-			"snapshots may be %v apart (save %q): a restart brings back older values, and processes repeat only their changes of the last %v", apart, f.conf["save"], rewindFor)
+			"snapshots may be %v apart (save %q): a restart brings back older values, and processes repeat only their changes of the last %v", apart, f.conf["save"], recentWritesFor)
 	}
 }
 
-// rewindFor is how long a process remembers what it has changed.
-const rewindFor = tagJournalFor
+// recentWritesFor is how long a process remembers what it has changed.
+const recentWritesFor = tagclock.RecentWritesFor
 
 // longestSave returns how far apart the snapshots of a save setting may be, such as
 // "3600 1 300 100"; 0: there are none.
@@ -175,7 +202,7 @@ func (g *diagnosis) replication(f *facts) {
 		}
 		if behind := f.stat("master_repl_offset") - offset; behind > farBehind && replica["state"] == "online" {
 			g.add("replicas", SeverityWarning, f.addr, "Look at the replica and the network, or set WaitReplicas.",
-				"the replica %s is %d bytes behind: a failover to it loses these changes, and caches repeat only those of the last %v", name, behind, rewindFor)
+				"the replica %s is %d bytes behind: a failover to it loses these changes, and caches repeat only those of the last %v", name, behind, recentWritesFor)
 		}
 	}
 	if g.replicas > online && f.text("role") == "master" {

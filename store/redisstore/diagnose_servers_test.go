@@ -68,6 +68,26 @@ func leastModified(t *testing.T) diagnosed {
 	}, "*3\r\n$4\r\nEVAL\r\n$52\r\nreturn 'maxmemory:100\\nmaxmemory_policy:allkeys-lrm'\r\n$1\r\n0\r\n")
 }
 
+// lasting has values without a TTL beside others, in two databases.
+func lasting(t *testing.T) diagnosed {
+	s := redistest.Start(t, sound("maxmemory-policy volatile-lru"))
+	for i := range 9 {
+		do(t, s, "SET", fmt.Sprint("ends", i), "v", "EX", 1000)
+	}
+	do(t, s, "MSET", "a", "v", "b", "v")
+	other, err := s.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	for _, args := range [][]any{{"SELECT", 1}, {"SET", "c", "v"}} {
+		if _, err := other.Do(args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return diagnosed{opt: to(s)}
+}
+
 func fullTable(t *testing.T) diagnosed {
 	s := redistest.Start(t, sound("tracking-table-max-keys 20000"))
 	read(t, s, 10_000)

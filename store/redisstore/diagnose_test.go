@@ -78,6 +78,7 @@ func TestDiagnose_findings(t *testing.T) {
 		"no INFO":             {refusing("INFO", "ERR unknown command 'INFO'"), redisstore.Finding{Check: "commands", Severity: "warning", Found: "there is no info", Advice: "proxy"}},
 		"noeviction":          {on(sound("maxmemory-policy noeviction")), redisstore.Finding{Check: "eviction", Severity: "warning", Found: "noeviction", Advice: "allkeys-lfu"}},
 		"no limit":            {on(nil), redisstore.Finding{Check: "eviction", Severity: "info", Found: "maxmemory is not set", Advice: "maxmemory"}},
+		"lasting values":      {lasting, redisstore.Finding{Check: "eviction", Severity: "warning", Found: "volatile-lru evicts only keys with a TTL, and 3 of 12 have none", Advice: "allkeys-lfu"}},
 		"least modified":      {leastModified, redisstore.Finding{Check: "eviction", Severity: "warning", Found: "allkeys-lrm", Advice: "allkeys-lfu"}},
 		"small table":         {on(sound("tracking-table-max-keys 1000")), redisstore.Finding{Check: "tracking-table", Severity: "warning", Found: "tracking-table-max-keys is 1000", Advice: "Broadcast"}},
 		"full table":          {fullTable, redisstore.Finding{Check: "tracking-table", Severity: "warning", Found: "of at most 20000", Advice: "Raise tracking-table-max-keys"}},
@@ -134,8 +135,8 @@ func TestDiagnose_documented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, check := range []string{"tracking", "rights", "commands", "eviction", "tracking-table", "persistence", "replicas", "clock", "slots", "latency"} {
-		if !stdstrings.Contains(string(page), "\n| `"+check+"` |") {
+	for _, check := range []string{"tracking", "rights", "commands", "eviction", "tracking-table", "persistence", "replicas", "clock", "slots", "latency", "read-replicas"} {
+		if !stdstrings.Contains(string(page), "\n| `"+check+"`") {
 			t.Errorf("docs/servers.md has no row for %s", check)
 		}
 	}

@@ -1,48 +1,59 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
-	"github.com/lokroom/strata/internal/deadline"
-	"github.com/lokroom/strata/internal/mutant"
+	"github.com/lokroom/strata/internal/bypass"
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/internal/redisdial"
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/heartbeat"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
+	"github.com/lokroom/strata/store/redisstore/internal/script"
 	"github.com/redis/rueidis"
 )
 
-// DefaultTimeout bounds an operation where nothing else is said.
-const DefaultTimeout = time.Second
+// defaultTimeout bounds an operation where nothing else is said.
+const defaultTimeout = time.Second
+
+// DefaultBreakAfter is how many operations in a row may fail where nothing else is said.
+const DefaultBreakAfter = 5
+
+// DefaultMaxDisconnected is how long Redis may be silent where nothing else is said.
+const DefaultMaxDisconnected = 2 * time.Second
+
+// defaultMaxStale is the MaxStale of a [Dialer] with NoTracking that does not set it.
+const defaultMaxStale = time.Second
 
 // A Dialer holds the settings of a [Client] that rueidis does not have. The zero
 // Dialer is what [Dial] uses.
 type Dialer struct {
 	// Timeout bounds every operation of the client and of the stores that do
 	// not say otherwise, and each attempt to connect. Zero or less:
-	// DefaultTimeout. An operation may end up to an eighth of it later.
+	// 1 s. An operation may end up to an eighth of it later.
 	Timeout time.Duration
 
-	// MaxUnheard is how long Redis may be silent before a tier in front of a
-	// store (see [Store.Hear]) trusts its copies no longer. While there is one,
+	// MaxDisconnected is how long Redis may be silent before a tier in front of a
+	// store (see [Store.Watch]) trusts its copies no longer. While there is one,
 	// each primary is asked four times as often, by deleting a key that does
-	// not exist: the prefix of the Tags of the first such store and "pulse". To
+	// not exist: the prefix of the Tags of the first such store and "heartbeat". To
 	// test that pushes arrive, a key with ":push" behind that is set and deleted.
-	// Zero: DefaultMaxUnheard. Negative: Redis is not asked, and a connection
+	// Zero: DefaultMaxDisconnected. Negative: Redis is not asked, and a connection
 	// that died without a sign is noticed after about 4 s.
-	MaxUnheard time.Duration
+	MaxDisconnected time.Duration
 
-	// Broadcast is the prefixes of keys whose every change Redis is to tell this
-	// client, whether it has read the key or not. They must not overlap, and must
+	// Broadcast is the prefixes of keys of which Redis notifies this client at every
+	// change, whether it has read the key or not. They must not overlap, and must
 	// cover the prefixes of all stores of the client and of their [Tags]: a store
-	// that is not covered cannot read (see [Store.CanWatch]). "" is all keys. The
-	// same prefixes behind an exclamation mark are told, too. All processes that
-	// share tags, or Clear a store, are to be told in one way. Nil: Redis
-	// remembers which keys were read through the client, and tells it of those.
+	// that is not covered cannot read (see [Store.Watch]). "" is all keys. The
+	// same prefixes behind an exclamation mark are included. All processes that
+	// share tags, or Clear a store, must be notified in one way. Nil: Redis
+	// remembers which keys were read through the client, and notifies it of those.
 	//
 	// It costs Redis no memory, where remembering takes some 70 to 100 bytes for
 	// each key and process, but about 5 us of processor time for each change and
@@ -58,11 +69,11 @@ type Dialer struct {
 	// and is then revalidated with one exchange that does not move the value. Strict reads
 	// ask Redis whether the store was cleared, and whether a tag of the entry was
 	// invalidated: that costs a command more, and with tags one exchange more. Not together
-	// with Broadcast, nor for a store with Options.ClientSide.
+	// with Broadcast.
 	NoTracking bool
 
 	// MaxStale bounds how long copies are served with NoTracking that another process has
-	// changed. All processes should have it alike. Zero: DefaultMaxStale. It requires
+	// changed. All processes should have it alike. Zero: 1 s. It requires
 	// NoTracking.
 	MaxStale time.Duration
 
@@ -83,20 +94,31 @@ type Dialer struct {
 	// primary. Zero or less: none are waited for.
 	WaitReplicas int
 
+	// ReadReplicas takes load off primaries that send large values: reads of more than 1 KiB
+	// get the value from a replica, after the primary has sent the first 1 KiB and so the
+	// identity of the current value. A replica that has another value, or does not answer
+	// within an eighth of Timeout, costs time: the primary then sends the value. Reads with a
+	// primary alone are those of smaller values, of [Plain] stores, and strict ones of the
+	// tier in front. Sentinels and clusters name their replicas; for one server set
+	// rueidis.ClientOption.Standalone.ReplicaAddress. False: all is read from primaries.
+	// It cannot be combined with NoTracking.
+	ReadReplicas bool
+
 	// BreakAfter is how many operations in a row may fail, because Redis does not
 	// answer in time or cannot be connected to, before it is not asked any more:
 	// operations then fail at once, as ErrUnavailable. That Redis was silent for
-	// MaxUnheard does the same. It is asked whether it is there four times in
-	// MaxUnheard, and sooner at first, or where that is not done, with some of the
+	// MaxDisconnected does the same. It is asked whether it is there four times in
+	// MaxDisconnected, and sooner at first, or where that is not done, with some of the
 	// operations after 0.1 s and then ever later, up to 5 s. Once it has answered, three
 	// operations at a time go there until three have succeeded. In a cluster this is so
-	// for each node; but reads, while one of them is not heard of, fail for all. What
+	// for each node; but reads, while one of them does not answer, fail for all. What
 	// ends because the context of its caller does, and what is answered by an error,
 	// is no failure. Zero: DefaultBreakAfter. Negative: Redis is always asked.
 	BreakAfter int
 
-	// Logger is told, in a line each, when Redis is not asked any more because it does
-	// not answer, and when it is asked again. Nil: nobody is.
+	// Logger receives a line when Redis is not asked any more because it does not answer, when
+	// invalidations stop to arrive, when it may have lost writes, and when the first two are
+	// over. nil: no lines.
 	Logger *slog.Logger
 
 	// Lazy makes Dial return a client even if Redis cannot be reached.
@@ -115,15 +137,21 @@ func DialURL(url string) (*Client, error) { return (&Dialer{}).DialURL(url) }
 //
 //	redis://user:password@host:6379/0
 //	rediss://host:6379                                          over TLS
+//	valkey://host:6379, valkeys://host:6379                     the same two under other names
 //	redis://node1:6379?addr=node2:6379&addr=node3:6379          a cluster
 //	redis://sentinel1:26379?addr=sentinel2:26379&master_set=m   behind sentinels
+//	redis://host:6379?replica=host2:6379&replica=host3:6379     with [Dialer.ReadReplicas]
 //	unix:///run/redis.sock?db=1
+//
+// Sentinels that require a password are given sentinel_password=PASSWORD, and for a user of their
+// own sentinel_user=NAME; the user and password before the host are those of the servers.
 //
 // Over TLS, ca_file=PATH names the PEM file of the authorities to trust instead of those of
 // the system, cert_file=PATH and key_file=PATH those of the client's certificate, which are
 // read for each connection, and server_name=NAME the name in the certificates of servers, if
-// it is not the host of the URL, or behind sentinels that of each server. rueidis.ParseURL
-// describes the other parameters. Unknown ones are refused. Errors do not contain the URL.
+// it is not the host of the URL, or behind sentinels and with replicas that of each server. rueidis.ParseURL
+// describes the other parameters. Unknown ones are refused; replica is ignored without
+// ReadReplicas, because programs that read primaries alone may share the URL. Errors do not contain the URL.
 func (d *Dialer) DialURL(url string) (*Client, error) {
 	return d.DialURLContext(context.Background(), url)
 }
@@ -133,13 +161,16 @@ func (d *Dialer) DialURL(url string) (*Client, error) {
 func (d *Dialer) DialURLContext(ctx context.Context, url string) (*Client, error) {
 	opt, err := parseURL(url)
 	if err != nil {
-		return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
+		return nil, &store.Error{Store: link.StoreName, Op: "dial", Err: err}
+	}
+	if !d.ReadReplicas {
+		opt.Standalone.ReplicaAddress = nil
 	}
 	return d.DialContext(ctx, opt)
 }
 
 // Dial connects as opt says and returns when the server has answered, or with an
-// error that is ErrUnavailable, or [ErrAuth], or says which settings of opt do
+// error that is ErrUnavailable, or [store.ErrAuth], or says which settings of opt do
 // not work here and why.
 //
 // Addresses, credentials, TLS, the database, sentinels, cluster options and the
@@ -157,129 +188,63 @@ func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 // of ctx and store.ErrUnavailable, or, with Lazy, nil if the deadline of ctx has passed.
 // ctx does not concern the client that it returns.
 func (d *Dialer) DialContext(ctx context.Context, opt rueidis.ClientOption) (*Client, error) {
-	told, err := newBroadcast(d.Broadcast)
+	broadcast, err := link.NewBroadcast(d.Broadcast)
 	maxStale, err2 := d.untracked()
-	if err := oneline.Join(checkSettings(&opt), err, err2); err != nil {
-		return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
+	if err := oneline.Join(link.CheckSettings(&opt, d.ReadReplicas), err, err2); err != nil {
+		return nil, &store.Error{Store: link.StoreName, Op: "dial", Err: err}
 	}
-	timeout := d.Timeout
-	if timeout <= 0 {
-		timeout = DefaultTimeout
+	if d.ReadReplicas {
+		bypass.UseReplicas()
 	}
-	setDefaults(&opt, timeout)
-	c := &Client{deadlines: deadline.Pool{Timeout: timeout}, opt: opt, broadcast: told, maxStale: maxStale}
-	c.pulse.client, c.pulse.most, c.pulse.key = c, d.MaxUnheard, anyPulse
-	c.pulse.hurried = make(chan struct{}, 1)
-	c.sizes.turn, c.sizes.limit = make(chan struct{}, 1), defaultSizeLimit
-	c.breakers.init(c, d.BreakAfter, d.Logger)
-	if d.MaxUnheard == 0 {
-		c.pulse.most = DefaultMaxUnheard
+	c := &Client{}
+	silence := d.MaxDisconnected
+	if silence == 0 {
+		silence = DefaultMaxDisconnected
 	}
-	c.commits = newCommitter(c, d.WaitReplicas, timeout)
-	c.life, c.abort = context.WithCancel(context.Background())
-	c.announcer = newAnnouncer(c, d.PubSub)
-	if _, err := c.connect(ctx); err != nil {
-		err = c.cause(ctx, err)
+	c.link = link.New(opt, link.Settings{
+		Timeout: cmp.Or(max(d.Timeout, 0), defaultTimeout), Broadcast: broadcast, MaxStale: maxStale, Silence: silence, BreakAfter: cmp.Or(d.BreakAfter, DefaultBreakAfter), Log: d.Logger, Replicas: d.ReadReplicas,
+	}, link.Hooks{
+		Pushed: c.pushed, Lost: c.watchers.All, Replaced: func() { c.heartbeat.Replaced() }, Probes: func() bool { return c.heartbeat.Running() }, Opened: func() { c.heartbeat.Hurry() },
+		Mended: c.tags.back, Denied: func() { c.rights.passed.Store(false) },
+	})
+	c.rights.link, c.rights.waits, c.rights.channel = c.link, d.WaitReplicas > 0, d.PubSub
+	c.heartbeat = heartbeat.New(c.link, &c.watchers, silence, heartbeat.Hooks{
+		After: func(running context.Context, err error) { c.rights.afterHeartbeat(running, err, &c.heartbeat.Work) }, Touch: c.touch,
+	})
+	c.writer = script.NewWriter(c.link, d.WaitReplicas, c.changed)
+	c.undo = script.NewUndoQueue(c.link, c.watchers.Released)
+	c.announcer = newAnnouncer(c.link, &c.watchers, d.PubSub)
+	if _, err := c.link.Connect(ctx); err != nil {
+		err = c.link.Cause(ctx, err)
 		if ctx.Err() != nil {
-			err = redisdial.Explain(&c.opt, err, fmt.Errorf("%w: no answer: %w", store.ErrUnavailable, err))
-			c.errors.note(err)
+			err = redisdial.Explain(&c.link.Opt, err, fmt.Errorf("%w: no answer: %w", store.ErrUnavailable, err))
+			c.link.Errors.Note(err)
 		}
 		if !d.Lazy || !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) {
 			c.Close()
-			return nil, &store.Error{Store: storeName, Op: "dial", Err: err}
+			return nil, &store.Error{Store: link.StoreName, Op: "dial", Err: err}
 		}
 	}
 	return c, nil
 }
 
-// setDefaults completes the settings that both connections have.
-func setDefaults(opt *rueidis.ClientOption, timeout time.Duration) {
-	for _, d := range []*net.Dialer{&opt.Dialer, &opt.Sentinel.Dialer} {
-		if d.Timeout == 0 {
-			d.Timeout = timeout
-		}
-		if d.KeepAlive == 0 {
-			d.KeepAlive = time.Second
-		}
+// untracked returns the MaxStale of a client that d dials, or zero.
+func (d *Dialer) untracked() (maxStale time.Duration, err error) {
+	switch {
+	case !d.NoTracking && d.MaxStale != 0:
+		return 0, errors.New("Dialer.MaxStale requires NoTracking")
+	case !d.NoTracking && d.PubSub != "":
+		return 0, errors.New("Dialer.PubSub requires NoTracking")
+	case !d.NoTracking:
+		return 0, nil
+	case len(d.Broadcast) > 0:
+		return 0, errors.New("Dialer has both NoTracking and Broadcast")
+	case d.ReadReplicas:
+		return 0, errors.New("Dialer has both NoTracking and ReadReplicas")
+	case d.MaxStale < 0:
+		return 0, fmt.Errorf("Dialer.MaxStale %v is negative", d.MaxStale)
+	case d.MaxStale == 0:
+		return defaultMaxStale, nil
 	}
-	if opt.ConnWriteTimeout == 0 {
-		opt.ConnWriteTimeout = 2 * time.Second
-	}
-	if opt.Sentinel.MasterSet != "" && opt.Sentinel.TopologyRefreshInterval == 0 {
-		opt.Sentinel.TopologyRefreshInterval = 5 * time.Second
-	}
-	redisdial.LimitRedirects(opt)
-	opt.PipelineMultiplex = -1
-	opt.BlockingPipeline = -1 // never leave the one connection
-	opt.DisableRetry = true   // rueidis would retry until the context ends
-}
-
-// links are the two clients. See the package comment.
-type links struct {
-	t, w rueidis.Client
-}
-
-// open connects both.
-func (c *Client) open() (l *links, err error) {
-	if c.maxStale > 0 {
-		l, err = c.openUntracked()
-	} else {
-		l, err = c.openTracked()
-	}
-	if err == nil && c.isSentinel(l.w) {
-		l.close()
-		return nil, errSentinel
-	}
-	return l, err
-}
-
-func (c *Client) openTracked() (*links, error) {
-	opt := c.opt
-	opt.ClientTrackingOptions = c.broadcast.options()
-	opt.OnInvalidations = c.pushed
-	opt.DialCtxFn = c.dialTracked
-	t, err := rueidis.NewClient(opt)
-	if err != nil {
-		if t != nil {
-			t.Close()
-		}
-		return nil, err
-	}
-	opt = c.opt
-	opt.DisableCache = true
-	opt.DialCtxFn = c.dialUntracked
-	// Without it a caller whose context ends while it is alone on the
-	// connection would take the connection with it.
-	opt.AlwaysPipelining = true
-	w, err := rueidis.NewClient(opt)
-	if err != nil {
-		if w != nil {
-			w.Close()
-		}
-		t.Close()
-		return nil, err
-	}
-	if mutant.OneLink.Load() {
-		w.Close()
-		w = t
-	}
-	return &links{t: t, w: w}, nil
-}
-
-// errSentinel says that the address is not one of a server with data.
-var errSentinel = errors.New("the server is a sentinel")
-
-// isSentinel reports whether w leads to a sentinel. A user may not be permitted to ask.
-func (c *Client) isSentinel(w rueidis.Client) bool {
-	if w.Mode() != rueidis.ClientModeStandalone {
-		return false
-	}
-	ctx, cancel := c.deadlines.Begin(c.life)
-	defer cancel()
-	role, err := w.Do(ctx, w.B().Role().Build()).ToArray()
-	if err != nil || len(role) == 0 {
-		return false
-	}
-	name, err := role[0].ToString()
-	return err == nil && name == "sentinel"
+	return d.MaxStale, nil
 }

@@ -133,7 +133,7 @@ func explained(t *testing.T, err error, u unconnected) {
 	}
 }
 
-// A context that ends first is told from a server that does not answer.
+// A context that ends first is distinguished from a server that does not answer.
 func TestDialContext_message(t *testing.T) {
 	hole := redistest.StartProxy(t, server(t).Addr())
 	hole.Hole(true)

@@ -50,6 +50,8 @@ func TestDialURL(t *testing.T) {
 		"database": server(t).URL() + "/3",
 		"password": withPassword.URL(),
 		"TLS":      overTLS.URL() + "?skip_verify=true",
+		"valkey":   stdstrings.Replace(withPassword.URL(), "redis://", "valkey://", 1),
+		"valkeys":  stdstrings.Replace(overTLS.URL(), "rediss://", "valkeys://", 1) + "?skip_verify=true",
 		"cluster":  "redis://" + addrs[0] + "?addr=" + addrs[1],
 	} {
 		t.Run(name, func(t *testing.T) { roundTrip(t, dialURL(t, url)) })
@@ -88,7 +90,7 @@ func TestDial_auth(t *testing.T) {
 		opt := to(s)
 		opt.Password = password
 		_, err := (&redisstore.Dialer{Lazy: true}).Dial(opt) // waiting would not help
-		if !errors.Is(err, redisstore.ErrAuth) || errors.Is(err, store.ErrUnavailable) {
+		if !errors.Is(err, store.ErrAuth) || errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if password != "" && stdstrings.Contains(err.Error(), password) {
@@ -102,7 +104,7 @@ func TestDial_auth(t *testing.T) {
 	opt.Username, opt.Password = "reader", "pw"
 	opt.ForceSingleClient = true // CLUSTER is not permitted
 	st := strings(dial(t, opt), prefix())
-	if err := st.Set(ctx, "k", store.Entry[string]{Value: "secret"}); !errors.Is(err, redisstore.ErrAuth) {
+	if err := st.Set(ctx, "k", store.Entry[string]{Value: "secret"}); !errors.Is(err, store.ErrAuth) {
 		t.Errorf("Set without permission: %v", err)
 	}
 }
@@ -224,6 +226,33 @@ func TestDialer_Lazy_closed(t *testing.T) {
 	c.Close()
 	if err := c.Ping(ctx); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Ping after Close = %v", err)
+	}
+}
+
+// Sentinels may have a password and users of their own.
+func TestDialURL_sentinelPassword(t *testing.T) {
+	set := redistest.StartSentinel(t)
+	for _, s := range set.Sentinels {
+		for _, user := range [][]any{{"default", "resetpass", ">one/secret"}, {"bob", "on", ">another", "allchannels", "+@all"}} {
+			if _, err := s.Do(append([]any{"ACL", "SETUSER"}, user...)...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	at := "redis://" + set.Addrs()[0] + "?master_set=" + redistest.MasterSet
+	for _, own := range []string{"&sentinel_password=one%2Fsecret", "&sentinel_user=bob&sentinel_password=another"} {
+		c, err := redisstore.DialURL(at + own)
+		if err != nil {
+			t.Fatalf("%s: %v", own, err)
+		}
+		roundTrip(t, c)
+		c.Close()
+	}
+	for _, own := range []string{"", "&sentinel_password=wrong"} {
+		_, err := redisstore.DialURL(at + own)
+		if !errors.Is(err, store.ErrAuth) || !stdstrings.Contains(err.Error(), "sentinel_password") || stdstrings.Contains(err.Error(), "wrong;") {
+			t.Errorf("%q: %v", own, err)
+		}
 	}
 }
 

@@ -13,8 +13,8 @@
 //
 // The tracking connection, T, carries Get, GetMany and Fill. It has asked the
 // server (CLIENT TRACKING ON OPTOUT NOLOOP) to remember which keys are read
-// through it and to send a push when one of them changes, which is what Watch
-// tells; or (BCAST NOLOOP PREFIX) to send one for every change under some prefixes,
+// through it and to send a push when one of them changes, which Watch
+// passes on; or (BCAST NOLOOP PREFIX) to send one for every change under some prefixes,
 // if [Dialer.Broadcast] says so. There is exactly one T for each node, because a push arrives on the
 // connection that read the key, and because replies and pushes of one connection
 // come in the order in which things happened.
@@ -24,10 +24,10 @@
 // is NOLOOP, and Fill is there to make use of it), so that a copy that this very
 // process holds in memory would stay. Writes on W reach all, the writer included.
 //
-// Whatever breaks a connection, Watch tells All before a read is served by the
+// Whatever breaks a connection, Watch passes on All before a read is served by the
 // next one: pushes may have been lost in between. While a Store is listened to (see
-// [Store.Hear]), no read is served before both connections are known to lead to the
-// same primary, and [Store.Rewound] has told if that has other data than before.
+// [Store.Watch]), no read is served before both connections are known to lead to the
+// same primary, and RolledBack of the watchers has been called if that has other data than before.
 //
 // # What is kept
 //

@@ -176,7 +176,7 @@ func TestErrors_tooLarge(t *testing.T) {
 		}
 	}
 	set(t, s, "12345678", "12345")
-	if found, _ := s.GetMany(ctx, []string{"ok", long}); found["ok"].Value != "1" {
+	if found, _ := store.GetMap(ctx, s, []string{"ok", long}); found["ok"].Value != "1" {
 		t.Errorf("GetMany beside a key that is too long: %v", found)
 	}
 }

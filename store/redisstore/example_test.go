@@ -82,14 +82,18 @@ func ExampleStore_Watch() {
 
 	ctx := context.Background()
 	told := make(chan string, 1)
-	stop := names.Watch(func(inv store.Invalidation) {
+	stop, err := names.Watch(store.Watching{Changed: func(inv store.Invalidation) {
 		for _, key := range inv.Keys {
 			told <- key // has room: only one key was read
 		}
-	})
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer stop()
 
-	names.Get(ctx, "42") // from here on, a change of 42 is told
+	names.Get(ctx, "42") // from here on, a change of 42 is notified
 	server.Do("SET", "name:42", "somebody else was here")
 	fmt.Println(<-told)
 	// Output: 42

@@ -10,7 +10,7 @@ import (
 
 // Commands that exchange the data of the server without a sign that a read could find are
 // noticed by the next heartbeat, also when they leave everything as it was.
-func TestStore_Rewound_dataExchanged(t *testing.T) {
+func TestStore_RolledBack_dataExchanged(t *testing.T) {
 	srv := redistest.Start(t, &redistest.Options{Config: []string{"enable-debug-command local"}})
 	for _, c := range []struct {
 		name     string
@@ -24,7 +24,7 @@ func TestStore_Rewound_dataExchanged(t *testing.T) {
 		{"an old file is loaded", [][]any{{"SAVE"}, {"SET", "p:k", "new"}, {"DEBUG", "RELOAD", "NOSAVE"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: time.Second}, to(srv)), "p:")
+			s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: time.Second}, to(srv)), "p:")
 			w := listen(t, s)
 			for _, command := range c.commands {
 				if _, err := srv.Do(command...); err != nil {
@@ -37,9 +37,9 @@ func TestStore_Rewound_dataExchanged(t *testing.T) {
 }
 
 // What exchanges nothing is not taken for it.
-func TestStore_Rewound_nothingExchanged(t *testing.T) {
+func TestStore_RolledBack_nothingExchanged(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 100 * time.Millisecond}, to(srv)), "p:")
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: 100 * time.Millisecond}, to(srv)), "p:")
 	w := listen(t, s)
 	for _, command := range [][]any{{"CONFIG", "RESETSTAT"}, {"FLUSHDB"}, {"SELECT", 1}, {"FLUSHDB"}} {
 		if _, err := srv.Do(command...); err != nil {

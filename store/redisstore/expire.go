@@ -5,22 +5,25 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
+	"github.com/lokroom/strata/store/redisstore/internal/record"
+	"github.com/lokroom/strata/store/redisstore/internal/script"
 )
 
-// A look is what can be told of a key without its value.
+// A look is what is known of a key without its value.
 type look struct {
-	kind    kind
+	kind    record.Kind
 	absent  bool
 	endless bool
 	ms      int64 // left; -1: without end
 }
 
 // there reports whether there is an entry or a counter.
-func (k look) there() bool { return k.kind == kindValue || k.kind == kindCounter }
+func (k look) there() bool { return k.kind == record.KindValue || k.kind == record.KindCounter }
 
-// look goes over W: nobody keeps a copy of what it reads, so there is nothing to
-// be told of later.
-func (s *Store[T]) look(ctx context.Context, op, key string) (k look, err error) {
+// look goes over W: no copy of what it reads is kept, so no change of it matters
+// later.
+func (s *view) look(ctx context.Context, op, key string) (k look, err error) {
 	full, err := s.redisKey(key)
 	if err != nil {
 		return k, s.fail(ctx, op, key, err)
@@ -40,39 +43,39 @@ func (s *Store[T]) look(ctx context.Context, op, key string) (k look, err error)
 	return k, err
 }
 
-func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
+func (s *view) peek(ctx context.Context, full string) (k look, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.reach(call, full)
+	l, err := s.client.link.Reach(call, full)
 	if err != nil {
 		return k, err
 	}
-	b := l.w.B()
+	b := l.W.B()
 	if s.plain {
-		k.ms, err = l.w.Do(call, b.Pttl().Key(full).Build()).AsInt64()
-		if k.kind = kindValue; k.ms == -2 || k.ms == 0 {
-			k.kind = kindNone
+		k.ms, err = l.W.Do(call, b.Pttl().Key(full).Build()).AsInt64()
+		if k.kind = record.KindValue; k.ms == -2 || k.ms == 0 {
+			k.kind = record.KindNone
 		}
 		return k, err
 	}
-	r := l.w.DoMulti(call, b.Pttl().Key(full).Build(), b.Getrange().Key(full).Start(0).End(headerSize-1).Build())
+	r := l.W.DoMulti(call, b.Pttl().Key(full).Build(), b.Getrange().Key(full).Start(0).End(record.HeaderSize-1).Build())
 	if k.ms, err = r[0].AsInt64(); err != nil {
 		return k, err
 	}
 	head, err := r[1].AsBytes()
 	if err != nil {
-		k.kind = kindCorrupt
+		k.kind = record.KindCorrupt
 		return k, s.foreign(call, full, err)
 	}
 	if k.ms == -2 || k.ms == 0 { // it came in between; it goes this millisecond
 		return k, nil
 	}
-	if k.kind = kindOf(head); k.kind != kindValue || len(head) < headerSize {
+	if k.kind = record.KindOf(head); k.kind != record.KindValue || len(head) < record.HeaderSize {
 		return k, nil
 	}
-	k.absent, k.endless = head[2]&flagAbsent != 0, head[2]&flagEndless != 0
-	if head[2]&flagProvisional != 0 {
-		if k.ms -= int64(beUint32(head[offKeep:])); k.ms <= 0 {
+	k.absent, k.endless = head[2]&record.FlagAbsent != 0, head[2]&record.FlagEndless != 0
+	if head[2]&record.FlagProvisional != 0 {
+		if k.ms -= int64(record.Uint32(head[record.OffKeep:])); k.ms <= 0 {
 			return look{}, nil
 		}
 	}
@@ -80,15 +83,15 @@ func (s *Store[T]) peek(ctx context.Context, full string) (k look, err error) {
 }
 
 // peekTags finds nothing after all if the entry is not current.
-func (s *Store[T]) peekTags(ctx context.Context, l *links, full string, head []byte, k *look) error {
+func (s *view) peekTags(ctx context.Context, l *link.Pair, full string, head []byte, k *look) error {
 	var tags []string
-	if n := int64(beUint16(head[offTags:])); n > 0 {
-		b, err := l.w.Do(ctx, l.w.B().Getrange().Key(full).Start(headerSize).End(headerSize+n-1).Build()).AsBytes()
+	if n := int64(record.Uint16(head[record.OffTags:])); n > 0 {
+		b, err := l.W.Do(ctx, l.W.B().Getrange().Key(full).Start(record.HeaderSize).End(record.HeaderSize+n-1).Build()).AsBytes()
 		if err != nil {
 			return err
 		}
-		if tags, err = parseTags(b); err != nil { // it was replaced in between, or is corrupt
-			k.kind = kindCorrupt
+		if tags, err = record.ParseTags(b); err != nil { // it was replaced in between, or is corrupt
+			k.kind = record.KindCorrupt
 			return nil
 		}
 	}
@@ -96,15 +99,15 @@ func (s *Store[T]) peekTags(ctx context.Context, l *links, full string, head []b
 	if k.ms >= 0 && !k.endless {
 		expires = store.Now() + store.Time(k.ms)
 	}
-	ok, err := s.current(ctx, l, tags, beUint64(head[offStamp:]), expires)
+	ok, err := s.current(ctx, l, tags, record.Uint64(head[record.OffStamp:]), expires)
 	if err == nil && !ok {
-		k.kind = kindNone
+		k.kind = record.KindNone
 	}
 	return err
 }
 
 // TTL returns how long the entry or counter under key has left.
-func (s *Store[T]) TTL(ctx context.Context, key string) (time.Duration, error) {
+func (s *view) TTL(ctx context.Context, key string) (time.Duration, error) {
 	k, err := s.look(ctx, "ttl", key)
 	switch {
 	case err != nil:
@@ -118,13 +121,13 @@ func (s *Store[T]) TTL(ctx context.Context, key string) (time.Duration, error) {
 }
 
 // Exists reports whether there is a value or a counter under key.
-func (s *Store[T]) Exists(ctx context.Context, key string) (bool, error) {
+func (s *view) Exists(ctx context.Context, key string) (bool, error) {
 	k, err := s.look(ctx, "exists", key)
 	return err == nil && k.there() && !k.absent, err
 }
 
 // Expire sets the time that the entry or counter under key has left.
-func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) error {
+func (s *view) Expire(ctx context.Context, key string, ttl time.Duration) error {
 	full, err := s.redisKey(key)
 	if err != nil {
 		return s.fail(ctx, "expire", key, err)
@@ -145,33 +148,21 @@ func (s *Store[T]) Expire(ctx context.Context, key string, ttl time.Duration) er
 	return nil
 }
 
-func (s *Store[T]) expire(ctx context.Context, full string, ttl time.Duration) (found bool, err error) {
+func (s *view) expire(ctx context.Context, full string, ttl time.Duration) (found bool, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.reach(call, full)
+	l, err := s.client.link.Reach(call, full)
 	if err != nil {
 		return false, err
 	}
-	x := scriptCall{&expireScript, full, []string{decimal(millis(ttl))}}
+	x := script.Expire.Call(full, script.Decimal(record.Millis(ttl)))
 	if s.plain {
-		x.script = &plainExpireScript
+		x.Script = &script.PlainExpire
 	}
-	reply, short := s.client.writeOne(call, l, x)
+	reply, short := s.client.writer.WriteOne(call, l, x)
 	n, err := reply.AsInt64()
 	if err != nil {
 		return false, err
 	}
-	return n == 1, firstOf(s.settle(call, l, full), short)
-}
-
-// millis returns ttl in milliseconds for a script: 0 for none, -1 for one that
-// is over, at least 1 otherwise.
-func millis(ttl time.Duration) int64 {
-	switch {
-	case ttl == store.Forever:
-		return 0
-	case ttl <= 0:
-		return -1
-	}
-	return min(max(1, ttl.Milliseconds()), maxLife)
+	return n == 1, short
 }

@@ -12,14 +12,14 @@ import (
 )
 
 // copies are what a tier in front keeps, with the fence that it needs.
-type copies struct {
+type cells struct {
 	mu     sync.Mutex
 	epochs map[string]int
 	held   map[string]string
 	fills  map[string]*sync.Mutex // Fills of a key take turns, as the contract wants
 }
 
-func (c *copies) note(inv store.Invalidation) {
+func (c *cells) note(inv store.Invalidation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if inv.All {
@@ -34,13 +34,13 @@ func (c *copies) note(inv store.Invalidation) {
 	}
 }
 
-func (c *copies) epoch(key string) int {
+func (c *cells) epoch(key string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.epochs[key]
 }
 
-func (c *copies) keep(key, v string, epoch int) {
+func (c *cells) keep(key, v string, epoch int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.epochs[key] == epoch {
@@ -55,12 +55,12 @@ func TestStore_Fill_foreignWrites(t *testing.T) {
 	p := prefix()
 	s := strings(dial(t, to(server(t))), p)
 	peer := strings(dial(t, to(server(t))), p)
-	c := &copies{epochs: map[string]int{}, held: map[string]string{}, fills: map[string]*sync.Mutex{}}
+	c := &cells{epochs: map[string]int{}, held: map[string]string{}, fills: map[string]*sync.Mutex{}}
 	keys := []string{"a", "b"}
 	for _, k := range keys {
 		c.fills[k] = new(sync.Mutex)
 	}
-	defer s.Watch(c.note)()
+	defer watching(t, s, store.Watching{Changed: c.note})()
 	kept, refused := 0, 0
 	for round := range 60 {
 		var wg sync.WaitGroup

@@ -1,11 +1,8 @@
 package redisstore
 
 import (
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/lokroom/strata/internal/breaker"
 )
 
 // Health is what a [Client] knows of Redis without asking.
@@ -17,9 +14,9 @@ type Health struct {
 	Since   time.Time `json:"since,omitzero"` // when it became so; zero: it was never open
 	Opened  uint64    `json:"opened"`         // how often Redis was given up
 
-	// Connected says whether Redis has been connected to: false only for a client of a
-	// [Dialer] with Lazy.
-	Connected bool `json:"connected"`
+	// Dialed reports whether the client was ever connected to Redis. It is false only for
+	// a client of a [Dialer] with Lazy.
+	Dialed bool `json:"dialed"`
 
 	// LastError is why Redis could not be used the last time that it could not, at
 	// LastErrorAt; Errors is how often that was so. Empty: never. It holds no
@@ -28,11 +25,16 @@ type Health struct {
 	LastErrorAt time.Time `json:"last_error_at,omitzero"`
 	Errors      uint64    `json:"errors"`
 
-	// Hears says whether changes are told, so that L1 may serve; Heard is when the last
-	// heartbeat was sent that Redis has answered. Where nobody listens, or there is no
-	// heartbeat, they are false and zero.
-	Hears bool      `json:"hears"`
-	Heard time.Time `json:"heard,omitzero"`
+	// Connected reports whether invalidations arrive, so that L1 may serve. LastContact is
+	// when the last heartbeat that Redis has answered was sent. Without listeners, or without
+	// a heartbeat, they are false and zero.
+	Connected   bool      `json:"connected"`
+	LastContact time.Time `json:"last_contact,omitzero"`
+
+	// Lag is how long the last heartbeat took that Redis has answered. Replies and pushes share
+	// the connections, so that invalidations took no longer than this at that time. Zero: none
+	// was answered.
+	Lag time.Duration `json:"lag_ns"`
 
 	// Refused says which rights the user of the client lacks, and what to grant: the
 	// command and the user in the words of the server, with its address. It is found by
@@ -53,51 +55,57 @@ type Health struct {
 	// MaxStale is that of the client: see [Client.MaxStale]. Zero: with tracking.
 	MaxStale time.Duration `json:"max_stale_ns,omitempty"`
 
-	// Nodes are those of a cluster whose breaker is not closed.
+	// Nodes are those of a cluster with a breaker that is not closed.
 	Nodes []NodeHealth `json:"nodes,omitempty"`
 
-	// PendingTags is how many tags were invalidated here that Redis has not heard of,
-	// the oldest for PendingTagsFor; -1: so many that every tag is to be.
-	PendingTags    int           `json:"pending_tags"`
-	PendingTagsFor time.Duration `json:"pending_tags_for_ns"`
+	// QueuedTags is how many tags were invalidated here and not acknowledged by Redis,
+	// the oldest for QueuedTagsFor; -1: so many that every tag is to be.
+	QueuedTags    int           `json:"queued_tags"`
+	QueuedTagsFor time.Duration `json:"queued_tags_for_ns"`
 
 	// RefusedTags counts the tags that were to be invalidated by retry and that Redis refuses
 	// for good: other processes may keep values that carry them. RefusedTagsErr is why, for
 	// the last one.
 	RefusedTags    uint64 `json:"refused_tags,omitempty"`
 	RefusedTagsErr string `json:"refused_tags_error,omitempty"`
+
+	// ReplicaReads counts the values that replicas have sent: see [Dialer.ReadReplicas].
+	// ReplicaFallbacks counts the large values that primaries have sent instead, and
+	// ReplicaError is why a replica did not answer, the last time that one did not. It is
+	// empty for a replica that answers, but has other values than its primary.
+	ReplicaReads     uint64 `json:"replica_reads,omitempty"`
+	ReplicaFallbacks uint64 `json:"replica_fallbacks,omitempty"`
+	ReplicaError     string `json:"replica_error,omitempty"`
 }
 
-// NodeHealth is of a node of a cluster.
-type NodeHealth struct {
-	Addr    string    `json:"addr"`
-	Breaker string    `json:"breaker"`
-	Since   time.Time `json:"since"`
-}
-
-// Health tells what is known of Redis. It does no I/O.
+// Health returns what is known of Redis. It does no I/O.
 func (c *Client) Health() Health {
-	s := c.breakers.whole.Status()
-	h := Health{Breaker: s.State.String(), Since: s.Since, Opened: s.Opened, Nodes: c.breakers.health()}
-	h.Connected = c.links.Load() != nil
-	h.LastError, h.LastErrorAt, h.Errors = c.errors.get()
-	if h.LastError != "" && !strings.Contains(h.LastError, c.address()) {
-		h.LastError = c.address() + ": " + h.LastError
+	s := c.link.Breakers.Whole.Status()
+	h := Health{Breaker: s.State.String(), Since: s.Since, Opened: s.Opened}
+	for _, n := range c.link.Breakers.Health() {
+		h.Nodes = append(h.Nodes, NodeHealth{n.Addr, n.State, n.Since})
+	}
+	h.Dialed = c.link.Pair.Load() != nil
+	h.LastError, h.LastErrorAt, h.Errors = c.link.Errors.Get()
+	if h.LastError != "" && !strings.Contains(h.LastError, c.link.Address()) {
+		h.LastError = c.link.Address() + ": " + h.LastError
 	}
 	if refused := c.rights.get(); refused != nil {
 		h.Refused = refused.Error()
 	}
-	h.Hears, h.Heard, h.NoPushes, h.NoFailovers = c.pulse.health()
-	h.MaxStale = c.maxStale
+	h.Connected, h.LastContact, h.NoPushes, h.NoFailovers = c.heartbeat.Health()
+	h.Lag = c.heartbeat.Took()
+	h.MaxStale = c.link.MaxStale
+	h.ReplicaReads, h.ReplicaFallbacks, h.ReplicaError = c.link.Replicas.Counts()
 	for _, t := range c.tags.list() {
-		n, oldest := t.pending.counts()
-		h.PendingTagsFor = max(h.PendingTagsFor, oldest)
-		if n < 0 || h.PendingTags < 0 {
-			h.PendingTags = -1
+		n, oldest := t.Retry.Counts()
+		h.QueuedTagsFor = max(h.QueuedTagsFor, oldest)
+		if n < 0 || h.QueuedTags < 0 {
+			h.QueuedTags = -1
 		} else {
-			h.PendingTags += n
+			h.QueuedTags += n
 		}
-		if n, last := t.pending.refusedTags(); n > 0 {
+		if n, last := t.Retry.Refused(); n > 0 {
 			h.RefusedTags += n
 			h.RefusedTagsErr = last.Error()
 		}
@@ -105,29 +113,9 @@ func (c *Client) Health() Health {
 	return h
 }
 
-func (bs *breakers) health() (nodes []NodeHealth) {
-	bs.mu.Lock()
-	defer bs.mu.Unlock()
-	for addr, b := range bs.nodes {
-		if s := b.Status(); s.State != breaker.Closed {
-			nodes = append(nodes, NodeHealth{addr, s.State.String(), s.Since})
-		}
-	}
-	slices.SortFunc(nodes, func(a, b NodeHealth) int { return strings.Compare(a.Addr, b.Addr) })
-	return nodes
-}
-
-func (p *pulse) health() (hears bool, heard time.Time, noPushes, noFailovers string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ctx == nil || !p.answered {
-		return false, time.Time{}, "", ""
-	}
-	if p.mute != nil {
-		noPushes = p.mute.Error()
-	}
-	if p.noInfo != nil {
-		noFailovers = "INFO is refused: " + replyCause(p.noInfo.Error(), p.noInfo).Error()
-	}
-	return p.hears.Load(), p.last, noPushes, noFailovers
+// NodeHealth is of a node of a cluster.
+type NodeHealth struct {
+	Addr    string    `json:"addr"`
+	Breaker string    `json:"breaker"`
+	Since   time.Time `json:"since"`
 }

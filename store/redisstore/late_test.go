@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -67,37 +68,70 @@ func TestStore_lateReplyGivesRightsBack(t *testing.T) {
 	}
 }
 
-// The lease of a fill, or of a release, that was lost with its connection ends, too.
+// A lease ends although its fill or release was lost with the connection, or not sent at all
+// because Redis could not be reached. So does a claim.
 func TestStore_lostReleaseIsMadeLater(t *testing.T) {
-	calls := map[string]func(ctx context.Context, s *redisstore.Store[string], g store.Grant) error{
-		"Release": func(ctx context.Context, s *redisstore.Store[string], g store.Grant) error {
+	lease := func(s *redisstore.Store[string]) (store.Grant, error) { return s.Lease(ctx, "k", time.Hour, 0) }
+	claim := func(s *redisstore.Store[string]) (store.Grant, error) { return s.Claim(ctx, "k", 7, time.Hour) }
+	rights := map[string]struct {
+		take func(s *redisstore.Store[string]) (store.Grant, error)
+		end  func(ctx context.Context, s *redisstore.Store[string], g store.Grant) error
+	}{
+		"Release": {lease, func(ctx context.Context, s *redisstore.Store[string], g store.Grant) error {
 			return s.Release(ctx, "k", g.Lease, 0, "")
-		},
-		"FillLeased": func(ctx context.Context, s *redisstore.Store[string], g store.Grant) error {
+		}},
+		"FillLeased": {lease, func(ctx context.Context, s *redisstore.Store[string], g store.Grant) error {
 			_, _, err := s.FillLeased(ctx, "k", g.Lease, store.Entry[string]{Value: "v", Stamp: g.Stamp})
 			return err
-		},
-		"FillManyLeased": func(ctx context.Context, s *redisstore.Store[string], g store.Grant) error {
+		}},
+		"FillManyLeased": {lease, func(ctx context.Context, s *redisstore.Store[string], g store.Grant) error {
 			return s.FillManyLeased(ctx, []store.LeasedFill[string]{{Key: "k", Lease: g.Lease, Entry: store.Entry[string]{Value: "v", Stamp: g.Stamp}}})[0].Err
+		}},
+		"EndClaim": {claim, func(ctx context.Context, s *redisstore.Store[string], g store.Grant) error {
+			return s.EndClaim(ctx, "k", 7, g.Lease, 0)
+		}},
+	}
+	losses := map[string]struct {
+		from func(t *testing.T, link *redistest.Proxy, s *redisstore.Store[string])
+		to   func(link *redistest.Proxy)
+	}{
+		"lost": { // and so is what is on its way
+			func(_ *testing.T, link *redistest.Proxy, _ *redisstore.Store[string]) { link.HoleRequests(true) },
+			func(link *redistest.Proxy) { link.Cut(); link.HoleRequests(false) },
+		},
+		"not sent": {
+			func(t *testing.T, link *redistest.Proxy, s *redisstore.Store[string]) {
+				link.Refuse(true)
+				link.Cut()
+				redistest.WaitFor(t, "the breaker to open", func() bool {
+					_, err := s.Get(ctx, "other")
+					return err != nil && bytes.Contains([]byte(err.Error()), []byte("breaker is open"))
+				})
+			},
+			func(link *redistest.Proxy) { link.Refuse(false) },
 		},
 	}
-	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
-			link := redistest.StartProxy(t, redistest.Start(t, nil).Addr())
-			s := redisstore.New(dial(t, rueidis.ClientOption{InitAddress: []string{link.Addr()}}), &redisstore.Options[string]{Prefix: "s:"})
-			g := mustLease(t, s, "k")
-			link.HoleRequests(true) // and what is in it is lost
-			short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-			defer cancel()
-			if err := call(short, s, g); err == nil {
-				t.Fatal("the call succeeded")
-			}
-			link.Cut()
-			link.HoleRequests(false)
-			redistest.WaitFor(t, "the lease to end", func() bool {
-				g, err := s.Lease(ctx, "k", time.Minute, 0)
-				return err == nil && g.State != store.Taken
+	for name, right := range rights {
+		for what, loss := range losses {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				link := redistest.StartProxy(t, redistest.Start(t, nil).Addr())
+				s := redisstore.New(dial(t, rueidis.ClientOption{InitAddress: []string{link.Addr()}}), &redisstore.Options[string]{Prefix: "s:"})
+				g, err := right.take(s)
+				if err != nil || g.State != store.Granted {
+					t.Fatalf("got %+v, %v", g, err)
+				}
+				loss.from(t, link, s)
+				short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+				defer cancel()
+				if err := right.end(short, s, g); err == nil {
+					t.Fatal("the call succeeded")
+				}
+				loss.to(link)
+				redistest.WaitFor(t, "the right to end", func() bool {
+					g, err := right.take(s)
+					return err == nil && g.State != store.Taken
+				})
 			})
-		})
+		}
 	}
 }

@@ -27,6 +27,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+
 	// rueidis leaves two goroutines of a cluster client to end by themselves,
 	// whether or not the client was closed: one lets go of replaced connections
 	// after 5 s, the other looks at the topology again within 1 s.

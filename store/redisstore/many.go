@@ -2,251 +2,183 @@ package redisstore
 
 import (
 	"context"
-	"encoding/binary"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
+	"github.com/lokroom/strata/store/redisstore/internal/script"
 	"github.com/redis/rueidis"
 )
 
-// maxPipeline is how many keys go in one exchange: enough to make the round trip
-// not matter, not so many that others wait long behind them.
-const maxPipeline = 400
-
-func beUint64(b []byte) uint64     { return binary.BigEndian.Uint64(b) }
-func beUint32(b []byte) uint32     { return binary.BigEndian.Uint32(b) }
-func beUint16(b []byte) uint16     { return binary.BigEndian.Uint16(b) }
-func putUint64(b []byte, n uint64) { binary.BigEndian.PutUint64(b, n) }
-
-// GetMany returns the entries that are there, with one exchange for 400 keys.
-func (s *Store[T]) GetMany(ctx context.Context, keys []string) (map[string]store.Entry[T], error) {
-	found := make(map[string]store.Entry[T], len(keys))
-	entries, err := s.GetOrdered(ctx, keys)
-	for i, e := range entries {
-		if e != nil {
-			found[keys[i]] = *e
-		}
-	}
-	return found, err
+// A manyReader keeps the entries of one exchange after another.
+type manyReader struct {
+	begin  func(n int)                                    // an exchange for n keys
+	decode func(i int, full string, payload []byte) error // the value at i of the exchange
+	found  func(i, at int, m *meta)                       // the entry at i of the exchange is of the key at at
 }
 
-// GetOrdered returns the entries that are there in the places of their keys, with one
-// exchange for 400 keys. Those of one exchange share memory.
-func (s *Store[T]) GetOrdered(ctx context.Context, keys []string) ([]*store.Entry[T], error) {
-	entries := make([]*store.Entry[T], len(keys))
-	if len(keys) == 0 {
-		return entries, nil
-	}
+// readMany is GetMany: it passes what is there to r.
+func (s *view) readMany(ctx context.Context, keys []string, r manyReader) error {
 	ctx, end := store.Observe(ctx, s.observer, s.op("get many", "", len(keys)))
-	errs := make(map[string]error)
+	var errs keyed
 	hits := 0
-	for start := 0; start < len(keys); start += maxPipeline {
-		last := min(start+maxPipeline, len(keys))
-		hits += s.getChunk(ctx, keys[start:last], entries[start:last], errs)
+	for start := 0; start < len(keys); start += script.MaxPipeline {
+		last := min(start+script.MaxPipeline, len(keys))
+		hits += s.getChunk(ctx, keys[start:last], start, &r, &errs)
 	}
 	err := store.NewManyError(errs)
 	end(hits, err)
-	return entries, err
+	return err
 }
 
-// getChunk puts into entries what is there, and into errs why keys could not be read.
-// It returns the number of entries.
-func (s *Store[T]) getChunk(ctx context.Context, keys []string, entries []*store.Entry[T], errs map[string]error) (hits int) {
+// keyed are errors by key; nil: none.
+type keyed map[string]error
+
+func (k *keyed) set(key string, err error) {
+	if *k == nil {
+		*k = make(keyed)
+	}
+	(*k)[key] = err
+}
+
+// getChunk passes to r what is there, and puts into errs why keys could not be read. The
+// first key is at start for r. It returns the number of entries.
+func (s *view) getChunk(ctx context.Context, keys []string, start int, r *manyReader, errs *keyed) (hits int) {
 	full, at := s.redisKeys(ctx, keys, errs)
 	if len(full) == 0 {
 		return 0
 	}
-	got, err := s.readChunk(ctx, full)
+	r.begin(len(full))
+	got, err := s.readChunk(ctx, full, r)
 	if err != nil {
 		err = s.fail(ctx, "get many", "", err)
-		for _, i := range at {
-			errs[keys[i]] = err
+		for j := range full {
+			errs.set(keys[at.of(j)], err)
 		}
 		return 0
 	}
+	defer giveBack(got)
 	failed := false
-	for j, i := range at {
-		switch g := &got[j]; {
+	for j := range *got {
+		switch g, key := &(*got)[j], keys[at.of(j)]; {
 		case g.err != nil && failed: // it is one operation
-			errs[keys[i]] = s.error(ctx, "get", keys[i], g.err)
+			errs.set(key, s.error(ctx, "get", key, g.err))
 		case g.err != nil:
 			failed = true
-			errs[keys[i]] = s.fail(ctx, "get", keys[i], g.err)
+			errs.set(key, s.fail(ctx, "get", key, g.err))
 		case g.found:
-			entries[i] = &g.entry
+			r.found(j, start+at.of(j), &g.entry)
 			hits++
 		default:
 			s.stats.misses.Add(1)
 		}
 	}
 	if !failed {
-		s.answered(keys[at[0]])
+		s.answered(keys[at.of(0)])
 	}
 	s.stats.hits.Add(uint64(hits))
 	return hits
 }
 
+// places say where those are that are left of a list; nil: all are, where they were.
+type places []int
+
+func (p places) of(j int) int {
+	if p == nil {
+		return j
+	}
+	return p[j]
+}
+
 // redisKeys returns the Redis keys of those keys that have one, and which those are.
-func (s *Store[T]) redisKeys(ctx context.Context, keys []string, errs map[string]error) (full []string, at []int) {
+func (s *view) redisKeys(ctx context.Context, keys []string, errs *keyed) (full []string, at places) {
 	size := 0
 	for _, key := range keys {
 		size += len(s.prefix) + len(key)
 	}
 	var all strings.Builder // one piece of memory for all
 	all.Grow(size)
-	full, at = make([]string, 0, len(keys)), make([]int, 0, len(keys))
+	full = make([]string, 0, len(keys))
 	for i, key := range keys {
 		if err := s.checkKey(key); err != nil {
-			errs[key] = s.fail(ctx, "get", key, err)
+			errs.set(key, s.fail(ctx, "get", key, err))
+			if at == nil {
+				at = make(places, i, len(keys))
+				for j := range at {
+					at[j] = j
+				}
+			}
 			continue
 		}
 		start := all.Len()
 		all.WriteString(s.prefix)
 		all.WriteString(key)
-		full, at = append(full, all.String()[start:]), append(at, i)
+		if full = append(full, all.String()[start:]); at != nil {
+			at = append(at, i)
+		}
 	}
 	return full, at
 }
 
-// readChunk reads what is under full. The error is of all.
-func (s *Store[T]) readChunk(ctx context.Context, full []string) ([]fetched[T], error) {
+// readChunk reads what is under full, which the caller gives back. The error is of all.
+func (s *view) readChunk(ctx context.Context, full []string, r *manyReader) (*[]fetched, error) {
+	replicas := s.asksReplicas(ctx) // call may not have what marks ctx
 	call, cancel := s.reads.Begin(ctx)
 	defer cancel()
 	for try := 1; ; try++ {
-		moves := s.client.pulse.moves.Load()
-		l, err := s.heard(call, full...)
+		moves := s.client.heartbeat.Generation.Load()
+		l, err := s.reading(call, full...)
 		if err != nil {
 			return nil, err
 		}
-		got := s.fetch(call, l, full)
-		s.dropOld(call, l, got)
-		if err := s.client.pulse.unmoved(moves); err != nil {
-			if try < maxTries && call.Err() == nil {
+		got := s.fetch(call, l, full, replicas, r)
+		s.dropOld(call, l, *got)
+		if err := s.client.heartbeat.Unchanged(moves); err != nil {
+			giveBack(got)
+			if try < link.MaxTries && call.Err() == nil {
 				continue
 			}
 			return nil, err
 		}
-		if try == maxTries || !slices.ContainsFunc(got, func(g fetched[T]) bool { return isBroken(call, g.err) }) {
+		if try == link.MaxTries || !slices.ContainsFunc(*got, func(g fetched) bool { return link.IsBroken(call, g.err) }) {
 			return got, nil
 		}
-	}
-}
-
-type fetched[T any] struct {
-	entry store.Entry[T]
-	found bool
-	err   error
-}
-
-// dropOld leaves out what is not current. Tags that it takes an exchange to know are
-// asked for together.
-func (s *Store[T]) dropOld(ctx context.Context, l *links, got []fetched[T]) {
-	if s.client.asks() && !s.plain {
-		s.dropAsked(ctx, l, got)
-		return
-	}
-	inCluster := l.t.Mode() == rueidis.ClientModeCluster
-	var ask tagNeeds
-	now := store.Now()
-	for i := range got {
-		if !got[i].found {
-			continue
-		}
-		for _, tag := range got[i].entry.Tags {
-			if inCluster || s.tags.copies.known(tag) == 0 {
-				ask.add(tag, tagNeedOf(got[i].entry.ExpiresAt, now))
-			}
-		}
-	}
-	if len(ask) > 0 {
-		if err := s.tags.learn(ctx, l, s.tags.asksOf(ask)); err != nil {
-			for i := range got {
-				if len(got[i].entry.Tags) > 0 {
-					got[i] = fetched[T]{err: err}
-				}
-			}
-		}
-	}
-	for i := range got {
-		g := &got[i]
-		if !g.found {
-			continue
-		}
-		var err error
-		if inCluster && len(g.entry.Tags) > 0 {
-			ok, known := s.tags.current(g.entry.Tags, g.entry.Stamp)
-			if g.found = ok && known; g.found {
-				s.tags.outlast(g.entry.Tags, g.entry.ExpiresAt)
-			}
-		} else {
-			g.found, err = s.current(ctx, l, g.entry.Tags, g.entry.Stamp, g.entry.ExpiresAt)
-		}
-		if !g.found {
-			*g = fetched[T]{err: err}
-		}
+		giveBack(got)
 	}
 }
 
 // fetch reads keys with one exchange.
-func (s *Store[T]) fetch(ctx context.Context, l *links, full []string) []fetched[T] {
-	out := make([]fetched[T], len(full))
-	if s.clientSide {
-		for i, key := range full {
-			out[i].found, out[i].err = s.getClientSide(ctx, l, key, &out[i].entry)
-		}
-		return out
-	}
-	clock := s.client.pulse.clock.Load()
+func (s *view) fetch(ctx context.Context, l *link.Pair, full []string, replicas bool, r *manyReader) *[]fetched {
+	got := manyFetched.Get().(*[]fetched)
+	*got = slices.Grow((*got)[:0], len(full))[:len(full)]
+	out := *got
+	clock := s.client.heartbeat.Clock.Load()
 	if clock == nil || s.plain {
-		s.fetchPairs(ctx, l, full, out, nil)
-		return out
+		s.fetchPairs(ctx, l, full, replicas, out, nil, r)
+		return got
 	}
 	sent := time.Now()
 	var again []int
-	valuesOf(ctx, l.t, full, func(i int, blob []byte, err error) {
+	values := valuesOf
+	if replicas {
+		values = s.valuesOf
+	}
+	values(ctx, l.T, full, func(i int, blob []byte, err error) {
 		var known bool
-		if out[i].found, known, out[i].err = s.answerAt(ctx, full[i], clock, sent, blob, err, &out[i].entry); !known {
+		if out[i].found, known, out[i].err = s.answerAt(ctx, full[i], clock, sent, blob, err, &out[i].entry, func(full string, payload []byte) error { return r.decode(i, full, payload) }); !known {
 			again = append(again, i)
 		}
 	})
 	if len(again) > 0 {
-		s.fetchPairs(ctx, l, full, out, again)
+		s.fetchPairs(ctx, l, full, false, out, again, r)
 	}
-	return out
-}
-
-// valuesOf calls each with what is under each key: with MGET, which takes the server a
-// third less than as many GETs, but for a cluster, where it would be of one slot.
-func valuesOf(ctx context.Context, c rueidis.Client, full []string, each func(i int, blob []byte, err error)) {
-	if c.Mode() != rueidis.ClientModeCluster {
-		values, err := c.Do(ctx, c.B().Mget().Key(full...).Build()).ToArray()
-		if err == nil && len(values) != len(full) {
-			err = errBadReply
-		}
-		for i := range full {
-			var blob []byte
-			err := err
-			if err == nil {
-				blob, err = values[i].AsBytes()
-			}
-			each(i, blob, err)
-		}
-		return
-	}
-	cmds := make([]rueidis.Completed, len(full))
-	for i, key := range full {
-		cmds[i] = c.B().Get().Key(key).Build()
-	}
-	for i, r := range c.DoMulti(ctx, cmds...) {
-		blob, err := r.AsBytes()
-		each(i, blob, err)
-	}
+	return got
 }
 
 // fetchPairs reads those of full that which names, nil for all, with their lives.
-func (s *Store[T]) fetchPairs(ctx context.Context, l *links, full []string, out []fetched[T], which []int) {
+func (s *view) fetchPairs(ctx context.Context, l *link.Pair, full []string, replicas bool, out []fetched, which []int, r *manyReader) {
 	if which == nil {
 		which = make([]int, len(full))
 		for i := range which {
@@ -256,34 +188,43 @@ func (s *Store[T]) fetchPairs(ctx context.Context, l *links, full []string, out 
 	sent := store.Now()
 	cmds := make([]rueidis.Completed, 0, 2*len(which))
 	for _, i := range which {
-		b := l.t.B()
-		cmds = append(cmds, b.Pttl().Key(full[i]).Build(), b.Get().Key(full[i]).Build())
+		cmds = append(cmds, l.T.B().Pttl().Key(full[i]).Build(), valueCommand(l, full[i], replicas))
 	}
-	r := l.t.DoMulti(ctx, cmds...)
+	replies := l.T.DoMulti(ctx, cmds...)
+	blobs, errs := blobsOf(replies, func(j int) int { return 2*j + 1 }, len(which))
+	var again []int
+	if replicas {
+		again = s.completeMany(ctx, func(j int) string { return full[which[j]] }, blobs)
+	}
 	for j, i := range which {
-		out[i].found, out[i].err = s.answer(ctx, full[i], sent, r[2*j], r[2*j+1], &out[i].entry)
+		if !isAmong(again, j) {
+			out[i].found, out[i].err = s.answer(ctx, full[i], sent, replies[2*j], blobs[j], errs[j], &out[i].entry, func(full string, payload []byte) error { return r.decode(i, full, payload) })
+		}
+	}
+	if len(again) > 0 {
+		for k, j := range again {
+			again[k] = which[j]
+		}
+		s.fetchPairs(ctx, l, full, false, out, again, r)
 	}
 }
 
-// SetMany sets every entry, with one exchange for 400 of them.
-func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T]) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	ctx, end := store.Observe(ctx, s.observer, s.op("set many", "", len(entries)))
-	errs := make(map[string]error)
-	names := make([]string, 0, min(len(entries), maxPipeline))
-	writes := make([]write, 0, cap(names))
+// writeMany is SetMany, of n entries.
+func (s *view) writeMany(ctx context.Context, n int, entries each) error {
+	ctx, end := store.Observe(ctx, s.observer, s.op("set many", "", n))
+	var errs keyed
+	writes := make([]write, 0, min(n, script.MaxPipeline))
 	flush := func() {
-		for i, err := range s.setChunk(ctx, writes) {
-			if err != nil {
-				errs[names[i]] = s.failWrite(ctx, "set", names[i], err)
+		failed := s.setChunk(ctx, writes)
+		for i, err := range failed {
+			if key := writes[i].key[len(s.prefix):]; err != nil {
+				errs.set(key, s.failWrite(ctx, "set", key, err))
 			} else {
-				s.answered(names[i])
+				s.answered(key)
 				s.stats.sets.Add(1)
 			}
 		}
-		names, writes = names[:0], writes[:0]
+		writes = writes[:0]
 	}
 	stamp, err := s.stampMany(ctx, entries)
 	if err != nil {
@@ -291,24 +232,24 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 		end(0, err)
 		return err
 	}
-	for key, e := range entries {
+	entries(func(key string, e *meta, value encoder) bool {
 		full, err := s.redisKey(key)
 		if e.Stamp == 0 {
 			e.Stamp = stamp
 		}
 		var w write
 		if err == nil {
-			w, err = s.encode(ctx, full, &e)
+			w, err = s.encode(ctx, full, e, value)
 		}
 		if err != nil {
-			errs[key] = s.failWrite(ctx, "set", key, err)
-			continue
+			errs.set(key, s.failWrite(ctx, "set", key, err))
+			return true
 		}
-		names, writes = append(names, key), append(writes, w)
-		if len(writes) == maxPipeline {
+		if writes = append(writes, w); len(writes) == script.MaxPipeline {
 			flush()
 		}
-	}
+		return true
+	})
 	if len(writes) > 0 {
 		flush()
 	}
@@ -319,29 +260,26 @@ func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 
 // setChunk sends writes with one exchange, releases their buffers, and returns
 // what went wrong with each.
-func (s *Store[T]) setChunk(ctx context.Context, writes []write) []error {
+func (s *view) setChunk(ctx context.Context, writes []write) []error {
 	failed := make([]error, len(writes))
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	calls := make([]scriptCall, len(writes))
+	calls := make([]script.Call, len(writes))
 	full := make([]string, len(writes))
 	for i := range writes {
 		calls[i], full[i] = writes[i].call(""), writes[i].key
 	}
-	l, err := s.client.reach(call, full...)
+	l, err := s.client.link.Reach(call, full...)
 	if err != nil {
-		fillErrors(failed, err)
+		link.FillErrors(failed, err)
 		return failed
 	}
-	for i, o := range s.client.write(call, l, calls) {
-		err := s.sent(call, &writes[i], o.reply)
+	for i, o := range s.client.writer.Write(call, l, calls) {
+		err := s.sent(call, &writes[i], o.Reply)
 		if err == nil {
-			_, err = writes[i].done(o.reply)
+			_, err = writes[i].done(o.Reply)
 		}
-		failed[i] = firstOf(err, o.short)
-	}
-	if err := s.settle(call, l, full...); err != nil {
-		fillErrors(failed, err)
+		failed[i] = link.FirstOf(err, o.Short)
 	}
 	return failed
 }

@@ -8,23 +8,35 @@ import (
 	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
 )
 
 // PlainOptions configure a [Plain]. The zero value, and nil, give a usable one. The
 // fields are those of [Options].
 type PlainOptions[T any] struct {
-	Prefix       string
-	Codec        codec.Codec[T]
-	MaxKeySize   int
+	// Prefix begins every key. Clear requires one.
+	Prefix string
+
+	// Codec is that of the other programs. Nil: codec.Msgpack.
+	Codec codec.Codec[T]
+
+	// MaxKeySize is [Options].MaxKeySize.
+	MaxKeySize int
+
+	// MaxValueSize is [Options].MaxValueSize.
 	MaxValueSize int
-	Observer     store.Observer
-	Timeout      time.Duration
+
+	// Observer receives every operation. Nil: none.
+	Observer store.Observer
+
+	// Timeout is the longest time of an operation. 0: that of the client.
+	Timeout time.Duration
 }
 
 // A Plain is a view of Redis for keys that other programs use as well: a value is
 // nothing but the bytes that the codec makes of it, in a Redis string, and its life is
-// that of the key. Whoever changes such a key, by whatever means, is seen: reads are
-// tracked like those of a [Store], and watchers are told.
+// that of the key. A change of such a key by any program is noticed: reads are
+// tracked like those of a [Store], and watchers are notified.
 //
 // There is no room for what Strata says of an entry beyond that, so a Plain does less:
 //
@@ -32,9 +44,9 @@ type PlainOptions[T any] struct {
 //     fails.
 //   - What is absent at the source, and what has tags, is not kept at all. Nor are
 //     versions, revisions, and the time of the load.
-//   - There are no leases, and no brackets or holds: a load that began before a change
+//   - There are no leases, and no write intents or holds: a load that began before a change
 //     may be kept after it, until the key expires or changes again, and several processes
-//     may load a key at the same time. Nothing is loaded anew ahead of its time.
+//     may load a key at the same time. Nothing is refreshed ahead of its expiry.
 //   - Clear looks at every key of the server, like [Plain.DeletePattern].
 //
 // A key that is no string, or that the codec does not understand, is a miss, and is
@@ -46,10 +58,6 @@ var (
 	_ store.ManyGetter[int] = (*Plain[int])(nil)
 	_ store.ManySetter[int] = (*Plain[int])(nil)
 	_ store.Watcher         = (*Plain[int])(nil)
-	_ store.WatchChecker    = (*Plain[int])(nil)
-	_ store.Hearer          = (*Plain[int])(nil)
-	_ store.Revalidated     = (*Plain[int])(nil)
-	_ store.Rewinder        = (*Plain[int])(nil)
 	_ store.Expirer         = (*Plain[int])(nil)
 	_ store.PatternDeleter  = (*Plain[int])(nil)
 	_ store.Clearer         = (*Plain[int])(nil)
@@ -63,16 +71,9 @@ func NewPlain[T any](c *Client, o *PlainOptions[T]) *Plain[T] {
 	if o == nil {
 		o = &PlainOptions[T]{}
 	}
-	s := &Store[T]{
-		client: c, prefix: o.Prefix, codec: o.Codec, maxKey: o.MaxKeySize, maxValue: o.MaxValueSize, plain: true,
-		observer: o.Observer, blind: c.broadcast.sees("store", o.Prefix),
-	}
-	c.rights.use(s.prefix)
-	s.tags = NewTags(c, "!"+s.prefix) // it has none, but the heartbeat needs a key
-	s.badPrefix = s.checkPrefix()
-	s.blind = oneline.Join(s.badPrefix, s.blind)
-	s.bound(o.Timeout, 0)
-	s.normalize()
+	s := newStore(c, o.Codec, o.Prefix)
+	s.observer, s.maxKey, s.maxValue, s.plain = o.Observer, o.MaxKeySize, o.MaxValueSize, true
+	s.init(nil, o.Timeout, 0)
 	return &Plain[T]{s}
 }
 
@@ -90,8 +91,9 @@ func (p *Plain[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 // Delete removes keys.
 func (p *Plain[T]) Delete(ctx context.Context, keys ...string) error { return p.s.Delete(ctx, keys...) }
 
-// GetMany returns the values that are there, with one exchange for 400 keys.
-func (p *Plain[T]) GetMany(ctx context.Context, keys []string) (map[string]store.Entry[T], error) {
+// GetMany returns the values that are there in the places of their keys, with one exchange
+// for 400 keys.
+func (p *Plain[T]) GetMany(ctx context.Context, keys []string) ([]*store.Entry[T], error) {
 	return p.s.GetMany(ctx, keys)
 }
 
@@ -101,16 +103,7 @@ func (p *Plain[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T
 }
 
 // Watch is as that of a [Store].
-func (p *Plain[T]) Watch(fn func(store.Invalidation)) (stop func()) { return p.s.Watch(fn) }
-
-// CanWatch is as that of a [Store].
-func (p *Plain[T]) CanWatch() error { return p.s.CanWatch() }
-
-// Hear is as that of a [Store].
-func (p *Plain[T]) Hear(fn func(hears bool)) (stop func()) { return p.s.Hear(fn) }
-
-// Rewound is as that of a [Store].
-func (p *Plain[T]) Rewound(fn func()) (stop func()) { return p.s.Rewound(fn) }
+func (p *Plain[T]) Watch(w store.Watching) (stop func(), err error) { return p.s.Watch(w) }
 
 // TTL returns how long key has left.
 func (p *Plain[T]) TTL(ctx context.Context, key string) (time.Duration, error) {
@@ -126,7 +119,7 @@ func (p *Plain[T]) Expire(ctx context.Context, key string, ttl time.Duration) er
 }
 
 // DeletePattern removes the keys that begin with the prefix of the store and match
-// pattern after it, whoever set them. See [Store.DeletePattern].
+// pattern after it, of any program. See [Store.DeletePattern].
 func (p *Plain[T]) DeletePattern(ctx context.Context, pattern string) (int, error) {
 	return p.s.DeletePattern(ctx, pattern)
 }
@@ -134,11 +127,11 @@ func (p *Plain[T]) DeletePattern(ctx context.Context, pattern string) (int, erro
 // errNoPrefix keeps Clear from removing what belongs to others.
 var errNoPrefix = errors.New("a plain store without a prefix would clear all of Redis")
 
-// Clear removes every key that begins with the prefix of the store, whoever set it, as
+// Clear removes every key that begins with the prefix of the store, of any program, as
 // DeletePattern does. Without a prefix it is an error that is errors.ErrUnsupported.
 func (p *Plain[T]) Clear(ctx context.Context) error {
 	if p.s.prefix == "" {
-		return &store.Error{Store: storeName, Cache: p.s.name, Op: "clear", Err: oneline.Join(errNoPrefix, errors.ErrUnsupported)}
+		return &store.Error{Store: link.StoreName, Cache: p.s.name, Op: "clear", Err: oneline.Join(errNoPrefix, errors.ErrUnsupported)}
 	}
 	_, err := p.s.removeMatching(ctx, "clear", "*")
 	return err
@@ -150,37 +143,5 @@ func (p *Plain[T]) Ping(ctx context.Context) error { return p.s.Ping(ctx) }
 // Stats is as that of a [Store].
 func (p *Plain[T]) Stats(ctx context.Context) (store.Stats, error) { return p.s.Stats(ctx) }
 
-// encodePlain makes a write of what a plain store keeps of e.
-func (s *Store[T]) encodePlain(ctx context.Context, w write, e *store.Entry[T]) (write, error) {
-	end := e.ExpiresAt
-	if e.StaleAt != 0 && (end == 0 || e.StaleAt < end) {
-		end = e.StaleAt
-	}
-	w.plain, w.life = true, lifeOf(end, 0, store.Now())
-	if e.Absent || len(e.Tags) > 0 {
-		w.ms = -1
-	}
-	if w.ms < 0 {
-		return w, nil
-	}
-	b, err := codec.AppendFor(s.codec, (*w.buf)[:0], w.key, e.Value)
-	w.size, w.sent = len(b), len(w.key)+len(b)
-	if err := s.encoded(ctx, &w, err); err != nil {
-		return write{}, err
-	}
-	*w.buf = b
-	return w, nil
-}
-
-// decodePlain makes an entry of a value, or finds that it is none.
-func (s *Store[T]) decodePlain(ctx context.Context, full string, blob []byte, expires store.Time, e *store.Entry[T]) (found bool) {
-	var err error
-	if e.Value, err = codec.DecodeFor(s.codec, full, blob); err != nil {
-		s.stats.corrupt.Add(1)
-		s.observeCorrupt(ctx, full, err)
-		*e = store.Entry[T]{}
-		return false
-	}
-	e.ExpiresAt, e.Size = expires, len(blob)
-	return true
-}
+// MaxStale is as that of a [Store].
+func (p *Plain[T]) MaxStale() time.Duration { return p.s.MaxStale() }

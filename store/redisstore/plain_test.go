@@ -13,10 +13,12 @@ type plain struct {
 	*redisstore.Plain[value]
 	client *redisstore.Client
 	prefix string
+	line   *line
 }
 
 func (p plain) resource() *redisstore.Client { return p.client }
 func (p plain) redisPrefix() string          { return p.prefix }
+func (p plain) lineOf() *line                { return p.line }
 
 func (p *place) openPlain(t testing.TB, prefix string) store.Store[value] {
 	t.Helper()
@@ -24,16 +26,18 @@ func (p *place) openPlain(t testing.TB, prefix string) store.Store[value] {
 	if p.broadcast {
 		d.Broadcast = []string{prefix}
 	}
-	c := dialWith(t, d, p.option(t))
+	option := p.option(t)
+	l := p.lead(t, &option)
+	c := dialWith(t, d, option)
 	if err := c.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return plain{redisstore.NewPlain(c, &redisstore.PlainOptions[value]{Prefix: prefix}), c, prefix}
+	return plain{redisstore.NewPlain(c, &redisstore.PlainOptions[value]{Prefix: prefix}), c, prefix, l}
 }
 
 func TestPlain_conformance(t *testing.T) {
 	for name, p := range map[string]*place{
-		"server":    {option: onServer},
+		"server":    {option: onServer, proxied: true},
 		"cluster":   {option: onCluster},
 		"broadcast": {option: onServer, broadcast: true},
 	} {

@@ -33,7 +33,7 @@ func TestStore_prefixOfTags(t *testing.T) {
 			"Add":           func() error { _, err := s.Add(ctx, "clock", 1, 0); return err },
 			"Lease":         func() error { _, err := s.Lease(ctx, "clock", time.Second, 0); return err },
 			"BeginWrite":    func() error { _, err := s.BeginWrite(ctx, time.Second, "clock"); return err },
-			"CanWatch":      s.CanWatch,
+			"Watch":         func() error { _, err := s.Watch(store.Watching{}); return err },
 			"Plain.Set": func() error {
 				if !stdstrings.HasPrefix(o.Prefix, "!") { // it knows no other tags
 					return store.ErrInvalidKey
@@ -50,8 +50,6 @@ func TestStore_prefixOfTags(t *testing.T) {
 		s := redisstore.New(c, &o)
 		set(t, s, "k", "v")
 		get(t, s, "k", "v")
-		if err := s.CanWatch(); err != nil {
-			t.Error(err)
-		}
+		watching(t, s, store.Watching{})()
 	}
 }

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/lokroom/strata/store/redisstore/internal/link"
+	"github.com/lokroom/strata/store/redisstore/internal/notify"
 	"github.com/redis/rueidis"
 )
 
@@ -17,10 +20,11 @@ import (
 // change: see [Dialer.PubSub]. Messages may come late or never. MaxStale bounds what that
 // costs, so nothing here waits for a message or repeats one.
 type announcer struct {
-	client  *Client
-	channel string
-	id      string // begins the messages of this client, which ignores them
-	work    sync.WaitGroup
+	link     *link.Link
+	watchers *notify.Fanout
+	channel  string
+	id       string // begins the messages of this client, which ignores them
+	work     sync.WaitGroup
 
 	mu      sync.Mutex
 	waiting []string // keys to publish
@@ -34,18 +38,18 @@ const (
 	mostAnnounced = 10_000 // keys that wait to be published
 	keysAnnounced = 500    // keys in a message
 
-	// A client waits this long until it subscribes again: twice as long after each attempt
-	// that ended sooner than the wait before it.
+	// A client waits this long until it subscribes again: twice as long after each
+	// subscription that was refused, or that ended sooner than the wait before it.
 	leastResubscribe = 100 * time.Millisecond
 	mostResubscribe  = 3 * time.Second
 )
 
 // newAnnouncer returns one that is subscribed to channel. Nil without a channel.
-func newAnnouncer(c *Client, channel string) *announcer {
+func newAnnouncer(l *link.Link, watchers *notify.Fanout, channel string) *announcer {
 	if channel == "" {
 		return nil
 	}
-	a := &announcer{client: c, channel: channel, id: rand.Text()[:announcerID]}
+	a := &announcer{link: l, watchers: watchers, channel: channel, id: rand.Text()[:announcerID]}
 	a.work.Go(a.listen)
 	return a
 }
@@ -89,9 +93,9 @@ func (a *announcer) publish() {
 		message := encodeKeys(a.id, a.waiting[:n])
 		a.waiting = a.waiting[n:]
 		a.mu.Unlock()
-		if l := a.client.links.Load(); l != nil {
-			ctx, cancel := a.client.deadlines.Begin(a.client.life)
-			a.note(l.w.Do(ctx, l.w.B().Publish().Channel(a.channel).Message(message).Build()).Error())
+		if l := a.link.Pair.Load(); l != nil {
+			ctx, cancel := a.link.Deadlines.Begin(a.link.Life)
+			a.note(l.W.Do(ctx, l.W.B().Publish().Channel(a.channel).Message(message).Build()).Error())
 			cancel()
 		}
 	}
@@ -99,15 +103,11 @@ func (a *announcer) publish() {
 
 // listen subscribes, again and again, until the client is closed.
 func (a *announcer) listen() {
-	life, wait := a.client.life, leastResubscribe
+	life, wait := a.link.Life, leastResubscribe
 	for life.Err() == nil {
-		began := time.Now()
-		a.note(a.subscribe(life))
-		if time.Since(began) > wait {
-			wait = leastResubscribe
-		} else {
-			wait = min(2*wait, mostResubscribe)
-		}
+		lasted, err := a.subscribe(life)
+		a.note(err)
+		wait = nextWait(wait, lasted)
 		select {
 		case <-life.Done():
 		case <-time.After(wait):
@@ -115,16 +115,28 @@ func (a *announcer) listen() {
 	}
 }
 
+// nextWait returns how long to wait after a subscription that lasted so long. The wait before
+// it was wait.
+func nextWait(wait, lasted time.Duration) time.Duration {
+	if lasted > wait {
+		return leastResubscribe
+	}
+	return min(2*wait, mostResubscribe)
+}
+
 // subscribe listens until the connection is lost, over a client that is made for it: over
 // RESP2, rueidis 1.0.79 never replaces the connection of a subscription that was lost
 // (findings/rueidis-resp2-subscription-stays-lost.sh).
-func (a *announcer) subscribe(life context.Context) error {
+//
+// It returns how long the subscription lasted, which is zero if the server has not confirmed
+// it: a connection may take longer than a wait.
+func (a *announcer) subscribe(life context.Context) (lasted time.Duration, err error) {
 	over, cancel := context.WithCancel(life)
 	defer cancel()
-	opt := a.client.opt
+	opt := a.link.Opt
 	opt.DisableCache, opt.AlwaysRESP2 = true, true
 	opt.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, conf *tls.Config) (net.Conn, error) {
-		nc, err := a.client.dial(ctx, addr, d, conf)
+		nc, err := a.link.Dial(ctx, addr, d, conf)
 		if err == nil {
 			context.AfterFunc(over, func() { nc.Close() })
 		}
@@ -132,24 +144,33 @@ func (a *announcer) subscribe(life context.Context) error {
 	}
 	c, err := rueidis.NewClient(opt)
 	if err != nil {
-		closeClient(c)
-		return err
+		link.CloseClient(c)
+		return 0, err
 	}
 	defer c.Close()
-	return c.Receive(life, c.B().Subscribe().Channel(a.channel).Build(), a.received)
+	var since atomic.Pointer[time.Time]
+	hooked := rueidis.WithOnSubscriptionHook(life, func(rueidis.PubSubSubscription) {
+		now := time.Now()
+		since.CompareAndSwap(nil, &now)
+	})
+	err = c.Receive(hooked, c.B().Subscribe().Channel(a.channel).Build(), a.received)
+	if at := since.Load(); at != nil {
+		lasted = time.Since(*at)
+	}
+	return lasted, err
 }
 
 // received has the copies of the keys of a message dropped.
 func (a *announcer) received(m rueidis.PubSubMessage) {
 	if id, keys, ok := decodeKeys(m.Message); ok && id != a.id {
-		a.client.watchers.tell(keys, nil)
+		a.watchers.Changed(keys, nil)
 	}
 }
 
 // note keeps an error for Health, but for that of a client that is closed.
 func (a *announcer) note(err error) {
-	if err != nil && a.client.life.Err() == nil && !errors.Is(err, context.Canceled) {
-		_ = a.client.cause(a.client.life, err)
+	if err != nil && a.link.Life.Err() == nil && !errors.Is(err, context.Canceled) {
+		_ = a.link.Cause(a.link.Life, err)
 	}
 }
 

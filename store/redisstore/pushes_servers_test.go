@@ -13,14 +13,14 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// The servers of docs/pushes.md, in the order of its columns.
+// The servers of PUSHES.md, in the order of its columns.
 const (
 	redis7 = iota
 	redis8
 	valkey
 )
 
-// column returns the column of docs/pushes.md that is about srv, or about one like it.
+// column returns the column of PUSHES.md that is about srv, or about one like it.
 func column(t *testing.T, srv *redistest.Server) int {
 	t.Helper()
 	info, err := srv.Info("server")
@@ -37,10 +37,10 @@ func column(t *testing.T, srv *redistest.Server) int {
 	return redis7
 }
 
-// pushRows returns the rows of the table under a heading of docs/pushes.md.
+// pushRows returns the rows of the table under a heading of PUSHES.md.
 func pushRows(t *testing.T, heading string) (rows [][]string) {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/pushes.md")
+	page, err := os.ReadFile("PUSHES.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func (tr *tracker) pushes() []string {
 	return pushed
 }
 
-// seen returns the word of docs/pushes.md for what was pushed.
+// seen returns the word of PUSHES.md for what was pushed.
 func seen(pushed []string, key string) string {
 	switch {
 	case slices.Contains(pushed, "all"):
@@ -180,7 +180,7 @@ func change(t *testing.T, srv *redistest.Server, text string) bool {
 
 var debugServer = &redistest.Options{Config: []string{"enable-debug-command local"}}
 
-// The server pushes what docs/pushes.md says.
+// The server pushes what PUSHES.md says.
 func TestServers_pushes(t *testing.T) {
 	srv := redistest.Start(t, debugServer)
 	at := column(t, srv)
@@ -202,7 +202,7 @@ func TestServers_pushes(t *testing.T) {
 }
 
 // What the tracking connection does itself decides what it is pushed later, as
-// docs/pushes.md says.
+// PUSHES.md says.
 func TestServers_ownCommands(t *testing.T) {
 	srv := redistest.Start(t, nil)
 	at := column(t, srv)

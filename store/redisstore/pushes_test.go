@@ -31,11 +31,11 @@ func pushesDropped(t *testing.T, prefixes, addrs []string) {
 	network := redistest.StartNetwork(t)
 	network.DropPushes(true)
 	opt := rueidis.ClientOption{InitAddress: addrs, DialCtxFn: network.Dial}
-	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 200 * time.Millisecond, Broadcast: prefixes}, opt)
+	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: 200 * time.Millisecond, Broadcast: prefixes}, opt)
 	s := strings(c, "p:")
-	t.Cleanup(s.Hear(func(bool) {}))
+	alive(t, s)
 	redistest.WaitFor(t, "the loss to be noticed", func() bool { return c.Health().NoPushes != "" })
-	if h := c.Health(); h.Hears || !stdstrings.Contains(h.NoPushes, "pushes do not arrive") || h.Breaker != "closed" {
+	if h := c.Health(); h.Connected || !stdstrings.Contains(h.NoPushes, "pushes do not arrive") || h.Breaker != "closed" {
 		t.Errorf("Health: %+v", h)
 	}
 	for i := range 10 {
@@ -46,12 +46,12 @@ func pushesDropped(t *testing.T, prefixes, addrs []string) {
 	if err := c.Sync(ctx); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Sync: %v", err)
 	}
-	if c.Health().Hears {
+	if c.Health().Connected {
 		t.Error("L1 trusts its copies again")
 	}
 	l := watch(t, s)
 	network.DropPushes(false)
-	redistest.WaitFor(t, "the pushes to be noticed", func() bool { h := c.Health(); return h.Hears && h.NoPushes == "" })
+	redistest.WaitFor(t, "the pushes to be noticed", func() bool { h := c.Health(); return h.Connected && h.NoPushes == "" })
 	if l.alls() == 0 {
 		t.Error("copies from before are trusted")
 	}
@@ -65,8 +65,8 @@ func TestPushes_arrive(t *testing.T) {
 			srv := redistest.Start(t, nil)
 			var clients []*redisstore.Client
 			for range 3 {
-				c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 40 * time.Millisecond, Broadcast: prefixes}, to(srv))
-				t.Cleanup(strings(c, "p:").Hear(func(bool) {}))
+				c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: 40 * time.Millisecond, Broadcast: prefixes}, to(srv))
+				alive(t, strings(c, "p:"))
 				clients = append(clients, c)
 			}
 			writes := func() int64 {

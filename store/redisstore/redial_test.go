@@ -23,7 +23,7 @@ func TestRedial_addressMoves(t *testing.T) {
 				c := dialWith(t, &redisstore.Dialer{Timeout: patience, Broadcast: prefixes}, opt)
 				s := strings(c, "p:")
 				if listens {
-					t.Cleanup(s.Hear(func(bool) {}))
+					alive(t, s)
 				}
 				for range 2 { // there and back
 					set(t, s, "k", "v")
@@ -40,15 +40,15 @@ func TestRedial_addressMoves(t *testing.T) {
 }
 
 // The first heartbeat after a demotion says that nothing is heard: it does not wait for
-// MaxUnheard. Broadcasts once took the answer to the write for a failure of that alone.
+// MaxDisconnected. Broadcasts once took the answer to the write for a failure of that alone.
 func TestRedial_demotedStopsL1(t *testing.T) {
 	for mode, prefixes := range modes {
 		t.Run(mode, func(t *testing.T) {
 			primary := redistest.Start(t, nil)
-			c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: time.Minute, Broadcast: prefixes}, to(primary))
+			c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: time.Minute, Broadcast: prefixes}, to(primary))
 			s := strings(c, "p:")
 			hears := make(chan bool, 1000)
-			t.Cleanup(s.Hear(func(b bool) { hears <- b }))
+			t.Cleanup(watching(t, s, store.Watching{Connected: func(b bool) { hears <- b }}))
 			for !<-hears {
 			}
 			if _, err := primary.Do("REPLICAOF", "127.0.0.1", "1"); err != nil {
@@ -57,7 +57,7 @@ func TestRedial_demotedStopsL1(t *testing.T) {
 			if err := c.Sync(ctx); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("Sync: %v", err)
 			}
-			if c.Health().Hears {
+			if c.Health().Connected {
 				t.Error("L1 still trusts its copies")
 			}
 		})

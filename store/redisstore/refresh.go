@@ -8,33 +8,36 @@ import (
 	"time"
 
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
+	"github.com/lokroom/strata/store/redisstore/internal/record"
+	"github.com/lokroom/strata/store/redisstore/internal/script"
 	"github.com/redis/rueidis"
 )
 
 // refreshKey is the Redis key of the claim to load this version of the entry under
-// the Redis key full anew.
-func (s *Store[T]) refreshKey(full string, version uint64) string {
-	return s.tags.prefix + "r:" + full + ":" + strconv.FormatUint(version, 16)
+// the Redis key full again.
+func (s *view) refreshKey(full string, version uint64) string {
+	return s.tags.Prefix + "r:" + full + ":" + strconv.FormatUint(version, 16)
 }
 
-// Claim asks for the right to load an entry anew, as [store.Refresher] describes it,
+// Claim asks for the right to load an entry again, as [store.Filler] describes it,
 // with one exchange, and another one for the clock of the tags if that has changed.
 // The claim is a key of its own, which nobody reads over T, so that nobody is pushed it
 // but by broadcast; and then it is nobody's copy that changes.
-func (s *Store[T]) Claim(ctx context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
-	g := store.Grant{State: store.Granted, Lease: newID(), Left: d, Version: version}
+func (s *view) Claim(ctx context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
+	g := store.Grant{State: store.Granted, Lease: record.NewID(), Left: d, Version: version}
 	claimed := g.Lease
-	err := s.script(ctx, "claim", key, func(call context.Context, l *links, full string) (err error) {
+	err := s.script(ctx, "claim", key, func(call context.Context, l *link.Pair, full string) (err error) {
 		if g.Stamp, err = s.stamp(call, l, nil, 0); err != nil {
 			return err
 		}
-		claim, b := s.refreshKey(full, version), l.w.B()
-		r := l.w.DoMulti(call,
-			b.Set().Key(claim).Value(bytes8(g.Lease)).Nx().PxMilliseconds(leaseMs(d)).Build(),
+		claim, b := s.refreshKey(full, version), l.W.B()
+		r := l.W.DoMulti(call,
+			b.Set().Key(claim).Value(record.Bytes8(g.Lease)).Nx().PxMilliseconds(record.LeaseMs(d)).Build(),
 			b.Pttl().Key(claim).Build())
 		err = r[0].Error()
-		if mayHaveRun(err) {
-			s.client.undo(true, minLate, scriptCall{&endClaimScript, claim, []string{bytes8(claimed), "0"}})
+		if script.MayHaveRun(err) {
+			s.client.undo.Undo(true, script.MinUndo, script.EndClaim.Call(claim, record.Bytes8(claimed), "0"))
 		}
 		if !rueidis.IsRedisNil(err) {
 			return err
@@ -49,23 +52,31 @@ func (s *Store[T]) Claim(ctx context.Context, key string, version uint64, d time
 	return g, nil
 }
 
-// EndClaim ends a claim, as [store.Refresher] describes it.
-func (s *Store[T]) EndClaim(ctx context.Context, key string, version, claim uint64, d time.Duration) error {
-	return s.script(ctx, "end claim", key, func(call context.Context, l *links, full string) error {
-		var ms int64
-		if d > 0 {
-			ms = leaseMs(d)
-		}
-		return stands(endClaimScript.run(call, l.w, s.refreshKey(full, version), bytes8(claim), decimal(ms)))
+// EndClaim ends a claim, as [store.Filler] describes it.
+func (s *view) EndClaim(ctx context.Context, key string, version, claim uint64, d time.Duration) error {
+	var ms int64
+	if d > 0 {
+		ms = record.LeaseMs(d)
+	}
+	end := func(full string) script.Call {
+		return script.EndClaim.Call(s.refreshKey(full, version), record.Bytes8(claim), script.Decimal(ms))
+	}
+	err := s.script(ctx, "end claim", key, func(call context.Context, l *link.Pair, full string) error {
+		x := end(full)
+		return stands(x.Run(call, l.W, x.Key, x.Args...))
 	})
+	if full, bad := s.redisKey(key); bad == nil && unanswered(err) {
+		s.client.undo.Undo(true, script.MinUndo, end(full))
+	}
+	return err
 }
 
-// Replace keeps e in the place of the entry of this version, as [store.Refresher]
-// describes it, with one exchange. See FillLeased.
-func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
-	err = s.script(ctx, "replace", key, func(call context.Context, l *links, full string) (err error) {
+// replace is Replace. It leaves in e what was kept: without a Version nothing was.
+func (s *view) replace(ctx context.Context, key string, version uint64, e *meta, value encoder) (watched bool, err error) {
+	var kept meta
+	err = s.script(ctx, "replace", key, func(call context.Context, l *link.Pair, full string) (err error) {
 		if e.Stamp == 0 {
-			if e.Stamp, err = s.stampOf(call, l, &e); err != nil {
+			if e.Stamp, err = s.stampOf(call, l, e); err != nil {
 				return err
 			}
 		}
@@ -74,7 +85,7 @@ func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e st
 		if ok, err := s.current(call, l, e.Tags, e.Stamp, e.ExpiresAt); err != nil || !ok {
 			return cmp.Or(err, store.ErrChanged)
 		}
-		kept, watched, err = s.fillIf(call, l, full, "C", version, &e)
+		kept, watched, err = s.fillIf(call, l, full, "C", version, e, value)
 		if errors.Is(err, store.ErrLeaseLost) {
 			err = store.ErrChanged
 		}
@@ -87,12 +98,5 @@ func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e st
 		}
 		return err
 	})
-	switch {
-	case cannotStore(err):
-		return kept, watched, err
-	case err != nil:
-		return store.Entry[T]{}, false, err
-	}
-	s.stats.sets.Add(1)
-	return kept, watched, nil
+	return s.keptOf(e, &kept, watched, err)
 }

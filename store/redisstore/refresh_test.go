@@ -11,7 +11,7 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// A Replace, one that removes included, is told to the other stores of the client.
+// A Replace, one that removes included, is notified to the other stores of the client.
 func TestStore_Replace_twoStores(t *testing.T) {
 	for name, e := range map[string]store.Entry[string]{
 		"a value":        {Value: "2", ExpiresAt: store.In(time.Hour)},
@@ -80,7 +80,7 @@ func TestStore_Replace_comparesAllBits(t *testing.T) {
 
 func TestStore_Replace_underAHold(t *testing.T) {
 	s, _ := open(t)
-	if err := s.DeleteHolding(ctx, time.Minute, "k"); err != nil {
+	if err := s.DeleteHolding(ctx, store.Hold{For: time.Minute}, "k"); err != nil {
 		t.Fatal(err)
 	}
 	set(t, s, "k", "1")

@@ -31,7 +31,7 @@ func writes(s *redisstore.Store[string], tag string) map[string]func() error {
 		"Set, over":     func() error { return s.Set(ctx, k(1), store.Entry[string]{ExpiresAt: 1}) },
 		"SetMany":       func() error { return s.SetMany(ctx, map[string]store.Entry[string]{k(2): e, k(3): e}) },
 		"Delete":        func() error { return s.Delete(ctx, k(4), k(5)) },
-		"DeleteHolding": func() error { return s.DeleteHolding(ctx, time.Minute, k(6)) },
+		"DeleteHolding": func() error { return s.DeleteHolding(ctx, store.Hold{For: time.Minute}, k(6)) },
 		"MarkStale":     func() error { return s.MarkStale(ctx, k(7)) },
 		"Expire": func() error {
 			err := s.Expire(ctx, k(8), time.Minute)
@@ -43,7 +43,7 @@ func writes(s *redisstore.Store[string], tag string) map[string]func() error {
 		"Add":         func() error { _, err := s.Add(ctx, k(9), 1, 0); return err },
 		"BeginWrite":  func() error { _, err := s.BeginWrite(ctx, time.Minute, k(10)); return err },
 		"EndWrite":    func() error { return s.EndWrite(ctx, 1, map[string]store.Entry[string]{k(10): e}, k(10)) },
-		"DeleteOlder": func() error { return s.DeleteOlder(ctx, time.Minute, 1, k(11)) },
+		"DeleteOlder": func() error { return s.DeleteHolding(ctx, store.Hold{For: time.Minute, Revision: 1}, k(11)) },
 		"SetNewer": func() error {
 			newer.Revision++
 			_, err := s.SetNewer(ctx, k(12), newer)
@@ -126,8 +126,8 @@ func TestWaitReplicas_pattern(t *testing.T) {
 	}
 }
 
-// A tag that Redis could not be told of is told once, whether replicas confirm it or not.
-func TestWaitReplicas_pendingTag(t *testing.T) {
+// A tag in the retry queue is invalidated once, whether replicas confirm it or not.
+func TestWaitReplicas_retriedTag(t *testing.T) {
 	primary := redistest.Start(t, nil) // without any replica
 	proxy := redistest.StartProxy(t, primary.Addr())
 	s := waiting(t, rueidis.ClientOption{InitAddress: []string{proxy.Addr()}})

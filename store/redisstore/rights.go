@@ -9,14 +9,17 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/lokroom/strata/internal/rediserr"
 	"github.com/lokroom/strata/internal/redisrights"
+	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/heartbeat"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
 	"github.com/redis/rueidis"
 )
 
 // needed are the rights without which some operation of a store fails. A script runs with
 // the rights of the user, so a command that a script may call is one that the user may send.
 var needed = []redisrights.Right{
+	redisrights.Of("ping"),
 	redisrights.Script,
 	redisrights.Of("eval", "return 1", "1", redisrights.Key),
 	redisrights.Of("get", redisrights.Key),
@@ -40,17 +43,14 @@ var needed = []redisrights.Right{
 	redisrights.Of("time"),
 }
 
-// scriptOnly are those of needed that a proxy may lack: scripts send them, or the heartbeat
+// scriptOnly are those of needed that a proxy may lack: scripts send them, or the heartbeat, Ping
 // and DeletePattern, which do without or fail alone.
-var scriptOnly = []string{"strlen", "exists", "setrange", "pexpire", "persist", "incrby", "zcard", "zincrby", "zremrangebyrank",
+var scriptOnly = []string{"ping", "strlen", "exists", "setrange", "pexpire", "persist", "incrby", "zcard", "zincrby", "zremrangebyrank",
 	"zrevrange", "zunionstore", "scan", "time"}
 
-// neededInCluster are needed as well in a cluster. ASKING concerns the one command behind it.
-var neededInCluster = []redisrights.Right{
-	redisrights.Of("asking"),
-	redisrights.Of("role"),
-	redisrights.Of("cluster|slots"),
-}
+// neededInCluster is needed as well in a cluster. ASKING is not: without it the keys of a slot
+// that is being moved cannot be used until it has moved: see rightAsking.
+var neededInCluster = redisrights.Of("cluster|slots")
 
 // neededToWait is needed as well with [Dialer.WaitReplicas].
 var neededToWait = redisrights.Of("wait", "0", "1")
@@ -59,6 +59,10 @@ var neededToWait = redisrights.Of("wait", "0", "1")
 // primary: [Client.Ping] makes it always, the heartbeat until it has passed, and again after
 // Redis has refused anything.
 type rights struct {
+	link    *link.Link
+	waits   bool   // for replicas
+	channel string // of PubSub
+
 	passed   atomic.Bool
 	checking atomic.Bool // for a heartbeat
 
@@ -110,116 +114,77 @@ func (r *rights) found(refused error, log *slog.Logger) {
 	}
 }
 
-// checkRights returns a refusal if the user of c lacks rights on a primary. known is one that
+// check returns a refusal if the user of the client lacks rights on a primary. known is one that
 // the heartbeat has got, or nil.
-func (c *Client) checkRights(ctx context.Context, l *links, known error) error {
-	c.rights.passed.Store(true) // a refusal that comes meanwhile counts
-	err := c.askRights(ctx, l)
+func (r *rights) check(ctx context.Context, l *link.Pair, known error) error {
+	r.passed.Store(true) // a refusal that comes meanwhile counts
+	err := r.ask(ctx, l)
 	if err == nil {
 		err = known
 	}
 	if err != nil {
-		c.rights.passed.Store(false)
+		r.passed.Store(false)
 	}
-	if err == nil || errors.Is(err, ErrAuth) {
-		c.rights.found(err, c.breakers.log)
+	if err == nil || errors.Is(err, store.ErrAuth) {
+		r.found(err, r.link.Breakers.Log)
 	}
 	return err
 }
 
-func (c *Client) askRights(ctx context.Context, l *links) error {
-	n := redisrights.Needs{Rights: slices.Clone(needed), Prefixes: c.rights.used()}
-	if c.maxStale > 0 {
+func (r *rights) ask(ctx context.Context, l *link.Pair) error {
+	n := redisrights.Needs{Rights: slices.Clone(needed), Prefixes: r.used()}
+	if r.link.MaxStale > 0 {
 		n.MayLack = scriptOnly
 	}
-	if c.commits != nil {
+	if r.waits {
 		n.Rights = append(n.Rights, neededToWait)
 	}
-	if a := c.announcer; a != nil { // an empty message is none
-		n.Rights, n.Channel = append(n.Rights, redisrights.Of("publish", a.channel, "")), a.channel
+	if r.channel != "" { // an empty message is none
+		n.Rights, n.Channel = append(n.Rights, redisrights.Of("publish", r.channel, "")), r.channel
 	}
-	if l.w.Mode() != rueidis.ClientModeCluster {
-		return n.Check(ctx, l.w, c.address())
+	if l.W.Mode() != rueidis.ClientModeCluster {
+		return n.Check(ctx, l.W, r.link.Address())
 	}
-	n.Rights = append(n.Rights, neededInCluster...)
-	ranges, err := c.slotsOf(ctx, l.w)
+	n.Rights = append(n.Rights, neededInCluster)
+	ranges, err := r.link.SlotMap(ctx, l.W)
 	if err != nil {
 		return err
 	}
 	checked := make(map[string]bool)
-	for _, r := range ranges {
-		node := l.w.Nodes()[r.addr]
-		if node == nil || checked[r.addr] { // not connected to, or done
+	for _, part := range ranges {
+		node := l.W.Nodes()[part.Addr]
+		if node == nil || checked[part.Addr] { // not connected to, or done
 			continue
 		}
-		checked[r.addr] = true
-		if err := n.CheckNode(ctx, node, r.addr); err != nil {
+		checked[part.Addr] = true
+		if err := n.CheckNode(ctx, node, part.Addr); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// noteBeat notes the error of a heartbeat. One that is refused is the answer to reads until
-// the next one.
-func (c *Client) noteBeat(beating context.Context, err error) {
-	var refused *refusedError
-	errors.As(err, &refused)
-	c.pulse.refused.Store(refused)
-	if err != nil && !errors.Is(err, errMoved) {
-		_ = c.cause(beating, err) // notes it
-	}
-}
-
-// afterBeat checks the rights where that is due, for Health. err is that of the heartbeat.
-func (c *Client) afterBeat(beating context.Context, err error) {
-	l := c.links.Load()
-	if c.rights.passed.Load() || l == nil {
+// afterHeartbeat checks the rights where that is due, for Health. err is that of the heartbeat.
+func (r *rights) afterHeartbeat(running context.Context, err error, work *sync.WaitGroup) {
+	l := r.link.Pair.Load()
+	if r.passed.Load() || l == nil {
 		return
 	}
 	var known error
 	switch {
-	case err == nil, errors.Is(err, errNoPushes):
-	case isRefused(err):
-		known = c.cause(beating, err)
+	case err == nil, errors.Is(err, heartbeat.ErrNoPushes):
+	case heartbeat.IsRefused(err):
+		known = r.link.Cause(running, err)
 	default: // Redis does not answer
 		return
 	}
-	if !c.rights.checking.CompareAndSwap(false, true) {
+	if !r.checking.CompareAndSwap(false, true) {
 		return
 	}
-	c.pulse.work.Go(func() { // the next heartbeat does not wait for it
-		defer c.rights.checking.Store(false)
-		call, cancel := c.deadlines.Begin(beating)
+	work.Go(func() { // the next heartbeat does not wait for it
+		defer r.checking.Store(false)
+		call, cancel := r.link.Deadlines.Begin(running)
 		defer cancel()
-		_ = c.checkRights(call, l, known)
+		_ = r.check(call, l, known)
 	})
-}
-
-// A refusedError is the error reply to a heartbeat that the user may not send.
-type refusedError struct{ error }
-
-func (e *refusedError) Unwrap() error { return e.error }
-
-// markRefused returns err as a [refusedError] if it is one.
-func markRefused(err error) error {
-	if isDenied(err) {
-		return &refusedError{err}
-	}
-	return err
-}
-
-func isRefused(err error) bool {
-	var refused *refusedError
-	return errors.As(err, &refused)
-}
-
-// isDenied reports whether err is an error reply that says that the user lacks a right.
-func isDenied(err error) bool {
-	var reply *rueidis.RedisError
-	if !errors.As(err, &reply) {
-		return false
-	}
-	_, denied := rediserr.Denied(reply.Error())
-	return denied
 }

@@ -14,7 +14,7 @@ import (
 // Ping asks for the right to every command that a script calls.
 func TestRights_scripts(t *testing.T) {
 	var files []string
-	for _, pattern := range []string{"*.go", "lua/*.lua", "lua/*/*.lua"} {
+	for _, pattern := range []string{"*.go", "internal/script/*.go", "internal/script/lua/*.lua", "internal/script/lua/*/*.lua"} {
 		match, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

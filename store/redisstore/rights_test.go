@@ -26,8 +26,8 @@ func as(user string, s *redistest.Server) rueidis.ClientOption {
 // The rights without which a client works, as the documentation says. A single server needs
 // none of a cluster.
 var (
-	optional         = []string{"+info", "+config|get", "+touch", "+wait", "+select", "+cluster|info", "+cluster|shards"}
-	optionalOnServer = append([]string{"+role", "+asking", "+cluster|slots"}, optional...)
+	optional         = []string{"+role", "+asking", "+info", "+config|get", "+touch", "+wait", "+select", "+cluster|info"}
+	optionalOnServer = append([]string{"+cluster|slots"}, optional...)
 )
 
 // Each right that is missing is named by Dial or Ping, together with what to grant.
@@ -54,7 +54,7 @@ func TestRights_missing(t *testing.T) {
 				if err == nil && slices.Contains(test.optional, missing) {
 					return
 				}
-				if slices.Contains(test.optional, missing) && missing != "+cluster|shards" { // Redis 8 needs it
+				if slices.Contains(test.optional, missing) {
 					t.Errorf("an optional right: %v", err)
 				}
 				for _, part := range []string{"NOPERM", "grant " + missing, "docs/configuration.md"} {
@@ -84,7 +84,7 @@ func TestRights_conformance(t *testing.T) {
 	for name, p := range map[string]*place{
 		"server":    {option: func(testing.TB) rueidis.ClientOption { return as("strata", s) }, space: "strata:"},
 		"broadcast": {option: func(testing.TB) rueidis.ClientOption { return as("strata", s) }, space: "strata:", broadcast: true},
-		"cluster":   {option: func(testing.TB) rueidis.ClientOption { return as("strata", cl.Nodes[0]) }, space: "strata:", cluster: true},
+		"cluster":   {option: func(testing.TB) rueidis.ClientOption { return as("strata", cl.Nodes[0]) }, space: "strata:"},
 	} {
 		t.Run(name, func(t *testing.T) { storetest.Run(t, p.harness()) })
 	}
@@ -108,7 +108,7 @@ func TestRights_untracked(t *testing.T) {
 	}
 	for name, p := range map[string]*place{
 		"server":  {option: func(testing.TB) rueidis.ClientOption { return as("untracked", s) }, space: "strata:", untracked: true},
-		"cluster": {option: func(testing.TB) rueidis.ClientOption { return as("untracked", cl.Nodes[0]) }, space: "strata:", untracked: true, cluster: true},
+		"cluster": {option: func(testing.TB) rueidis.ClientOption { return as("untracked", cl.Nodes[0]) }, space: "strata:", untracked: true},
 	} {
 		t.Run(name, func(t *testing.T) { storetest.Run(t, p.harness()) })
 	}
@@ -155,11 +155,11 @@ func TestRights_sentinels(t *testing.T) {
 func TestRights_newStore(t *testing.T) {
 	s := redistest.Start(t, nil)
 	s.Grant(t, "narrow", append(documentedRights(t), "resetkeys", "~strata:!*", "~strata:a:*")...)
-	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: 200 * time.Millisecond}, as("narrow", s))
+	c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: 200 * time.Millisecond}, as("narrow", s))
 	tags := redisstore.NewTags(c, "strata:!")
 	a := redisstore.New(c, &redisstore.Options[string]{Prefix: "strata:a:", Tags: tags})
-	t.Cleanup(a.Hear(func(bool) {}))
-	redistest.WaitFor(t, "a heartbeat", func() bool { return c.Health().Hears })
+	alive(t, a)
+	redistest.WaitFor(t, "a heartbeat", func() bool { return c.Health().Connected })
 	if refused := c.Health().Refused; refused != "" {
 		t.Error(refused)
 	}
@@ -177,7 +177,7 @@ func TestRights_newStore(t *testing.T) {
 func TestRights_unreadable(t *testing.T) {
 	s := redistest.Start(t, nil)
 	s.Grant(t, "narrow", append(documentedRights(t), "~!strata:*", "-getrange")...)
-	narrow := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: -1}, as("narrow", s))
+	narrow := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: -1}, as("narrow", s))
 	whole := strings(dial(t, to(s)), "strata:n:")
 	st := strings(narrow, "strata:n:")
 	if _, err := whole.SetNewer(ctx, "k", store.Entry[string]{Value: "new", Revision: 2}); err != nil {

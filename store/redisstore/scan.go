@@ -7,22 +7,23 @@ import (
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
 	"github.com/redis/rueidis"
 )
 
-// DeletePattern removes the entries and counters whose keys, which begin with
-// the prefix of the store, match pattern after it. In a store without a prefix
-// that is whatever matches, whoever set it.
+// DeletePattern removes the entries and counters with keys that begin with the prefix of
+// the store and match pattern after it. In a store without a prefix it also removes
+// matching keys of other programs.
 //
 // It looks at every key of every primary, a thousand at a time (SCAN), so that
 // others are not held up, and takes seconds where there are millions. Every
 // step has the timeout of an operation; ctx bounds the whole. On an error some
 // may have been removed.
-func (s *Store[T]) DeletePattern(ctx context.Context, pattern string) (int, error) {
+func (s *view) DeletePattern(ctx context.Context, pattern string) (int, error) {
 	return s.removeMatching(ctx, "delete pattern", pattern)
 }
 
-func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int, error) {
+func (s *view) removeMatching(ctx context.Context, op, pattern string) (int, error) {
 	ctx, end := store.Observe(ctx, s.observer, s.op(op, "", 0))
 	var removed int
 	full, err := keys.Quote(s.prefix)+pattern, error(nil)
@@ -34,7 +35,7 @@ func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int,
 		removed, err = s.scanPrimaries(ctx, full)
 	}
 	switch {
-	case err != nil && removed == 0 && s.client.maxStale > 0 && lacks(err): // a proxy cannot pass on SCAN
+	case err != nil && removed == 0 && s.client.link.MaxStale > 0 && link.Lacks(err): // a proxy cannot pass on SCAN
 		err = s.fail(ctx, op, "", &unsupportedError{err})
 	case err != nil:
 		err = s.failWrite(ctx, op, "", err)
@@ -46,14 +47,14 @@ func (s *Store[T]) removeMatching(ctx context.Context, op, pattern string) (int,
 
 // scanPrimaries removes what matches from every primary. It goes on with the
 // next after a failure.
-func (s *Store[T]) scanPrimaries(ctx context.Context, pattern string) (removed int, err error) {
+func (s *view) scanPrimaries(ctx context.Context, pattern string) (removed int, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.reach(call)
+	l, err := s.client.link.Reach(call)
 	if err != nil {
 		return 0, err
 	}
-	nodes, err := l.primaries(call)
+	nodes, err := s.client.link.Primaries(call, l)
 	errs := []error{err}
 	for _, node := range nodes {
 		n, err := s.scan(ctx, node, pattern)
@@ -65,14 +66,14 @@ func (s *Store[T]) scanPrimaries(ctx context.Context, pattern string) (removed i
 
 // scan removes what matches from one node. Where replicas are to confirm it, they are
 // asked once, when everything is done.
-func (s *Store[T]) scan(ctx context.Context, node rueidis.Client, pattern string) (removed int, err error) {
+func (s *view) scan(ctx context.Context, node rueidis.Client, pattern string) (removed int, err error) {
 	var one []string // key of those that were removed
 	for cursor := uint64(0); ; {
 		page, err := s.scanPage(ctx, node, cursor, pattern)
 		if err != nil {
 			return removed, err
 		}
-		n, failed := s.unlink(ctx, page.Elements, s.client.writeOnly)
+		n, failed := s.unlink(ctx, page.Elements, s.client.writer.WriteOnly)
 		removed += n
 		if err := oneline.Join(failed...); err != nil {
 			return removed, err
@@ -84,14 +85,14 @@ func (s *Store[T]) scan(ctx context.Context, node rueidis.Client, pattern string
 			break
 		}
 	}
-	if s.client.commits == nil {
+	if !s.client.writer.Waits() {
 		return removed, nil
 	}
-	_, failed := s.unlink(ctx, one, s.client.write)
+	_, failed := s.unlink(ctx, one, s.client.writer.Write)
 	return removed, oneline.Join(failed...)
 }
 
-func (s *Store[T]) scanPage(ctx context.Context, node rueidis.Client, cursor uint64, pattern string) (rueidis.ScanEntry, error) {
+func (s *view) scanPage(ctx context.Context, node rueidis.Client, cursor uint64, pattern string) (rueidis.ScanEntry, error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
 	return node.Do(call, node.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()

@@ -5,27 +5,24 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
+	"github.com/lokroom/strata/store/redisstore/internal/record"
+	"github.com/lokroom/strata/store/redisstore/internal/script"
 	"github.com/redis/rueidis"
 )
 
 // errFull says that Redis has no room and may not make any.
 var errFull = fmt.Errorf("%w: Redis is full, and %w", store.ErrTooLarge, store.ErrRemoved)
 
-// maxLife is the longest life in milliseconds that Redis is asked for.
-const maxLife = 1 << 52
-
-// Set keeps e under key. An entry that would be stale for longer than 49 days
-// expires after 49 days of staleness; one with a soft expiry and no hard one is
-// then forgotten. A full Redis that may not evict is ErrTooLarge.
-func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error {
+// write is Set.
+func (s *view) write(ctx context.Context, key string, e *meta, value encoder) error {
 	full, err := s.redisKey(key)
 	if err != nil {
 		return s.fail(ctx, "set", key, err)
 	}
 	ctx, end := store.Observe(ctx, s.observer, s.op("set", key, 1))
-	if _, err = s.set(ctx, full, &e, ""); err != nil {
+	if _, err = s.set(ctx, full, e, value, ""); err != nil {
 		err = s.failWrite(ctx, "set", key, err)
 	} else {
 		s.answered(key)
@@ -36,10 +33,10 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 }
 
 // set makes one write in a mode of [write.call].
-func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T], mode string) (kept bool, err error) {
+func (s *view) set(ctx context.Context, full string, e *meta, value encoder, mode string) (kept bool, err error) {
 	call, cancel := s.deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.reach(call, full)
+	l, err := s.client.link.Reach(call, full)
 	if err != nil {
 		return false, err
 	}
@@ -48,39 +45,39 @@ func (s *Store[T]) set(ctx context.Context, full string, e *store.Entry[T], mode
 			return false, err
 		}
 	}
-	w, err := s.encode(call, full, e)
+	w, err := s.encode(call, full, e, value)
 	if err != nil {
 		return false, err
 	}
-	reply, short := s.client.writeOne(call, l, w.call(mode))
+	reply, short := s.client.writer.WriteOne(call, l, w.call(mode))
 	if err = s.sent(call, &w, reply); err == nil {
 		kept, err = w.done(reply)
 	}
 	if err != nil {
 		return false, err
 	}
-	return kept, firstOf(s.settle(call, l, full), short)
+	return kept, short
 }
 
 // call is the script that makes the write: it sees to holds. mode is "V" if a newer
-// version is to stand, else empty. What is over is removed.
-func (w *write) call(mode string) scriptCall {
+// version keeps its place, "A" if any value does, else empty. What is over is removed.
+func (w *write) call(mode string) script.Call {
 	switch {
-	case w.plain && w.ms < 0:
-		return scriptCall{&plainDeleteScript, w.key, nil}
+	case w.plain && w.MS < 0:
+		return script.PlainDelete.Call(w.key)
 	case w.plain:
-		return scriptCall{&plainSetScript, w.key, []string{rueidis.BinaryString(*w.buf), decimal(w.ms)}}
-	case w.ms < 0:
+		return script.PlainSet.Call(w.key, rueidis.BinaryString(*w.buf), script.Decimal(w.MS))
+	case w.MS < 0:
 		return deleteCall(w.key)
 	}
-	return scriptCall{&setScript, w.key, []string{rueidis.BinaryString(*w.buf), decimal(w.ms), mode}}
+	return script.Set.Call(w.key, rueidis.BinaryString(*w.buf), script.Decimal(w.MS), mode)
 }
 
-func deleteCall(full string) scriptCall { return scriptCall{&deleteScript, full, []string{"0", ""}} }
+func deleteCall(full string) script.Call { return script.Delete.Call(full, "0", "") }
 
 // done reads the reply of the script: false if a newer version stands.
 func (w *write) done(r rueidis.RedisResult) (bool, error) {
-	if w.ms < 0 {
+	if w.MS < 0 {
 		return true, r.Error()
 	}
 	return wasSet(r)
@@ -99,7 +96,7 @@ func wasSet(r rueidis.RedisResult) (bool, error) {
 	case len(reply) == 1 && reply[0] == -1:
 		return false, errFull
 	}
-	return false, errBadReply
+	return false, link.ErrBadReply
 }
 
 // A write is an entry on its way to Redis.
@@ -107,51 +104,44 @@ type write struct {
 	key string
 	buf *[]byte // the record
 	id  uint64
-	life
+	record.Life
 	size  int  // of the payload
 	sent  int  // bytes of the key and the record
 	plain bool // there is nothing but the payload
 }
 
-// A life is that of an entry as Redis is told it.
-type life struct {
-	ms      int64  // from now on; 0: without end, negative: over
-	keepMs  uint32 // how much of it, at the end, is stale
-	endless bool   // has an end only because something must bear keepMs
-}
-
 // encode makes a write of e. The caller calls sent, or releases its buffer.
-func (s *Store[T]) encode(ctx context.Context, full string, e *store.Entry[T]) (w write, err error) {
-	w = write{key: full, buf: blobs.Get().(*[]byte), id: newID(), life: lifeOf(e.ExpiresAt, e.StaleAt, store.Now())}
+func (s *view) encode(ctx context.Context, full string, e *meta, value encoder) (w write, err error) {
+	w = write{key: full, buf: blobs.Get().(*[]byte), id: record.NewID(), Life: record.LifeOf(e.ExpiresAt, e.StaleAt, store.Now())}
 	if s.plain {
-		return s.encodePlain(ctx, w, e)
+		return s.encodePlain(ctx, w, e, value)
 	}
-	if w.ms < 0 {
+	if w.MS < 0 {
 		return w, nil
 	}
-	r := record{
-		absent: e.Absent, endless: w.endless, codec: s.codecID, id: w.id,
-		keepMs: w.keepMs, endMs: endOf(w.life), stamp: e.Stamp, version: e.Revision, took: tookOf(e.LoadTime), loadedAt: e.LoadedAt, tags: e.Tags,
+	r := record.Record{
+		Absent: e.Absent, Endless: w.Endless, Codec: s.codecID, ID: w.id,
+		KeepMs: w.KeepMs, EndMs: record.EndMsOf(w.Life), Stamp: e.Stamp, Version: e.Revision, Took: record.TookOf(e.LoadTime), LoadedAt: e.LoadedAt, Tags: e.Tags,
 	}
-	b, err := appendHead((*w.buf)[:0], &r)
+	b, err := record.AppendHead((*w.buf)[:0], &r)
 	if err == nil {
 		head := len(b)
 		if !e.Absent {
-			b, err = codec.AppendFor(s.codec, b, full, e.Value)
+			b, err = value(b, full)
 		}
 		w.size, w.sent = len(b)-head, len(full)+len(b)
 	}
 	if err = s.encoded(ctx, &w, err); err != nil {
 		return write{}, err
 	}
-	seal(b)
+	record.Seal(b)
 	*w.buf = b
 	return w, nil
 }
 
-// encoded says what is wrong with a write whose encoding had the error err, and gives
+// encoded says what is wrong with a write, from the error err of its encoding, and gives
 // its buffer back then.
-func (s *Store[T]) encoded(ctx context.Context, w *write, err error) error {
+func (s *view) encoded(ctx context.Context, w *write, err error) error {
 	switch {
 	case errors.Is(err, store.ErrTooLarge), errors.Is(err, store.ErrUnstorable):
 	case err != nil:
@@ -159,7 +149,7 @@ func (s *Store[T]) encoded(ctx context.Context, w *write, err error) error {
 	case w.size > s.maxValue:
 		err = fmt.Errorf("%w: a value of %d bytes, of at most %d", store.ErrTooLarge, w.size, s.maxValue)
 	default:
-		err = s.client.checkSize(ctx, w.sent)
+		err = s.client.link.CheckSize(ctx, w.sent)
 	}
 	if err != nil {
 		blobs.Put(w.buf)
@@ -169,55 +159,32 @@ func (s *Store[T]) encoded(ctx context.Context, w *write, err error) error {
 
 // sent gives the buffer of a write back after it was sent, and returns the error of the
 // reply.
-func (s *Store[T]) sent(ctx context.Context, w *write, reply rueidis.RedisResult) error {
+func (s *view) sent(ctx context.Context, w *write, reply rueidis.RedisResult) error {
 	err := reply.Error()
-	if !isProtocolError(err) { // the record may still be on its way
+	if !link.IsProtocolError(err) { // the record may still be on its way
 		release(w.buf, err)
 	}
-	return s.client.sizeError(ctx, w.sent, err)
+	return s.client.link.SizeError(ctx, w.sent, err)
 }
 
-// endOf is what the record of an entry with this life says of its end. Where there
-// is one, the script that writes it fills it in, by the clock of the server.
-func endOf(l life) int64 {
-	if l.ms == 0 {
-		return -1
+// encodePlain makes a write of what a plain store keeps of e.
+func (s *view) encodePlain(ctx context.Context, w write, e *meta, value encoder) (write, error) {
+	end := e.ExpiresAt
+	if e.StaleAt != 0 && (end == 0 || e.StaleAt < end) {
+		end = e.StaleAt
 	}
-	return 0
-}
-
-// lifeOf returns the life of an entry with these expiry times. A record counts
-// its soft expiry back from the end of its key in 32 bits: where that does not
-// reach, the end comes earlier.
-func lifeOf(expires, stale, now store.Time) life {
-	if expires != 0 && expires <= now {
-		return life{ms: -1}
+	w.plain, w.Life = true, record.LifeOf(end, 0, store.Now())
+	if e.Absent || len(e.Tags) > 0 {
+		w.MS = -1
 	}
-	if stale == 0 || expires != 0 && stale >= expires {
-		if expires == 0 {
-			return life{}
-		}
-		return life{ms: min(int64(expires-now), maxLife)}
+	if w.MS < 0 {
+		return w, nil
 	}
-	l := life{endless: expires == 0}
-	if last := max(stale, now) + maxKeep; expires == 0 || expires > last {
-		expires = last
+	b, err := value((*w.buf)[:0], w.key)
+	w.size, w.sent = len(b), len(w.key)+len(b)
+	if err := s.encoded(ctx, &w, err); err != nil {
+		return write{}, err
 	}
-	l.ms, l.keepMs = min(int64(expires-now), maxLife), uint32(min(expires-stale, maxKeep))
-	return l
-}
-
-// times returns the expiry times of an entry whose key has l.ms left at now.
-func (l *life) times(now store.Time) (expires, stale store.Time) {
-	if l.ms == 0 {
-		return 0, 0
-	}
-	expires = now + store.Time(l.ms)
-	if l.keepMs > 0 {
-		stale = expires - store.Time(l.keepMs)
-	}
-	if l.endless {
-		expires = 0
-	}
-	return expires, stale
+	*w.buf = b
+	return w, nil
 }

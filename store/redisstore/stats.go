@@ -2,56 +2,24 @@ package redisstore
 
 import (
 	"context"
-	"hash/maphash"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/link"
 )
 
-// counters are what a store counts by itself.
-type counters struct {
-	hits, misses, sets, deletes, corrupt, errors atomic.Uint64
-
-	known atomic.Pointer[[64]atomic.Uint64] // hashes of corrupt values; nil: there was none
-}
-
-// hashes is the seed of the hashes of corrupt values.
-var hashes = maphash.MakeSeed()
-
-// observeCorrupt gives the Observer the error of bytes that are no entry, which callers see as a
-// miss: as an operation "decode", whichever way they were read.
-func (s *Store[T]) observeCorrupt(ctx context.Context, full string, err error) {
-	key := strings.TrimPrefix(full, s.prefix)
-	_, end := store.Observe(ctx, s.observer, store.Op{Store: storeName, Name: "decode", Key: key, Keys: 1})
-	end(0, &store.Error{Store: storeName, Op: "decode", Key: key, Err: err})
-}
-
-// corruptValue counts the value of this version under full, once: a load reads it more
-// than once. Each value has one place that it shares with others: what is forgotten by
-// that is counted again. A version of 0 is not known, and always counted.
-func (c *counters) corruptValue(full string, version uint64) {
-	known := c.known.Load()
-	if known == nil {
-		c.known.CompareAndSwap(nil, new([64]atomic.Uint64))
-		known = c.known.Load()
-	}
-	hash := maphash.String(hashes, full)
-	if version == 0 || known[hash%uint64(len(known))].Swap(hash^version) != hash^version {
-		c.corrupt.Add(1)
-	}
-}
-
-// Stats returns the counters of this store, and what the primaries tell of
-// themselves, whoever uses them.
-func (s *Store[T]) Stats(ctx context.Context) (store.Stats, error) {
+// Stats returns the counters of this store, and what the primaries report of
+// themselves, including their use by other programs.
+func (s *view) Stats(ctx context.Context) (store.Stats, error) {
 	st := store.Stats{
 		Hits: s.stats.hits.Load(), Misses: s.stats.misses.Load(), Sets: s.stats.sets.Load(),
 		Deletes: s.stats.deletes.Load(), Corrupt: s.stats.corrupt.Load(), Errors: s.stats.errors.Load(),
 	}
-	server, err := s.serverStats(ctx)
+	call, cancel := s.deadlines.Begin(ctx)
+	defer cancel()
+	server, err := s.client.serverStats(call)
 	if err != nil {
 		err = s.fail(ctx, "stats", "", err)
 	}
@@ -59,20 +27,30 @@ func (s *Store[T]) Stats(ctx context.Context) (store.Stats, error) {
 	return st, err
 }
 
-func (s *Store[T]) serverStats(ctx context.Context) (*store.ServerStats, error) {
-	call, cancel := s.deadlines.Begin(ctx)
+// ServerStats returns what the primaries report of themselves. What one of them does not answer
+// is missing, and the error says so. nil: none has answered.
+func (c *Client) ServerStats(ctx context.Context) (*store.ServerStats, error) {
+	call, cancel := c.link.Deadlines.Begin(ctx)
 	defer cancel()
-	l, err := s.client.reach(call)
+	st, err := c.serverStats(call)
+	if err != nil {
+		err = &store.Error{Store: link.StoreName, Op: "stats", Err: c.link.Cause(ctx, err)}
+	}
+	return st, err
+}
+
+func (c *Client) serverStats(call context.Context) (*store.ServerStats, error) {
+	l, err := c.link.Reach(call)
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := l.primaries(call)
+	nodes, err := c.link.Primaries(call, l)
 	errs := []error{err}
 	sum := &store.ServerStats{}
 	for _, node := range nodes {
 		info, err := node.Do(call, node.B().Info().Build()).ToString()
 		switch {
-		case err != nil && s.client.maxStale > 0 && lacks(err): // a proxy need not have it
+		case err != nil && c.link.MaxStale > 0 && link.Lacks(err): // a proxy need not have it
 			continue
 		case err != nil:
 			errs = append(errs, err)
@@ -121,4 +99,4 @@ func addInfo(sum *store.ServerStats, info string) {
 }
 
 // Ping is that of the client.
-func (s *Store[T]) Ping(ctx context.Context) error { return s.client.Ping(ctx) }
+func (s *view) Ping(ctx context.Context) error { return s.client.Ping(ctx) }

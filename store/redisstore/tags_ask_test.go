@@ -37,7 +37,7 @@ func TestTags_tableOverflows(t *testing.T) {
 	reads := map[string]func(s *redisstore.Store[string], key string) error{
 		"Get": func(s *redisstore.Store[string], key string) error { _, err := s.Get(ctx, key); return err },
 		"GetMany": func(s *redisstore.Store[string], key string) error {
-			m, err := s.GetMany(ctx, []string{key, "none"})
+			m, err := store.GetMap(ctx, s, []string{key, "none"})
 			if _, ok := m[key]; !ok && err == nil {
 				err = store.ErrNotFound
 			}
@@ -47,7 +47,7 @@ func TestTags_tableOverflows(t *testing.T) {
 	for way, invalidate := range ways {
 		for how, read := range reads {
 			t.Run(way+", "+how, func(t *testing.T) {
-				s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, to(srv)), "p:")
+				s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: unhurried}, to(srv)), "p:")
 				listen(t, s)
 				for _, key := range []string{"old", "kept"} {
 					if err := other.Set(ctx, key, store.Entry[string]{Value: key, Tags: map[string][]string{"old": {"t"}, "kept": {"u"}}[key]}); err != nil {
@@ -87,7 +87,7 @@ func TestTags_tableOverflows(t *testing.T) {
 
 // A tag that Redis has not received yet hides what carries it, also where the table of the
 // server overflows, so that reads ask for the tags: Redis could only answer what it knows.
-func TestTags_pendingWhileTheTableOverflows(t *testing.T) {
+func TestTags_retryQueueWhileTheTableOverflows(t *testing.T) {
 	srv := redistest.Start(t, &redistest.Options{Config: []string{"tracking-table-max-keys 100"}})
 	link := redistest.StartRewriter(t, srv.Addr())
 	c := dialWith(t, &redisstore.Dialer{Timeout: patience, BreakAfter: -1}, rueidis.ClientOption{InitAddress: []string{link.Addr()}})
@@ -105,10 +105,10 @@ func TestTags_pendingWhileTheTableOverflows(t *testing.T) {
 		if _, err := s.Get(ctx, "k"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s: Get: %v", when, err)
 		}
-		if _, err := s.Recheck(ctx, "k", e); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("%s: Recheck: %v", when, err)
+		if _, err := s.Revalidate(ctx, "k", e); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: Revalidate: %v", when, err)
 		}
-		if m, err := s.GetMany(ctx, []string{"k"}); len(m) != 0 || err != nil {
+		if m, err := store.GetMap(ctx, s, []string{"k"}); len(m) != 0 || err != nil {
 			t.Errorf("%s: GetMany: %v, %v", when, m, err)
 		}
 	}
@@ -120,6 +120,6 @@ func TestTags_pendingWhileTheTableOverflows(t *testing.T) {
 	}
 	hidden("while it is pending")
 	link.Answer(nil, "")
-	redistest.WaitFor(t, "the tag to be invalidated", func() bool { return c.Health().PendingTags == 0 })
+	redistest.WaitFor(t, "the tag to be invalidated", func() bool { return c.Health().QueuedTags == 0 })
 	hidden("afterwards")
 }

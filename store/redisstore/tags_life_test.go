@@ -27,7 +27,7 @@ func eachTracking(t *testing.T, f func(t *testing.T, srv *redistest.Server, open
 		t.Run(name, func(t *testing.T) {
 			srv := redistest.Start(t, nil)
 			f(t, srv, func() *tagStore {
-				c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried, Broadcast: prefixes}, to(srv))
+				c := dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: unhurried, Broadcast: prefixes}, to(srv))
 				s := strings(c, "p:")
 				listen(t, s)
 				return &tagStore{s, c}
@@ -237,7 +237,7 @@ func TestTags_steadyStream(t *testing.T) {
 			"a load":  func(s *tagStore, key string) error { return setLeased(s, key, entryWith(time.Minute, "t")) },
 			"Get":     func(s *tagStore, _ string) error { _, err := s.Get(ctx, "first"); return err },
 			"GetMany": func(s *tagStore, _ string) error {
-				m, err := s.GetMany(ctx, []string{"first", "none"})
+				m, err := store.GetMap(ctx, s, []string{"first", "none"})
 				if err == nil && len(m) == 0 {
 					err = store.ErrNotFound
 				}
@@ -274,7 +274,7 @@ func TestTags_steadyStream(t *testing.T) {
 // A key that is prolonged while Redis cannot be reached is prolonged by a later use.
 func TestTags_prolongedLater(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxUnheard: unhurried}, to(srv)), "p:")
+	s := strings(dialWith(t, &redisstore.Dialer{Timeout: patience, MaxDisconnected: unhurried}, to(srv)), "p:")
 	listen(t, s)
 	if err := s.Set(ctx, "k", entryWith(time.Hour, "t")); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func TestTags_refusedInTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		tags.InvalidateSoon(stdstrings.Repeat("x", 70_000+int(n)), "short")
-		redistest.WaitFor(t, "the queue to be empty", func() bool { return c.Health().PendingTags == 0 })
+		redistest.WaitFor(t, "the queue to be empty", func() bool { return c.Health().QueuedTags == 0 })
 		if h := c.Health(); h.RefusedTags != n || !stdstrings.Contains(h.RefusedTagsErr, store.ErrTooLarge.Error()) {
 			t.Errorf("Health: %d were refused (%s), want %d", h.RefusedTags, h.RefusedTagsErr, n)
 		}

@@ -12,21 +12,23 @@ import (
 )
 
 // useTLS sets what the parameters of a URL say about TLS. Behind sentinels, which rueidis
-// asks without TLS otherwise, each server is known by its own address.
+// asks without TLS otherwise, and with replicas each server is known by its own address.
 func useTLS(opt *rueidis.ClientOption, q url.Values) error {
 	ca, cert, key := q.Get("ca_file"), q.Get("cert_file"), q.Get("key_file")
 	conf := opt.TLSConfig
 	switch {
 	case conf == nil && (ca != "" || cert != "" || key != "" || q.Has("server_name")):
-		return errors.New("ca_file, cert_file, key_file and server_name need TLS: use rediss://")
+		return errors.New("ca_file, cert_file, key_file and server_name need TLS: use rediss:// or valkeys://")
 	case conf == nil:
 		return nil
 	case (cert == "") != (key == ""):
 		return errors.New("cert_file and key_file go together")
 	}
 	if opt.Sentinel.MasterSet != "" {
-		conf.ServerName = ""
 		opt.Sentinel.TLSConfig = conf
+	}
+	if opt.Sentinel.MasterSet != "" || len(opt.Standalone.ReplicaAddress) > 0 {
+		conf.ServerName = "" // that of the host that is dialled
 	}
 	if q.Has("server_name") {
 		conf.ServerName = q.Get("server_name")

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	stdstrings "strings"
 	"testing"
 	"time"
@@ -24,8 +25,8 @@ func member(t *testing.T, d redisstore.Dialer, opt rueidis.ClientOption) (*redis
 	d.Timeout = patience
 	c := dialWith(t, &d, opt)
 	s := strings(c, "p:")
-	t.Cleanup(s.Hear(func(bool) {}))
-	redistest.WaitFor(t, "the first heartbeat", func() bool { return c.Health().Hears })
+	alive(t, s)
+	redistest.WaitFor(t, "the first heartbeat", func() bool { return c.Health().Connected })
 	return c, s
 }
 
@@ -52,7 +53,7 @@ func TestTopology_shardJoins(t *testing.T) {
 			cl := redistest.StartCluster(t, 2)
 			network := redistest.StartNetwork(t)
 			opt := rueidis.ClientOption{InitAddress: cl.Addrs(), DialCtxFn: network.Dial}
-			c, s := member(t, redisstore.Dialer{MaxUnheard: time.Minute, Broadcast: prefixes}, opt)
+			c, s := member(t, redisstore.Dialer{MaxDisconnected: time.Minute, Broadcast: prefixes}, opt)
 			key, slot := keyIn(t, cl, cl.Nodes[0])
 			joined := cl.Join(t)
 			if err := cl.Move(slot, joined, func() {}); err != nil {
@@ -106,7 +107,7 @@ func TestTopology_slotLeaves(t *testing.T) {
 	for _, leave := range leaves(t, cl.Nodes[0]) {
 		for mode, prefixes := range modes {
 			t.Run(leave.name+", "+mode, func(t *testing.T) {
-				c, s := member(t, redisstore.Dialer{MaxUnheard: time.Minute, Broadcast: prefixes}, rueidis.ClientOption{InitAddress: cl.Addrs()})
+				c, s := member(t, redisstore.Dialer{MaxDisconnected: time.Minute, Broadcast: prefixes}, rueidis.ClientOption{InitAddress: cl.Addrs()})
 				for range 3 {
 					key, slot := keyIn(t, cl, cl.Nodes[0])
 					get(t, s, key, "")
@@ -141,7 +142,7 @@ func TestTopology_slotOfTheHeartbeatLeaves(t *testing.T) {
 	if err := cl.MoveRange(100, 102, small, func() {}); err != nil {
 		t.Fatal(err)
 	}
-	c, s := member(t, redisstore.Dialer{MaxUnheard: time.Minute}, rueidis.ClientOption{InitAddress: cl.Addrs()})
+	c, s := member(t, redisstore.Dialer{MaxDisconnected: time.Minute}, rueidis.ClientOption{InitAddress: cl.Addrs()})
 	for _, slot := range []int{0, 100, 101, 102} { // the first of a range each; 102 is the last of small
 		if err := cl.Move(slot, cl.Nodes[1], func() {}); err != nil {
 			t.Fatal(err)
@@ -164,7 +165,7 @@ func TestTopology_slotOfTheHeartbeatLeaves(t *testing.T) {
 // for a key that is not there the node answers that another is to be asked.
 func TestTopology_slotOfTheHeartbeatIsMoving(t *testing.T) {
 	cl := redistest.StartCluster(t, 2)
-	c, _ := member(t, redisstore.Dialer{MaxUnheard: time.Minute}, rueidis.ClientOption{InitAddress: cl.Addrs()})
+	c, _ := member(t, redisstore.Dialer{MaxDisconnected: time.Minute}, rueidis.ClientOption{InitAddress: cl.Addrs()})
 	steps := 0
 	err := cl.Move(0, cl.Nodes[1], func() {
 		steps++
@@ -211,7 +212,7 @@ func TestTopology_noHost_redirected(t *testing.T) {
 		t.Fatal(err)
 	}
 	network := redistest.StartNetwork(t)
-	c, s := member(t, redisstore.Dialer{MaxUnheard: time.Minute}, rueidis.ClientOption{InitAddress: cl.Addrs()[:1], DialCtxFn: network.Dial})
+	c, s := member(t, redisstore.Dialer{MaxDisconnected: time.Minute}, rueidis.ClientOption{InitAddress: cl.Addrs()[:1], DialCtxFn: network.Dial})
 	key, slot := keyIn(t, cl, cl.Nodes[0])
 	if err := cl.Move(slot, cl.Nodes[1], func() {}); err != nil {
 		t.Fatal(err)
@@ -276,5 +277,54 @@ func TestTopology_noHostNames(t *testing.T) {
 	c := dial(t, rueidis.ClientOption{InitAddress: cl.Addrs()})
 	if err := c.Sync(ctx); err == nil || !stdstrings.Contains(err.Error(), "cluster-announce-hostname") {
 		t.Errorf("Sync: %v", err)
+	}
+}
+
+// A replica that takes over is used at once, also as long as the cluster has not noticed that the
+// old primary is lost. Redis 8 leaves the slots out of its reply to CLUSTER SHARDS until then.
+func TestTopology_lossNotNoticed(t *testing.T) {
+	cl := redistest.StartReplicatedCluster(t, 2)
+	for _, n := range append(cl.Replicas, cl.Nodes...) {
+		if _, err := n.Do("CONFIG", "SET", "cluster-node-timeout", 600_000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, s := member(t, redisstore.Dialer{}, rueidis.ClientOption{InitAddress: cl.Addrs()})
+	key, _ := keyIn(t, cl, cl.Nodes[0])
+	set(t, s, key, "v")
+	cl.Nodes[0].Kill()
+	if err := cl.Replicas[0].TakeOver(); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "a write after the takeover", func() bool { return s.Set(ctx, key, store.Entry[string]{Value: "w"}) == nil })
+	redistest.WaitFor(t, "a read after the takeover", func() bool { return has(s, key, "w") })
+}
+
+// A Delete reaches a replica that has taken over as soon as the other nodes know of it. A
+// client library may learn of it a second later, while other processes read the replica.
+func TestTopology_deleteAfterTakeover(t *testing.T) {
+	cl := redistest.StartReplicatedCluster(t, 3)
+	_, s := member(t, redisstore.Dialer{MaxDisconnected: time.Minute}, rueidis.ClientOption{InitAddress: cl.Addrs()})
+	keys := make([]string, len(cl.Nodes))
+	for i, n := range cl.Nodes {
+		keys[i], _ = keyIn(t, cl, n)
+		set(t, s, keys[i], "v")
+	}
+	alive := slices.Concat(cl.Nodes, cl.Replicas)
+	for i, n := range cl.Nodes {
+		n.Kill()
+		alive = slices.DeleteFunc(alive, func(s *redistest.Server) bool { return s == n })
+		if err := cl.Replicas[i].TakeOver(); err != nil {
+			t.Fatal(err)
+		}
+		redistest.WaitFor(t, "all to know", func() bool {
+			return !slices.ContainsFunc(alive, func(s *redistest.Server) bool {
+				_, err := s.Do("EXISTS", "p:"+keys[i])
+				return s != cl.Replicas[i] && !stdstrings.Contains(fmt.Sprint(err), cl.Replicas[i].Addr())
+			})
+		})
+		if err := s.Delete(ctx, keys[i]); err != nil {
+			t.Error(err)
+		}
 	}
 }

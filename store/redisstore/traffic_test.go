@@ -13,6 +13,7 @@ import (
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
+	"github.com/redis/rueidis"
 )
 
 // calls returns how often each command was called.
@@ -35,9 +36,9 @@ func calls(t *testing.T, srv *redistest.Server) map[string]int {
 // sends them with one packet: one exchange.
 func TestStore_commands(t *testing.T) {
 	srv := redistest.Start(t, nil)
-	// Nobody asks the server for its time, which a journal of tags would have done:
+	// Nobody asks the server for its time, which a recent-write log of tags would have done:
 	// so a read asks for the life as well. TestCost counts what it is else.
-	s := strings(dialWith(t, &redisstore.Dialer{MaxUnheard: -1, Timeout: patience}, to(srv)), "p:")
+	s := strings(dialWith(t, &redisstore.Dialer{MaxDisconnected: -1, Timeout: patience}, to(srv)), "p:")
 	e := store.Entry[string]{Value: "v", ExpiresAt: store.In(time.Hour)}
 	s.Set(ctx, "k", e) // the first call of each loads its script
 	s.Expire(ctx, "k", time.Hour)
@@ -53,14 +54,14 @@ func TestStore_commands(t *testing.T) {
 		do   func() error
 		want map[string]int
 	}{
-		{"Set", func() error { return s.Set(ctx, "k", e) }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1, "setrange": 2}},
-		{"SetNewer", func() error { _, err := s.SetNewer(ctx, "k", e); return err }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1, "setrange": 2}},
+		{"Set", func() error { return s.Set(ctx, "k", e) }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1}},
+		{"SetNewer", func() error { _, err := s.SetNewer(ctx, "k", e); return err }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1}},
 		{"Get", func() error { _, err := s.Get(ctx, "k"); return err }, map[string]int{"pttl": 1, "get": 1}},
-		{"Set with tags", func() error { return s.Set(ctx, "tagged", tagged) }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1, "setrange": 2}},
+		{"Set with tags", func() error { return s.Set(ctx, "tagged", tagged) }, map[string]int{"evalsha": 1, "getrange": 1, "set": 1, "time": 1}},
 		{"Get with tags", func() error { _, err := s.Get(ctx, "tagged"); return err }, map[string]int{"pttl": 1, "get": 1}},
-		{"Fill", func() error { _, _, err := s.Fill(ctx, "k", e); return err }, map[string]int{"evalsha": 1, "getrange": 2, "set": 1, "time": 1, "setrange": 2}},
+		{"Fill", func() error { _, _, err := s.Fill(ctx, "k", e); return err }, map[string]int{"evalsha": 1, "getrange": 2, "set": 1, "time": 1}},
 		{"GetMany", func() error { _, err := s.GetMany(ctx, []string{"k", "l"}); return err }, map[string]int{"pttl": 2, "get": 2}},
-		{"SetMany", func() error { return s.SetMany(ctx, map[string]store.Entry[string]{"a": e, "b": e}) }, map[string]int{"evalsha": 2, "getrange": 2, "set": 2, "time": 2, "setrange": 4}},
+		{"SetMany", func() error { return s.SetMany(ctx, map[string]store.Entry[string]{"a": e, "b": e}) }, map[string]int{"evalsha": 2, "getrange": 2, "set": 2, "time": 2}},
 		{"TTL", func() error { _, err := s.TTL(ctx, "k"); return err }, map[string]int{"pttl": 1, "getrange": 1}},
 		{"Exists", func() error { _, err := s.Exists(ctx, "k"); return err }, map[string]int{"pttl": 1, "getrange": 1}},
 		{"Expire", func() error { return s.Expire(ctx, "k", time.Hour) }, map[string]int{"evalsha": 1, "getrange": 2, "pexpire": 1, "setrange": 2, "time": 1}},
@@ -126,14 +127,14 @@ func TestStore_DeletePattern_cluster(t *testing.T) {
 	if err := s.SetMany(ctx, entries); err != nil {
 		t.Fatal(err)
 	}
-	found, err := s.GetMany(ctx, slices.Collect(maps.Keys(entries)))
+	found, err := store.GetMap(ctx, s, slices.Collect(maps.Keys(entries)))
 	if err != nil || len(found) != 1500 {
 		t.Fatalf("GetMany found %d, %v", len(found), err)
 	}
 	if n, err := s.DeletePattern(ctx, "[12]:*"); n != 1000 || err != nil {
 		t.Errorf("DeletePattern = %d, %v", n, err)
 	}
-	if found, err = s.GetMany(ctx, slices.Collect(maps.Keys(entries))); err != nil || len(found) != 500 {
+	if found, err = store.GetMap(ctx, s, slices.Collect(maps.Keys(entries))); err != nil || len(found) != 500 {
 		t.Errorf("%d are left, %v", len(found), err)
 	}
 	st, err := s.Stats(ctx)
@@ -186,5 +187,26 @@ func TestMatch_redis(t *testing.T) {
 		if !keys.Match(keys.Quote(key), key) {
 			t.Errorf("Quote(%q) does not match", key)
 		}
+	}
+}
+
+// A heartbeat asks a node of a cluster for the epoch and the slot map in its one exchange: before
+// the node has answered anything.
+func TestHeartbeat_slotMapCostsNoExchange(t *testing.T) {
+	cl, network := redistest.StartCluster(t, 2), redistest.StartNetwork(t)
+	c, _ := member(t, redisstore.Dialer{MaxDisconnected: time.Minute}, rueidis.ClientOption{InitAddress: cl.Addrs(), DialCtxFn: network.Dial})
+	node := cl.Nodes[0]
+	link := network.Link(node)
+	link.HoleReplies(true)
+	before := calls(t, node)
+	done := make(chan error, 1)
+	go func() { done <- c.Sync(ctx) }()
+	redistest.WaitFor(t, "the node to be asked everything", func() bool {
+		now := calls(t, node)
+		return !slices.ContainsFunc([]string{"del", "time", "cluster|info", "cluster|slots"}, func(command string) bool { return now[command] <= before[command] })
+	})
+	link.HoleReplies(false)
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

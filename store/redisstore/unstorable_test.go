@@ -109,7 +109,7 @@ func mustLease(t *testing.T, s *redisstore.Store[string], key string) store.Gran
 	return g
 }
 
-// A bracket ends also with a value that cannot be encoded: the key is removed.
+// A write intent ends also with a value that cannot be encoded: the key is removed.
 func TestStore_EndWrite_valueThatCannotBeEncoded(t *testing.T) {
 	s := redisstore.New(dial(t, to(server(t))), &redisstore.Options[string]{Prefix: prefix(), Codec: pickyCodec{codec.String()}})
 	token, err := s.BeginWrite(ctx, time.Minute, "k", "other")

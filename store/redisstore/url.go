@@ -7,18 +7,20 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/redis/rueidis"
-
 	"github.com/lokroom/strata/internal/oneline"
+	"github.com/redis/rueidis"
 )
 
 // errUnescaped says why a URL cannot be read, or not as it is meant.
 var errUnescaped = errors.New("malformed URL: a user or password with one of / ? # % has to be escaped, as url.UserPassword does")
 
-// parameters are those that rueidis.ParseURL and [tlsFiles] read.
+// schemes are those that rueidis.ParseURL knows.
+const schemes = "redis://, rediss:// (TLS), valkey://, valkeys:// (TLS) or unix://"
+
+// parameters are those that rueidis.ParseURL, [useTLS] and [parseURL] read.
 var parameters = []string{
 	"addr", "ca_file", "cert_file", "client_cache", "client_name", "db", "dial_timeout", "key_file",
-	"master_set", "max_retries", "protocol", "server_name", "skip_verify", "write_timeout",
+	"master_set", "max_retries", "protocol", "replica", "sentinel_password", "sentinel_user", "server_name", "skip_verify", "write_timeout",
 }
 
 // parseURL reads the URL of a server, with blanks around it. Its errors quote nothing but
@@ -34,17 +36,32 @@ func parseURL(text string) (rueidis.ClientOption, error) {
 		return opt, urlError(text, err)
 	}
 	q := u.Query()
+	opt.Standalone.ReplicaAddress = q["replica"]
+	opt.Sentinel.Username, opt.Sentinel.Password = q.Get("sentinel_user"), q.Get("sentinel_password")
 	return opt, oneline.Join(checkParameters(q), useTLS(&opt, q))
 }
 
 // checkParameters refuses parameters that nobody reads.
 func checkParameters(q url.Values) error {
+	unknown := 0
 	for name := range q {
 		if !slices.Contains(parameters, name) {
-			return fmt.Errorf("unknown URL parameter: want one of %s", strings.Join(parameters, ", "))
+			unknown++
 		}
 	}
-	return nil
+	switch unknown {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("unknown URL parameter: want one of %s", strings.Join(parameters, ", "))
+	}
+	return fmt.Errorf("%d unknown URL parameters: want some of %s", unknown, strings.Join(parameters, ", "))
+}
+
+// CheckURL returns what is wrong with a URL for [Dialer.DialURL], without connecting, or nil.
+func CheckURL(url string) error {
+	_, err := parseURL(url)
+	return err
 }
 
 // misread reports whether the "@" behind a password ended up behind the host.
@@ -58,14 +75,14 @@ func urlError(text string, err error) error {
 	ours, ok := strings.CutPrefix(err.Error(), "redis: ")
 	switch {
 	case ok && strings.Contains(ours, "scheme"):
-		return errors.New("invalid URL scheme: want redis://, rediss:// or unix://")
+		return errors.New("invalid URL scheme: want " + schemes)
 	case ok:
 		what, _, _ := strings.Cut(ours, ":")
 		return errors.New(what)
 	case strings.Contains(text, "@"):
 		return errUnescaped
 	case !strings.Contains(text, "://"):
-		return errors.New("malformed URL: want redis://, rediss:// or unix:// in front")
+		return errors.New("malformed URL: want " + schemes + " in front")
 	}
 	return errors.New("malformed URL")
 }

@@ -92,6 +92,32 @@ func TestDialURL_sentinelOverTLS(t *testing.T) {
 	roundTrip(t, dialURL(t, withParameters("rediss://"+sentinel.Addr(), "master_set", redistest.MasterSet, "ca_file", ca)))
 }
 
+// The nodes of a cluster have a certificate for the host of the URL, or for server_name.
+func TestDialURL_clusterOverTLS(t *testing.T) {
+	cl := redistest.StartClusterTLS(t, 2)
+	ca, _ := cl.Nodes[0].CertFiles()
+	for name, u := range map[string]string{
+		"host of the URL": withParameters(cl.Nodes[0].URL(), "ca_file", ca),
+		"server_name":     withParameters(fmt.Sprintf("rediss://[::ffff:127.0.0.1]:%d", cl.Nodes[0].Port()), "ca_file", ca, "server_name", "localhost"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dialURL(t, u)
+			s := strings(c, prefix())
+			for _, key := range []string{"a", "b", "c", "d", "e"} { // on both nodes
+				set(t, s, key, "v")
+				get(t, s, key, "v")
+			}
+			if err := c.Ping(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if c, err := redisstore.DialURL(withParameters(cl.Nodes[0].URL(), "ca_file", ca, "server_name", "redis.example")); err == nil {
+		c.Close()
+		t.Error("connected under another name")
+	}
+}
+
 func TestDialURL_unixSocket(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "redis.sock")
 	redistest.Start(t, &redistest.Options{Config: []string{"unixsocket " + socket}})
@@ -111,6 +137,10 @@ func TestDialURL_parameters(t *testing.T) {
 	}
 	for u, want := range map[string]string{
 		"redis://localhost?dail_timeout=1s":                                "unknown URL parameter: want one of addr, ca_file",
+		"http://localhost":                                                 "invalid URL scheme: want redis://, rediss:// (TLS), valkey://, valkeys:// (TLS) or unix://",
+		"tls://localhost:6379":                                             "want redis://, rediss:// (TLS), valkey://, valkeys:// (TLS) or unix://",
+		"localhost":                                                        "want redis://, rediss:// (TLS), valkey://, valkeys:// (TLS) or unix://",
+		"valkey://localhost?ca_file=" + noPEM:                              "use rediss:// or valkeys://",
 		"redis://localhost?ca_file=" + noPEM:                               "use rediss://",
 		"unix:///run/redis.sock?server_name=x":                             "use rediss://",
 		"rediss://localhost?cert_file=" + noPEM:                            "cert_file and key_file go together",

@@ -1,130 +1,53 @@
 package redisstore
 
 import (
-	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
-
 	"github.com/lokroom/strata/store"
-	"github.com/redis/rueidis"
+	"github.com/lokroom/strata/store/redisstore/internal/notify"
 )
 
-// Watch calls fn for every invalidation of keys with the prefix of the store, as
-// [store.Watcher] describes it. Keys come without the prefix. fn runs on the
-// goroutine that reads from Redis: nothing is answered until it returns.
+// Watch notifies w as [store.Watcher] describes it. Changed is called with the keys that have
+// the prefix of the store, without the prefix. It runs on the goroutine that reads from
+// Redis: nothing is answered until it returns. The error is that of a client with
+// [Dialer.Broadcast] that is not notified of changes of the store, or of its tags. Such a
+// store cannot read.
 //
-// stop waits for calls of fn that are running, so fn must not call it.
-func (s *Store[T]) Watch(fn func(store.Invalidation)) (stop func()) {
-	w := &watcher{prefix: s.prefix, owner: s, fn: fn}
-	s.client.watchers.add(w)
+// Connected is called with false when Redis, or one primary of a cluster, has not answered
+// for the time that [Dialer.MaxDisconnected] allows.
+//
+// RolledBack is called when a primary reports another master_replid than at the last
+// heartbeat. It has a new one after every start and every promotion; also when it gets its
+// first replica, or has had none for an hour, and nothing is lost then. RolledBack is also
+// called after SWAPDB and DEBUG, which may bring back older data. A primary of a cluster that
+// is replaced while it still answers is noticed by the next heartbeat, a quarter of
+// [Dialer.MaxDisconnected] later at most. Where there is no heartbeat, or INFO is not
+// permitted, it is not noticed at all.
+//
+// The heartbeat of the client runs while there are watchers with Connected or RolledBack.
+func (s *view) Watch(w store.Watching) (stop func(), err error) {
+	if s.blind != nil {
+		return nil, s.blind
+	}
+	stopChanged, stopHeartbeat := func() {}, func() {}
+	if w.Changed != nil {
+		stopChanged = s.client.watchers.Watch(s.prefix, s, w.Changed)
+	}
+	if rolledBack := w.RolledBack; rolledBack != nil {
+		w.RolledBack = func() {
+			s.tags.Lost()
+			rolledBack()
+		}
+	}
+	if w.Connected != nil || w.RolledBack != nil {
+		stopHeartbeat = s.client.heartbeat.Listen(notify.NewListener(w.Connected, w.RolledBack), s.tags.Prefix)
+	}
 	return func() {
-		s.client.watchers.remove(w)
-		w.mu.Lock()
-		w.fn = nil
-		w.mu.Unlock()
-	}
+		stopChanged()
+		stopHeartbeat()
+	}, nil
 }
 
-// watchers are all of a client, whatever store they watch. The list is replaced
-// and never changed, so that telling them takes no lock of the list.
-type watchers struct {
-	mu   sync.Mutex
-	list atomic.Pointer[[]*watcher]
-}
-
-// A watcher is one call of Watch.
-type watcher struct {
-	prefix string
-	owner  any // the store
-
-	mu sync.RWMutex // shared while fn runs
-	fn func(store.Invalidation)
-}
-
-func (w *watcher) tell(inv store.Invalidation) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	if w.fn != nil {
-		w.fn(inv)
-	}
-}
-
-func (ws *watchers) add(w *watcher) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	list := append(slices.Clone(ws.all()), w)
-	ws.list.Store(&list)
-}
-
-func (ws *watchers) remove(w *watcher) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	list := slices.DeleteFunc(slices.Clone(ws.all()), func(x *watcher) bool { return x == w })
-	ws.list.Store(&list)
-}
-
-func (ws *watchers) all() []*watcher {
-	if list := ws.list.Load(); list != nil {
-		return *list
-	}
-	return nil
-}
-
-// tellAll tells every watcher that pushes may have been lost.
-func (ws *watchers) tellAll() {
-	for _, w := range ws.all() {
-		w.tell(store.Invalidation{All: true})
-	}
-}
-
-// tellCleared tells those who watch the store with this prefix that it was cleared.
-func (ws *watchers) tellCleared(prefix string) {
-	for _, w := range ws.all() {
-		if w.prefix == prefix {
-			w.tell(store.Invalidation{All: true, Cleared: true})
-		}
-	}
-}
-
-// tell tells of changed keys those watchers whose prefix they have, but for those
-// of the store except, which may be nil.
-func (ws *watchers) tell(keys []string, except any) { ws.tellOf(keys, except, false) }
-
-// tellReleased tells of keys whose leases have ended.
-func (ws *watchers) tellReleased(keys []string) { ws.tellOf(keys, nil, true) }
-
-func (ws *watchers) tellOf(keys []string, except any, released bool) {
-	var own []string
-	for _, w := range ws.all() {
-		if except != nil && w.owner == except {
-			continue
-		}
-		own = own[:0]
-		for _, key := range keys {
-			if k, ok := strings.CutPrefix(key, w.prefix); ok {
-				own = append(own, k)
-			}
-		}
-		if len(own) > 0 {
-			w.tell(store.Invalidation{Keys: own, Released: released})
-		}
-	}
-}
-
-// pushed handles an invalidation push, on the goroutine that reads from Redis.
-// Nil stands for everything: FLUSHALL, or the end of the connection.
-func (c *Client) pushed(keys []rueidis.RedisMessage) {
-	if keys == nil {
-		c.watchers.tellAll()
-		return
-	}
-	names := make([]string, 0, 1) // almost always
-	for i := range keys {
-		if name, err := keys[i].ToString(); err == nil {
-			c.pulse.pushes.hear(name)
-			names = append(names, name)
-		}
-	}
-	c.watchers.tell(names, nil)
+// pushed passes on which keys were changed.
+func (c *Client) pushed(keys []string) {
+	c.heartbeat.Pushed(keys)
+	c.watchers.Changed(keys, nil)
 }

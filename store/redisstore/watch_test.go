@@ -18,7 +18,7 @@ import (
 	"github.com/lokroom/strata/store/redisstore"
 )
 
-// A listener notes what it is told.
+// A listener notes its notifications.
 type listener struct {
 	mu   sync.Mutex
 	keys []string
@@ -26,16 +26,33 @@ type listener struct {
 }
 
 func watch(t testing.TB, s *redisstore.Store[string]) *listener {
+	t.Helper()
 	l := &listener{}
-	t.Cleanup(s.Watch(func(inv store.Invalidation) {
+	t.Cleanup(watching(t, s, store.Watching{Changed: func(inv store.Invalidation) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.keys = append(l.keys, inv.Keys...)
 		if inv.All {
 			l.all++
 		}
-	}))
+	}}))
 	return l
+}
+
+// watching watches s until stop is called.
+func watching(t testing.TB, s store.Watcher, w store.Watching) (stop func()) {
+	t.Helper()
+	stop, err := s.Watch(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stop
+}
+
+// alive keeps the heartbeat of the client of s running until the test ends.
+func alive(t testing.TB, s store.Watcher) {
+	t.Helper()
+	t.Cleanup(watching(t, s, store.Watching{Connected: func(bool) {}}))
 }
 
 func (l *listener) alls() int {
@@ -94,14 +111,14 @@ func TestStore_Watch_prefixes(t *testing.T) {
 	get(t, b, "fence", "")
 	set(t, a, "k", "1")
 	set(t, b, "fence", "1")
-	ofB.wait(t, "fence") // on the same connection, after what a was told
+	ofB.wait(t, "fence") // on the same connection, after what a was notified
 	ofA.wait(t, "k")
 	if ofB.told("k") || ofA.told("fence") {
 		t.Error("told of a key of another store")
 	}
 }
 
-// TestStore_Fill_twoStores shows that a Fill is told to the other stores of the
+// TestStore_Fill_twoStores shows that a Fill is notified to the other stores of the
 // client, whose reads went over the same connection.
 func TestStore_Fill_twoStores(t *testing.T) {
 	c := dial(t, to(server(t)))
@@ -178,7 +195,7 @@ func TestStore_Fill_overtaken(t *testing.T) {
 }
 
 // loseAndRead loses the tracking connection with lose while a key is changed, and
-// checks that no read is served by the next one before All was told.
+// checks that no read is served by the next one before All was notified.
 func loseAndRead(t *testing.T, s, peer *redisstore.Store[string], lose func()) {
 	t.Helper()
 	get(t, s, "k", "old")
@@ -328,11 +345,11 @@ func TestStore_Watch_stop(t *testing.T) {
 	var mu sync.Mutex
 	stopped, late := false, false
 	for i := range 50 {
-		stop := s.Watch(func(store.Invalidation) {
+		stop := watching(t, s, store.Watching{Changed: func(store.Invalidation) {
 			mu.Lock()
 			defer mu.Unlock()
 			late = late || stopped
-		})
+		}})
 		get(t, s, "k", map[bool]string{true: "", false: "v"}[i == 0])
 		set(t, s, "k", "v") // its push may come now or after stop
 		stop()

@@ -15,21 +15,21 @@ import (
 
 // A Budget is an amount of memory that any number of stores share, whatever
 // their types: an entry that is used more pushes out one that is used less,
-// whoever set them. What it holds may exceed it by an eighth (or, in a small
+// whatever store they are in. What it holds may exceed it by an eighth (or, in a small
 // budget, 64 KiB) and an entry while the engine makes room. Its methods may be
 // called concurrently.
 type Budget struct {
 	engine  *ristretto.Cache[uint64, *cell]
 	stripes [256]stripe
 	clock   clock.Coarse
-	max     int64
+	max     atomic.Int64
 	slack   int64 // what may be on its way to the full engine
 	closed  atomic.Bool
 	closing sync.Once
 
 	entries, bytes atomic.Int64 // of all live cells
 	underway       atomic.Int64 // bytes of those on their way to the engine
-	untold         atomic.Int64 // by how much the others cost more than it knows
+	unknown        atomic.Int64 // by how much the others cost more than it knows
 
 	mu    sync.Mutex
 	views []*view.Counters // of all stores
@@ -53,7 +53,8 @@ func NewBudgetFor(bytes, entries int64) (*Budget, error) {
 	if bytes <= 0 {
 		return nil, fmt.Errorf("ristretto: a budget of %d bytes: must be more than zero", bytes)
 	}
-	b := &Budget{max: bytes, slack: max(bytes/16, 64<<10)}
+	b := &Budget{slack: max(bytes/16, 64<<10)}
+	b.max.Store(bytes)
 	for i := range b.stripes {
 		b.stripes[i].cells = make(map[uint64]*cell)
 	}
@@ -107,8 +108,18 @@ func (b *Budget) awaitReaders() {
 	}
 }
 
+// Resize changes the budget to so many bytes, which must be more than zero. Entries for which
+// there is no room any more are evicted as others are set.
+func (b *Budget) Resize(bytes int64) error {
+	if bytes <= 0 {
+		return fmt.Errorf("ristretto: a budget of %d bytes: must be more than zero", bytes)
+	}
+	b.max.Store(bytes) // the engine follows with the next entry
+	return nil
+}
+
 // Stats returns the sizes of all that the stores of the budget hold, what was
 // cleared but not yet pushed out included, and nothing else.
 func (b *Budget) Stats() store.Stats {
-	return store.Stats{Entries: b.entries.Load(), Bytes: b.bytes.Load(), MaxBytes: b.max}
+	return store.Stats{Entries: b.entries.Load(), Bytes: b.bytes.Load(), MaxBytes: b.max.Load()}
 }

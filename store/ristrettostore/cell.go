@@ -8,8 +8,8 @@ import (
 	"github.com/lokroom/strata/internal/view"
 )
 
-// The engine applies what it is told later, on a goroutine of its own, or not
-// at all if it is told too much at a time. If it held the entries themselves, a
+// The engine applies changes later, on its own goroutine, or not at all if there
+// are too many at a time. If it held the entries themselves, a
 // Set could not be read back at once, the older of two Sets could win, and a
 // deleted entry could come back. So it holds cells, and what a key holds is
 // changed in its cell, at once and for all. The engine decides which cells stay,
@@ -21,17 +21,17 @@ import (
 //     hash: the one in stripe.cells. So an item that is found in any cell, at
 //     any time and in whatever way, is the one that was set last.
 //   - When the engine lets go of a cell or refuses it, the cell dies: it is
-//     emptied, leaves stripe.cells and is not used again. If the engine was
-//     told of it once more, it is made to refuse it then.
+//     emptied, leaves stripe.cells and is not used again. If the engine has another
+//     change of it queued, it is made to refuse that.
 //   - A live cell that the engine does not hold is on its way to it. Until it
 //     arrives, it is found in stripe.cells.
-//   - The engine is never asked to delete anything, because that blocks: a cell
-//     whose entry was deleted stays, empty and at a small cost, and the engine
-//     is told that it has expired. Then it lets go of it within ten seconds,
+//   - The engine is never asked to delete anything, because that blocks: when an
+//     entry is deleted its cell stays, empty and at a small cost, and is reported to
+//     the engine as expired. Then the engine lets go of it within ten seconds,
 //     unless its key is set again.
 //
 // The engine calls back on its goroutine and holds no lock of its own then, but
-// for when it is closed. So a cell that it was told of dies on that goroutine only.
+// for when it is closed. So a cell that was reported to it dies on that goroutine only.
 
 // A cell is where the item of a key is kept.
 type cell struct {
@@ -40,15 +40,15 @@ type cell struct {
 
 	// Under the lock of the stripe:
 	dead    bool
-	arrived bool  // the engine took it in when it was first told of it
+	arrived bool  // the engine took it in when it was first reported
 	cost    int64 // what it takes of the budget
-	told    int64 // what the engine counts it as; 0: it is on its way
+	known   int64 // what the engine counts it as; 0: it is on its way
 }
 
 // empty is what an empty cell costs at most, and what a full one costs beside
 // its item: the cell, its place in stripe.cells, and what the engine allocates
 // for it, on a 64-bit machine.
-const empty = 200
+const empty = 250
 
 // A stripe is a share of the cells and the lock over them.
 type stripe struct {
@@ -71,7 +71,7 @@ func (b *Budget) find(h uint64) *view.Item {
 	return b.peek(h)
 }
 
-// peek is find without telling the engine that the key is used.
+// peek is find that does not count as a use of the key.
 func (b *Budget) peek(h uint64) *view.Item {
 	s := b.stripe(h)
 	s.mu.Lock()
@@ -111,38 +111,38 @@ func (b *Budget) admit(s *stripe, h uint64, it *view.Item) {
 	// If all were let in, what is on its way could be a multiple of the
 	// budget. If none were, the engine would not make room.
 	underway := b.underway.Load()
-	if underway > 0 && underway+it.Cost > b.slack && b.bytes.Load()+it.Cost > b.max {
+	if underway > 0 && underway+it.Cost > b.slack && b.bytes.Load()+it.Cost > b.max.Load() {
 		it.Rejected()
 		return
 	}
 	c := &cell{hash: h}
 	s.cells[h] = c
 	b.fill(c, it)
-	if !b.engine.Set(h, c, 0) { // it is told too much
+	if !b.engine.Set(h, c, 0) { // too much at a time
 		it.Rejected()
 		b.kill(s, c)
 	}
 }
 
-// replace puts it in the place of what the live cell c holds, and tells the
-// engine what that changes for it. it may be nil.
+// replace puts it in the place of what the live cell c holds, and reports
+// to the engine what that changes for it. it may be nil.
 func (b *Budget) replace(c *cell, it *view.Item) {
 	// For the sake of a cell that grows the engine evicts nothing.
-	if it != nil && it.Cost > c.cost && b.bytes.Load()-b.underway.Load()+it.Cost-c.cost > b.max+b.max/16 {
+	if it != nil && it.Cost > c.cost && b.bytes.Load()-b.underway.Load()+it.Cost-c.cost > b.max.Load()+b.max.Load()/16 {
 		it.Rejected()
 		it = nil
 	}
 	revived := c.item.Load() == nil
 	b.fill(c, it)
-	if it == nil || c.told != 0 && (revived || c.told != c.cost) {
-		b.tell(c)
+	if it == nil || c.known != 0 && (revived || c.known != c.cost) {
+		b.report(c)
 	}
 }
 
-// tell tells the engine what the live cell c costs, and that it has expired if
-// it is empty. If there is too much to tell, the engine hears the second only,
-// and no answer says so; untold makes up for it.
-func (b *Budget) tell(c *cell) {
+// report reports to the engine what the live cell c costs, and that it has expired if
+// it is empty. If there is too much to report, the engine applies the second only,
+// and no answer says so: unknown makes up for it.
+func (b *Budget) report(c *cell) {
 	var ttl time.Duration // for ever
 	if c.item.Load() == nil {
 		ttl = time.Nanosecond
@@ -165,10 +165,10 @@ func (b *Budget) fill(c *cell, it *view.Item) {
 	more := cost - c.cost
 	c.cost = cost
 	b.bytes.Add(more)
-	if c.told == 0 {
+	if c.known == 0 {
 		b.underway.Add(more)
 	} else {
-		b.untold.Add(more)
+		b.unknown.Add(more)
 	}
 }
 
@@ -176,10 +176,10 @@ func (b *Budget) fill(c *cell, it *view.Item) {
 func (b *Budget) kill(s *stripe, c *cell) {
 	b.fill(c, nil)
 	b.bytes.Add(-c.cost)
-	if c.told == 0 {
+	if c.known == 0 {
 		b.underway.Add(-c.cost)
 	} else {
-		b.untold.Add(c.told - c.cost)
+		b.unknown.Add(c.known - c.cost)
 	}
 	c.dead = true
 	delete(s.cells, c.hash)

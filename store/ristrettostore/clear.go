@@ -38,11 +38,15 @@ func (s *Store[T]) deletePattern(in *stripe, pattern string) (n int, open bool) 
 	}
 	for h, c := range in.cells {
 		it := c.item.Load()
-		if it == nil || !s.view.Owns(it) || !keys.Match(pattern, it.Key) {
+		if it == nil || !keys.Match(pattern, it.Key) {
+			continue
+		}
+		e := s.view.Entry(it, it.Key)
+		if e == nil { // of another store, or disowned
 			continue
 		}
 		s.budget.replace(c, nil)
-		if !s.budget.clock.Passed(it.ExpiresAt) {
+		if !s.budget.clock.Passed(e.ExpiresAt) {
 			s.view.At(h).Deletes.Add(1)
 			n++
 		}
@@ -56,7 +60,7 @@ func (s *Store[T]) Stats(context.Context) (store.Stats, error) {
 		return store.Stats{}, failure("stats", "", store.ErrClosed)
 	}
 	st := s.view.Stats()
-	st.MaxBytes = s.budget.max
+	st.MaxBytes = s.budget.max.Load()
 	return st, nil
 }
 

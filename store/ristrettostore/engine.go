@@ -8,28 +8,28 @@ import (
 
 // This file is what the engine calls, all on one goroutine.
 
-// applying is called when the engine gets to something that it was told about
-// c. It returns the cost, which the engine keeps to, or one that is too much
-// for it if c is dead: it was told of it twice, and has let go of it since.
+// applying is called when the engine applies a change of c. It returns the cost, which
+// the engine keeps to, or one that is too much for it if c is dead: it was reported
+// twice, and the engine has let go of it since.
 //
-// The engine forgets changes of cost when it is told too much at a time. What
-// it has not been told is taken off its limit, so that the sum stays right.
+// The engine drops changes of cost when there are too many at a time. What
+// it does not know of is taken off its limit, so that the sum stays right.
 func (b *Budget) applying(c *cell) int64 {
 	s := b.stripe(c.hash)
 	s.mu.Lock()
 	cost, dead := c.cost, c.dead
 	switch {
 	case dead:
-	case c.told == 0:
+	case c.known == 0:
 		b.underway.Add(-cost)
 	default:
 		c.arrived = true // or it would be dead
-		b.untold.Add(c.told - cost)
+		b.unknown.Add(c.known - cost)
 	}
-	c.told = cost
+	c.known = cost
 	s.mu.Unlock()
 
-	limit := max(1, b.max-b.untold.Load())
+	limit := max(1, b.max.Load()-b.unknown.Load())
 	b.engine.UpdateMaxCost(limit)
 	if dead {
 		return limit + 1
@@ -61,7 +61,7 @@ func (b *Budget) rejected(i *ristretto.Item[*cell]) {
 	case !c.arrived:
 		b.lose(s, c, (*view.Item).Rejected)
 	case !c.dead && c.item.Load() == nil:
-		b.tell(c) // when it was emptied the engine did not yet hold it
+		b.report(c) // when it was emptied the engine did not yet hold it
 	}
 }
 

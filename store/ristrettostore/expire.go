@@ -24,7 +24,7 @@ func (s *Store[T]) Expire(_ context.Context, key string, ttl time.Duration) erro
 	found := false
 	open := s.budget.update(h, func(now *view.Item) *view.Item {
 		e := s.view.Entry(now, key)
-		if e == nil || s.budget.clock.Passed(now.ExpiresAt) {
+		if e == nil || s.budget.clock.Passed(e.ExpiresAt) {
 			return now
 		}
 		found = true

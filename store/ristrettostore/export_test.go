@@ -8,7 +8,7 @@ import (
 // Collide has the hashes of s keep only the bits of mask. Call it before s is used.
 func (s *Store[T]) Collide(mask uint64) { s.view.Mask = mask }
 
-// Settle waits until the engine has applied all that it was told.
+// Settle waits until the engine has applied all changes.
 func (b *Budget) Settle() { b.engine.Wait() }
 
 // Stick keeps the engine from applying anything until release is called. Keys
@@ -38,13 +38,13 @@ func (b *Budget) Cells() (n int) {
 	return n
 }
 
-// Untold and Limit are the sum that the engine was not told and its limit.
-func (b *Budget) Untold() int64 { return b.untold.Load() }
-func (b *Budget) Limit() int64  { return b.engine.MaxCost() }
+// Unknown and Limit are the sum that the engine does not know of and its limit.
+func (b *Budget) Unknown() int64 { return b.unknown.Load() }
+func (b *Budget) Limit() int64   { return b.engine.MaxCost() }
 
 // Check says what is wrong with the books. Nothing may be under way.
 func (b *Budget) Check() error {
-	var entries, bytes, told int64
+	var entries, bytes, known int64
 	for i := range b.stripes {
 		s := &b.stripes[i]
 		s.mu.Lock()
@@ -58,18 +58,18 @@ func (b *Budget) Check() error {
 				entries++
 			}
 			bytes += c.cost
-			told += c.told
+			known += c.known
 		}
 	}
 	if b.underway.Load() != 0 {
 		return fmt.Errorf("%d bytes under way", b.underway.Load())
 	}
-	if entries != b.entries.Load() || bytes != b.bytes.Load() || bytes-told != b.untold.Load() {
-		return fmt.Errorf("%d entries, %d bytes, %d untold; counted %d, %d, %d",
-			entries, bytes, bytes-told, b.entries.Load(), b.bytes.Load(), b.untold.Load())
+	if entries != b.entries.Load() || bytes != b.bytes.Load() || bytes-known != b.unknown.Load() {
+		return fmt.Errorf("%d entries, %d bytes, %d unknown; counted %d, %d, %d",
+			entries, bytes, bytes-known, b.entries.Load(), b.bytes.Load(), b.unknown.Load())
 	}
-	if used := b.engine.MaxCost() - b.engine.RemainingCost(); used != told {
-		return fmt.Errorf("the engine counts %d, it was told %d", used, told)
+	if used := b.engine.MaxCost() - b.engine.RemainingCost(); used != known {
+		return fmt.Errorf("the engine counts %d, it was reported %d", used, known)
 	}
 	return nil
 }

@@ -85,11 +85,11 @@ func (s *Store[T]) View(_ context.Context, key string) (*store.Entry[T], error) 
 	}
 	it := s.budget.find(h)
 	if e := s.view.Entry(it, key); e != nil {
-		if !s.budget.clock.Passed(it.ExpiresAt) {
+		if !s.budget.clock.Passed(e.ExpiresAt) {
 			s.view.Hit(n, key)
 			return e, nil
 		}
-		s.drop(it)
+		s.drop(h, it)
 	}
 	n.Misses.Add(1)
 	return nil, store.ErrNotFound
@@ -106,8 +106,8 @@ func (s *Store[T]) Set(_ context.Context, key string, e store.Entry[T]) error {
 		_, err := s.remove("set", h, key)
 		return err
 	}
-	it := s.view.Item(key, h, &e)
-	if it.Cost > b.max {
+	it := s.view.Item(key, &e)
+	if it.Cost > b.max.Load() {
 		it.Rejected()
 		_, err := s.remove("set", h, key)
 		return err
@@ -136,14 +136,15 @@ func (s *Store[T]) Delete(_ context.Context, keys ...string) error {
 	return nil
 }
 
-// remove removes the entry under key, whose hash is h, and reports whether
+// remove removes the entry under key, which has the hash h, and reports whether
 // there was one.
 func (s *Store[T]) remove(op string, h uint64, key string) (was bool, err error) {
 	open := s.budget.update(h, func(now *view.Item) *view.Item {
-		if s.view.Entry(now, key) == nil {
+		e := s.view.Entry(now, key)
+		if e == nil {
 			return now
 		}
-		was = !s.budget.clock.Passed(now.ExpiresAt)
+		was = !s.budget.clock.Passed(e.ExpiresAt)
 		return nil
 	})
 	if !open {
@@ -153,8 +154,8 @@ func (s *Store[T]) remove(op string, h uint64, key string) (was bool, err error)
 }
 
 // drop removes it, which has expired, unless something else has taken its place.
-func (s *Store[T]) drop(it *view.Item) {
-	s.budget.update(it.Hash, func(now *view.Item) *view.Item {
+func (s *Store[T]) drop(h uint64, it *view.Item) {
+	s.budget.update(h, func(now *view.Item) *view.Item {
 		if now == it {
 			return nil
 		}

@@ -16,7 +16,7 @@ import (
 // and then that the store does not. If the engine stops doing it, the store can
 // be made simpler.
 
-const queue = 32 << 10 // what the engine can be told at a time
+const queue = 32 << 10 // how many changes the engine takes at a time
 
 // A bare engine holds these. Those with a gate stop it until the gate opens.
 type bare struct {
@@ -45,7 +45,7 @@ func openBare(t *testing.T, c ristretto.Config[string, *bare]) *ristretto.Cache[
 	return engine
 }
 
-// stickBare keeps the engine from going on beyond what it was told before.
+// stickBare keeps the engine from going on beyond what was reported before.
 func stickBare(engine *ristretto.Cache[string, *bare], key string) *bare {
 	v := &bare{reached: make(chan struct{}), gate: make(chan struct{})}
 	engine.Set(key, v, 0)
@@ -72,7 +72,7 @@ func free(s *ristrettostore.Store[int], key string) string {
 	return key
 }
 
-// overfill tells the stuck engine more than it can be told.
+// overfill reports more to the stuck engine than it takes.
 func overfill(t *testing.T, s *ristrettostore.Store[int]) {
 	t.Helper()
 	for i := range queue + 1000 {
@@ -311,15 +311,15 @@ func TestTrap_droppedCost(t *testing.T) {
 	if err := b.Check(); err != nil {
 		t.Error(err)
 	}
-	if b.Untold() != 4900 || b.Limit() != size-4900 {
-		t.Errorf("%d untold, the limit is %d", b.Untold(), b.Limit()-size)
+	if b.Unknown() != 4900 || b.Limit() != size-4900 {
+		t.Errorf("%d unknown, the limit is %d", b.Unknown(), b.Limit()-size)
 	}
 	set(t, s, k, 5000)
 	b.Settle()
 	if err := b.Check(); err != nil {
 		t.Error(err)
 	}
-	if b.Untold() != 0 || b.Limit() != size {
-		t.Errorf("told again: %d untold, the limit is %d", b.Untold(), b.Limit()-size)
+	if b.Unknown() != 0 || b.Limit() != size {
+		t.Errorf("reported again: %d unknown, the limit is %d", b.Unknown(), b.Limit()-size)
 	}
 }

@@ -124,7 +124,7 @@ var basicRules = []rule{{
 	},
 }, {
 	name: "Set/stale past expiry",
-	says: "An entry whose StaleAt is past its ExpiresAt is fresh until ExpiresAt.",
+	says: "An entry with a StaleAt past its ExpiresAt is fresh until ExpiresAt.",
 	run: func(c *check) {
 		c.set("k", store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), StaleAt: store.In(2 * hour)})
 		if e := c.get("k"); e.Stale(store.Now().Add(hour / 2)) {

@@ -15,7 +15,7 @@ import (
 type (
 	value  = storetest.Value
 	entry  = store.Entry[value]
-	memory = memstore.Store[value]
+	memory = memstore.Shared[value]
 )
 
 var bg = context.Background()
@@ -23,24 +23,27 @@ var bg = context.Background()
 // A bent store is the reference store with some of its methods replaced.
 type bent struct {
 	*memory
+	bends
 
 	get           func(key string) (entry, error)
 	set           func(key string, e entry) error
 	delete        func(keys ...string) error
-	getMany       func(keys []string) (map[string]entry, error)
+	getMany       func(keys []string) ([]*entry, error)
 	setMany       func(entries map[string]entry) error
 	ttl           func(key string) (time.Duration, error)
 	expire        func(key string, ttl time.Duration) error
 	exists        func(key string) (bool, error)
 	add           func(key string, delta int64, ttl time.Duration) (int64, error)
+	count         func(key string) (int64, error)
 	deletePattern func(pattern string) (int, error)
 	clear         func() error
 	invalidate    func(tags ...string) error
 	ping          func() error
 	stats         func() (store.Stats, error)
-	watch         func(fn func(store.Invalidation)) func()
+	watch         func(w store.Watching) (func(), error)
 	fill          func(key string, e entry) (entry, bool, error)
 	setNewer      func(key string, e entry) (bool, error)
+	setIfAbsent   func(key string, e entry) (bool, error)
 	claim         func(key string, version uint64, d time.Duration) (store.Grant, error)
 	endClaim      func(key string, version, claim uint64, d time.Duration) error
 	replace       func(key string, version uint64, e entry) (entry, bool, error)
@@ -56,7 +59,7 @@ func newBent(m *memory, bend func(b *bent)) *bent {
 	b.get = func(key string) (entry, error) { return m.Get(bg, key) }
 	b.set = func(key string, e entry) error { return m.Set(bg, key, e) }
 	b.delete = func(keys ...string) error { return m.Delete(bg, keys...) }
-	b.getMany = func(keys []string) (map[string]entry, error) { return m.GetMany(bg, keys) }
+	b.getMany = func(keys []string) ([]*entry, error) { return m.GetMany(bg, keys) }
 	b.setMany = func(entries map[string]entry) error { return m.SetMany(bg, entries) }
 	b.ttl = func(key string) (time.Duration, error) { return m.TTL(bg, key) }
 	b.expire = func(key string, ttl time.Duration) error { return m.Expire(bg, key, ttl) }
@@ -70,6 +73,8 @@ func newBent(m *memory, bend func(b *bent)) *bent {
 	b.watch = m.Watch
 	b.fill = func(key string, e entry) (entry, bool, error) { return m.Fill(bg, key, e) }
 	b.setNewer = func(key string, e entry) (bool, error) { return m.SetNewer(bg, key, e) }
+	b.setIfAbsent = func(key string, e entry) (bool, error) { return m.SetIfAbsent(bg, key, e) }
+	b.count = func(key string) (int64, error) { return m.Count(bg, key) }
 	b.claim = func(key string, version uint64, d time.Duration) (store.Grant, error) {
 		return m.Claim(bg, key, version, d)
 	}
@@ -106,7 +111,7 @@ func (b *bent) Delete(ctx context.Context, keys ...string) error {
 	return b.delete(keys...)
 }
 
-func (b *bent) GetMany(_ context.Context, keys []string) (map[string]entry, error) {
+func (b *bent) GetMany(_ context.Context, keys []string) ([]*entry, error) {
 	return b.getMany(keys)
 }
 func (b *bent) SetMany(_ context.Context, entries map[string]entry) error { return b.setMany(entries) }
@@ -117,6 +122,10 @@ func (b *bent) Expire(_ context.Context, key string, ttl time.Duration) error {
 func (b *bent) Exists(_ context.Context, key string) (bool, error) { return b.exists(key) }
 func (b *bent) Add(_ context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
 	return b.add(key, delta, ttl)
+}
+func (b *bent) Count(_ context.Context, key string) (int64, error) { return b.count(key) }
+func (b *bent) SetIfAbsent(_ context.Context, key string, e entry) (bool, error) {
+	return b.setIfAbsent(key, e)
 }
 func (b *bent) DeletePattern(_ context.Context, pattern string) (int, error) {
 	return b.deletePattern(pattern)
@@ -130,7 +139,7 @@ func (b *bent) AddHot(_ context.Context, hot []store.Hot, most int) error {
 func (b *bent) ListHot(_ context.Context, n int) ([]store.Hot, error) { return b.listHot(n) }
 func (b *bent) Ping(context.Context) error                            { return b.ping() }
 func (b *bent) Stats(context.Context) (store.Stats, error)            { return b.stats() }
-func (b *bent) Watch(fn func(store.Invalidation)) func()              { return b.watch(fn) }
+func (b *bent) Watch(w store.Watching) (func(), error)                { return b.watch(w) }
 func (b *bent) Fill(_ context.Context, key string, e entry) (entry, bool, error) {
 	return b.fill(key, e)
 }
@@ -147,23 +156,6 @@ func (b *bent) Replace(_ context.Context, key string, version uint64, e entry) (
 	return b.replace(key, version, e)
 }
 
-var (
-	_ store.Store[value]      = (*bent)(nil)
-	_ store.ManyGetter[value] = (*bent)(nil)
-	_ store.ManySetter[value] = (*bent)(nil)
-	_ store.Expirer           = (*bent)(nil)
-	_ store.Counter           = (*bent)(nil)
-	_ store.PatternDeleter    = (*bent)(nil)
-	_ store.Clearer           = (*bent)(nil)
-	_ store.Tagger            = (*bent)(nil)
-	_ store.Pinger            = (*bent)(nil)
-	_ store.Reporter          = (*bent)(nil)
-	_ store.Watcher           = (*bent)(nil)
-	_ store.Filler[value]     = (*bent)(nil)
-	_ store.Reviser[value]    = (*bent)(nil)
-	_ store.Refresher[value]  = (*bent)(nil)
-)
-
 // in bends b to a view of the keys that begin with prefix.
 func in(prefix string) func(b *bent) {
 	return func(b *bent) {
@@ -177,18 +169,17 @@ func in(prefix string) func(b *bent) {
 			}
 			return nil
 		}
-		b.getMany = func(keys []string) (map[string]entry, error) {
-			found := map[string]entry{}
-			for _, key := range keys {
-				if e, err := b.memory.Get(bg, prefix+key); err == nil || e.Absent {
-					found[key] = e
-				}
+		b.getMany = func(keys []string) ([]*entry, error) {
+			full := make([]string, len(keys))
+			for i, key := range keys {
+				full[i] = prefix + key
 			}
-			return found, nil
+			return b.memory.GetMany(bg, full)
 		}
 		b.add = func(key string, delta int64, ttl time.Duration) (int64, error) {
 			return b.memory.Add(bg, prefix+key, delta, ttl)
 		}
+		b.count = func(key string) (int64, error) { return b.memory.Count(bg, prefix+key) }
 		b.deletePattern = func(pattern string) (int, error) {
 			return b.memory.DeletePattern(bg, keys.Quote(prefix)+pattern)
 		}
@@ -205,21 +196,34 @@ type view struct{ b *bent }
 func (v view) Get(ctx context.Context, key string) (entry, error) { return v.b.Get(ctx, key) }
 func (v view) Set(ctx context.Context, key string, e entry) error { return v.b.Set(ctx, key, e) }
 func (v view) Delete(ctx context.Context, keys ...string) error   { return v.b.Delete(ctx, keys...) }
-func (v view) GetMany(ctx context.Context, keys []string) (map[string]entry, error) {
+func (v view) GetMany(ctx context.Context, keys []string) ([]*entry, error) {
 	return v.b.GetMany(ctx, keys)
 }
 func (v view) Add(ctx context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
 	return v.b.Add(ctx, key, delta, ttl)
 }
+func (v view) Count(ctx context.Context, key string) (int64, error) { return v.b.Count(ctx, key) }
 func (v view) DeletePattern(ctx context.Context, pattern string) (int, error) {
 	return v.b.DeletePattern(ctx, pattern)
 }
 func (v view) Clear(ctx context.Context) error { return v.b.Clear(ctx) }
 
+// tooLarge is the size of a value that cannot be stored.
+const tooLarge = 2 << 20
+
 // harness returns a harness for stores over memory that are bent by bend.
 func harness(bend func(b *bent)) storetest.Harness {
 	return storetest.Harness{
-		Open: func(testing.TB) store.Store[value] { return newBent(memstore.New[value](nil), bend) },
+		Open: func(testing.TB) store.Store[value] {
+			m := memstore.NewShared[value](nil)
+			m.Limit(func(_ string, v value) error {
+				if len(v.Bytes) >= tooLarge {
+					return store.ErrTooLarge
+				}
+				return nil
+			})
+			return newBent(m, bend)
+		},
 		Close: func(s store.Store[value]) {
 			if err := s.(*bent).memory.Close(); err != nil {
 				panic(err)
@@ -228,7 +232,13 @@ func harness(bend func(b *bent)) storetest.Harness {
 		Peer: func(_ testing.TB, s store.Store[value]) store.Store[value] {
 			return newBent(s.(*bent).memory.Peer(), bend)
 		},
+		Disconnect: func(s store.Store[value]) (reconnect func()) {
+			s.(*bent).memory.Disconnect()
+			return s.(*bent).memory.Reconnect
+		},
+		Rollback:      func(s store.Store[value]) { s.(*bent).memory.Snapshot()() },
 		KeepsLoadedAt: true,
+		TooLarge:      tooLarge,
 	}
 }
 
@@ -236,7 +246,7 @@ func harness(bend func(b *bent)) storetest.Harness {
 // neighbour bend them.
 func neighbours(bend, neighbour func(b *bent)) storetest.Harness {
 	return storetest.Harness{
-		Open: func(testing.TB) store.Store[value] { return view{newBent(memstore.New[value](nil), bend)} },
+		Open: func(testing.TB) store.Store[value] { return view{newBent(memstore.NewShared[value](nil), bend)} },
 		Neighbour: func(_ testing.TB, s store.Store[value]) store.Store[value] {
 			return view{newBent(s.(view).b.memory, neighbour)}
 		},
@@ -250,8 +260,16 @@ type minimal struct{ m *memory }
 func (s minimal) Get(ctx context.Context, key string) (entry, error) { return s.m.Get(ctx, key) }
 func (s minimal) Set(ctx context.Context, key string, e entry) error { return s.m.Set(ctx, key, e) }
 func (s minimal) Delete(ctx context.Context, keys ...string) error   { return s.m.Delete(ctx, keys...) }
-func openMinimal(testing.TB) store.Store[value]                      { return minimal{memstore.New[value](nil)} }
+func openMinimal(testing.TB) store.Store[value]                      { return minimal{memstore.NewShared[value](nil)} }
 func mangleCase(key string) string                                   { return strings.ToLower(key) }
+func mangleFound(in []*entry, do func(*entry)) []*entry {
+	for _, e := range in {
+		if e != nil {
+			do(e)
+		}
+	}
+	return in
+}
 func mangleEntries(in map[string]entry, do func(*entry)) map[string]entry {
 	out := make(map[string]entry, len(in))
 	for key, e := range in {

@@ -28,7 +28,7 @@ func rules() []rule {
 	return slices.Concat(
 		capabilityRules, basicRules, keyRules, lifeRules, contextRules, concurrentRules, closedRules, neighbourRules,
 		manyRules, expireRules, counterRules, patternRules, clearRules, tagRules, statsRules, watchRules, fillRules, reviseRules,
-		refreshRules, hotRules,
+		refreshRules, hotRules, readRules, leaseRules, leaseFillRules, confirmRules, revalidateRules, holdRules, stampRules, connectionRules,
 	)
 }
 
@@ -174,7 +174,7 @@ func (c *check) delete(keys ...string) {
 	c.ok(c.s.Delete(c.ctx, keys...), "Delete")
 }
 
-// settle waits until the store has done all that it was told.
+// settle waits until all that was done to the store has taken effect.
 func (c *check) settle() {
 	if c.h.Settle != nil {
 		c.h.Settle(c.s)
@@ -185,22 +185,22 @@ func (c *check) settle() {
 // deadline is for a store that never does it, so it may be long.
 func (c *check) until(what string, done func() bool) {
 	c.Helper()
-	patience := c.patience()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			c.Fatalf("in %v it did not happen that %s", patience, what)
+	limit := c.deadline()
+	for end := time.Now().Add(limit); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			c.Fatalf("in %v it did not happen that %s", limit, what)
 		}
 	}
 }
 
-func (c *check) patience() time.Duration { return cmp.Or(c.h.patience, 10*time.Second) }
+func (c *check) deadline() time.Duration { return cmp.Or(c.h.deadline, 10*time.Second) }
 
 // tolerance is by how much expiry times may be off.
 func (c *check) tolerance() time.Duration {
 	return cmp.Or(c.h.ExpiryError, 2*time.Millisecond)
 }
 
-// near reports whether two moments are the same as far as the store can tell.
+// near reports whether two moments are the same within the tolerance of the store.
 func (c *check) near(a, b store.Time) bool {
 	if a == 0 || b == 0 {
 		return a == b

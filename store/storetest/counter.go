@@ -87,7 +87,7 @@ var counterRules = []rule{{
 	},
 }, {
 	name: "Add/ttl kept",
-	says: "A counter whose first Add had the ttl zero or Forever lives until evicted, whatever later ones say.",
+	says: "A counter that was created with the ttl zero or Forever lives until evicted, whatever ttl a later Add has.",
 	on:   onCounter,
 	run: func(c *check) {
 		c.adds("zero", 1, 0, 1)
@@ -188,7 +188,40 @@ var counterRules = []rule{{
 		c.adds("n", 1, 0, 1)
 		c.adds("left", 1, 0, 6)
 	},
+}, {
+	name: "Count/sum",
+	says: "Count returns the sum of a counter. If there is none, the error is ErrNotFound, and none is created.",
+	on:   onCounter,
+	run: func(c *check) {
+		c.counts("n", 0, store.ErrNotFound)
+		c.counts("n", 0, store.ErrNotFound)
+		for _, delta := range []int64{math.MinInt64, 0, math.MaxInt64, 8, -5} {
+			_, err := store.Add(c.ctx, c.s, "n", delta, hour)
+			c.ok(err, "Add")
+		}
+		c.counts("n", 2, nil)
+		c.adds("n", 0, 0, 2)
+		c.delete("n")
+		c.counts("n", 0, store.ErrNotFound)
+	},
+}, {
+	name: "Count/wrong type",
+	says: "Count of an entry is ErrWrongType.",
+	on:   onCounter,
+	run: func(c *check) {
+		c.setNumber("k", 7)
+		c.get("k")
+		c.counts("k", 0, store.ErrWrongType)
+	},
 }}
+
+// counts fails unless Count returns want, or an error that is wantErr.
+func (c *check) counts(key string, want int64, wantErr error) {
+	c.Helper()
+	if sum, err := store.Count(c.ctx, c.s, key); sum != want || !errors.Is(err, wantErr) {
+		c.Errorf("Count of %s returned %d, %v, want %d, %v", show(key), sum, err, want, wantErr)
+	}
+}
 
 // adds fails unless Add of delta returns want.
 func (c *check) adds(key string, delta int64, ttl time.Duration, want int64) {

@@ -22,7 +22,7 @@ var expireRules = []rule{{
 	},
 }, {
 	name: "TTL/missing",
-	says: "TTL of a key that has no entry, or whose entry has expired, is ErrNotFound, bare.",
+	says: "TTL of a key that has no entry, or one that has expired, is ErrNotFound, bare.",
 	run: func(c *check) {
 		at := store.In(short)
 		c.set("k", store.Entry[Value]{Value: number(1), ExpiresAt: at})

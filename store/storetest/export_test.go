@@ -23,13 +23,13 @@ func RuleNames(t testing.TB, h Harness) []string {
 
 // Violations runs one rule against h, and returns what it failed with and the
 // sentence that it has to show.
-func Violations(t testing.TB, h Harness, name string, patience time.Duration) (failures []string, says string) {
+func Violations(t testing.TB, h Harness, name string, deadline time.Duration) (failures []string, says string) {
 	all := rules()
 	i := slices.IndexFunc(all, func(r rule) bool { return r.name == name })
 	if i < 0 {
 		t.Fatalf("there is no rule %q", name)
 	}
-	h.patience = patience
+	h.deadline = deadline
 	rec := &recorder{TB: t}
 	var wg sync.WaitGroup
 	wg.Go(func() { all[i].check(rec, h) }) // Fatalf ends the goroutine

@@ -147,6 +147,18 @@ var counterFaults = []fault{
 			return b.memory.Delete(bg, keys...)
 		}
 	}},
+	{"Count creates", []string{"Count/sum"}, func(b *bent) {
+		b.count = func(key string) (int64, error) { return b.memory.Add(bg, key, 0, 0) }
+	}},
+	{"Count of an entry is none", []string{"Count/wrong type"}, func(b *bent) {
+		b.count = func(key string) (int64, error) {
+			sum, err := b.memory.Count(bg, key)
+			if errors.Is(err, store.ErrWrongType) {
+				err = store.ErrNotFound
+			}
+			return sum, err
+		}
+	}},
 	{"DeletePattern leaves counters", []string{"DeletePattern/counters"}, func(b *bent) {
 		b.deletePattern = func(string) (int, error) { return 0, nil }
 	}},

@@ -5,19 +5,19 @@ import (
 )
 
 var hotFaults = []fault{
-	{"every hit is told, but every is two", []string{"SampleHits/share"}, func(b *bent) {
+	{"every hit is sampled, but every is two", []string{"SampleHits/share"}, func(b *bent) {
 		b.sampleHits = func(fn func(string)) (int, func()) {
 			_, stop := b.memory.SampleHits(fn)
 			return 2, stop
 		}
 	}},
-	{"hits are told after stop", []string{"SampleHits/share"}, func(b *bent) {
+	{"hits are sampled after stop", []string{"SampleHits/share"}, func(b *bent) {
 		b.sampleHits = func(fn func(string)) (int, func()) {
 			every, _ := b.memory.SampleHits(fn)
 			return every, func() {}
 		}
 	}},
-	{"the hits of one key are told as those of another", []string{"SampleHits/share"}, func(b *bent) {
+	{"the hits of one key are sampled as those of another", []string{"SampleHits/share"}, func(b *bent) {
 		b.sampleHits = func(fn func(string)) (int, func()) { return b.memory.SampleHits(func(string) { fn("k0") }) }
 	}},
 	{"AddHot sets", []string{"AddHot/adds", "AddHot/shared"}, func(b *bent) {

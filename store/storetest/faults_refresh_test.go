@@ -52,35 +52,32 @@ var refreshFaults = []fault{
 			return b.memory.Replace(bg, key, version, e)
 		}
 	}},
-	{"Replace is told to its own watcher", []string{"Replace/watched"}, func(b *bent) {
+	{"Replace is notified to its own watcher", []string{"Replace/watched"}, func(b *bent) {
 		b.replace = func(key string, version uint64, e entry) (entry, bool, error) {
 			return b.memory.Peer().Replace(bg, key, version, e)
 		}
 	}},
-	{"Replace is never watched", []string{"Replace/watched", "Replace/changes told"}, func(b *bent) {
+	{"Replace is never watched", []string{"Replace/watched", "Replace/changes notified"}, func(b *bent) {
 		b.replace = func(key string, version uint64, e entry) (entry, bool, error) {
 			kept, _, err := b.memory.Replace(bg, key, version, e)
 			return kept, false, err
 		}
 	}},
-	{"only Set and Fill are told", []string{"Replace/told to peers"}, func(b *bent) {
-		b.watch = func(fn func(store.Invalidation)) func() {
-			return b.memory.Watch(func(inv store.Invalidation) {
-				if len(inv.Keys) == 1 {
-					if e, _ := b.memory.Peer().Get(bg, inv.Keys[0]); e.Value.Number >= 100 {
-						return
-					}
-				}
-				fn(inv)
-			})
-		}
+	{"only Set and Fill are notified", []string{"Replace/notified to peers"}, func(b *bent) {
+		b.notifies(func(inv store.Invalidation) bool {
+			if len(inv.Keys) != 1 {
+				return true
+			}
+			e, _ := b.memory.Peer().Get(bg, inv.Keys[0])
+			return e.Value.Number < 100
+		})
 	}},
-	{"everybody is granted the claim", []string{"Claim/one", "Claim/peers", "Claim/is prolonged"}, func(b *bent) {
+	{"every claim is granted", []string{"Claim/one", "Claim/peers", "Claim/is prolonged"}, func(b *bent) {
 		b.claim = func(string, uint64, time.Duration) (store.Grant, error) {
 			return store.Grant{State: store.Granted, Lease: 1}, nil
 		}
 	}},
-	{"who is refused is not told for how long", []string{"Claim/one"}, func(b *bent) {
+	{"a claim that is refused does not say for how long", []string{"Claim/one"}, func(b *bent) {
 		b.claim = func(key string, version uint64, d time.Duration) (store.Grant, error) {
 			g, err := b.memory.Claim(bg, key, version, d)
 			if g.State == store.Taken {
@@ -97,7 +94,7 @@ var refreshFaults = []fault{
 			return b.memory.Claim(bg, key, version, time.Hour)
 		}
 	}},
-	{"who has lost a claim ends that of another", []string{"Claim/ends"}, func(b *bent) {
+	{"a claim that was lost ends that of another", []string{"Claim/ends"}, func(b *bent) {
 		var mu sync.Mutex
 		last := map[string]uint64{}
 		b.claim = func(key string, version uint64, d time.Duration) (store.Grant, error) {

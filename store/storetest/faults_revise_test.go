@@ -77,7 +77,36 @@ var reviseFaults = []fault{
 			return true, b.memory.Set(bg, key, e)
 		}
 	}},
-	{"SetNewer is not told", []string{"Watch/own changes"}, func(b *bent) {
+	{"SetIfAbsent is Set", []string{"SetIfAbsent/there", "SetIfAbsent/one"}, func(b *bent) {
+		b.setIfAbsent = func(key string, e entry) (bool, error) { return true, b.memory.Set(bg, key, e) }
+	}},
+	{"an absent entry is a value", []string{"SetIfAbsent/keeps"}, func(b *bent) {
+		b.setIfAbsent = func(key string, e entry) (bool, error) {
+			if there, _ := b.memory.Get(bg, key); there.Absent {
+				return false, nil
+			}
+			return b.memory.SetIfAbsent(bg, key, e)
+		}
+	}},
+	{"a stale value is none", []string{"SetIfAbsent/there"}, func(b *bent) {
+		b.setIfAbsent = func(key string, e entry) (bool, error) {
+			if there, err := b.memory.Get(bg, key); err == nil && !there.Stale(store.Now()) {
+				return false, nil
+			}
+			return true, b.memory.Set(bg, key, e)
+		}
+	}},
+	{"looking and adding are two steps", []string{"SetIfAbsent/one"}, func(b *bent) {
+		b.setIfAbsent = func(key string, e entry) (bool, error) {
+			if there, err := b.memory.Get(bg, key); err == nil && !there.Absent {
+				return false, nil
+			}
+			runtime.Gosched()
+			time.Sleep(time.Microsecond)
+			return true, b.memory.Set(bg, key, e)
+		}
+	}},
+	{"SetNewer is not notified", []string{"Watch/own changes"}, func(b *bent) {
 		b.setNewer = func(key string, e entry) (bool, error) {
 			_, _, err := b.memory.Fill(bg, key, e)
 			return true, err

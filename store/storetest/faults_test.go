@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -120,14 +119,12 @@ var coreFaults = []fault{
 		b.get = func(key string) (entry, error) { return b.memory.Get(bg, mangleCase(key)) }
 		b.set = func(key string, e entry) error { return b.memory.Set(bg, mangleCase(key), e) }
 		b.delete = func(keys ...string) error { return b.memory.Delete(bg, mangleCase(keys[0])) }
-		b.getMany = func(ks []string) (map[string]entry, error) {
-			found := map[string]entry{}
-			for _, key := range ks {
-				if e, err := b.get(key); err == nil {
-					found[key] = e
-				}
+		b.getMany = func(ks []string) ([]*entry, error) {
+			folded := make([]string, len(ks))
+			for i, key := range ks {
+				folded[i] = mangleCase(key)
 			}
-			return found, nil
+			return b.memory.GetMany(bg, folded)
 		}
 		b.setMany = func(entries map[string]entry) error {
 			for key, e := range entries {
@@ -255,44 +252,52 @@ func hide(err error) error {
 }
 
 var manyFaults = []fault{
-	{"GetMany returns the zero entry for a miss", []string{"GetMany/partial", "GetMany/none", "GetMany/expired", "GetOrdered/places"}, func(b *bent) {
-		b.getMany = func(keys []string) (map[string]entry, error) {
-			found := map[string]entry{}
-			for _, key := range keys {
-				found[key], _ = b.memory.Get(bg, key)
+	{"GetMany returns the zero entry for a miss", []string{"GetMany/partial", "GetMany/none", "GetMany/expired"}, func(b *bent) {
+		b.getMany = func(keys []string) ([]*entry, error) {
+			found := make([]*entry, len(keys))
+			for i, key := range keys {
+				e, _ := b.memory.Get(bg, key)
+				found[i] = &e
 			}
 			return found, nil
 		}
 	}},
-	{"GetMany loses fields", []string{"GetMany/fields"}, func(b *bent) {
-		b.getMany = func(keys []string) (map[string]entry, error) {
+	{"GetMany loses the tags", []string{"GetMany/fields"}, func(b *bent) {
+		b.getMany = func(keys []string) ([]*entry, error) {
 			found, err := b.memory.GetMany(bg, keys)
-			return mangleEntries(found, func(e *entry) { e.Tags = nil }), err
+			return mangleFound(found, func(e *entry) { e.Tags = nil }), err
 		}
 	}},
 	{"GetMany has another version", []string{"GetMany/fields"}, func(b *bent) {
-		b.getMany = func(keys []string) (map[string]entry, error) {
+		b.getMany = func(keys []string) ([]*entry, error) {
 			found, err := b.memory.GetMany(bg, keys)
-			return mangleEntries(found, func(e *entry) { e.Version++ }), err
+			return mangleFound(found, func(e *entry) { e.Version++ }), err
 		}
 	}},
 	{"GetMany leaves absent entries out", []string{"GetMany/absent"}, func(b *bent) {
-		b.getMany = func(keys []string) (map[string]entry, error) {
+		b.getMany = func(keys []string) ([]*entry, error) {
 			found, err := b.memory.GetMany(bg, keys)
-			maps.DeleteFunc(found, func(_ string, e entry) bool { return e.Absent })
+			for i, e := range found {
+				if e != nil && e.Absent {
+					found[i] = nil
+				}
+			}
 			return found, err
 		}
 	}},
-	{"GetMany returns nil for nothing", []string{"GetMany/none"}, func(b *bent) {
-		b.getMany = func(keys []string) (map[string]entry, error) {
-			if found, err := b.memory.GetMany(bg, keys); len(found) > 0 || err != nil {
-				return found, err
+	{"GetMany closes gaps", []string{"GetMany/places"}, func(b *bent) {
+		b.getMany = func(keys []string) (found []*entry, err error) {
+			all, err := b.memory.GetMany(bg, keys)
+			for _, e := range all {
+				if e != nil {
+					found = append(found, e)
+				}
 			}
-			return nil, nil
+			return append(found, make([]*entry, len(all)-len(found))...), err
 		}
 	}},
 	{"GetMany takes 500 keys", []string{"GetMany/thousand"}, func(b *bent) {
-		b.getMany = func(keys []string) (map[string]entry, error) { return b.memory.GetMany(bg, keys[:min(500, len(keys))]) }
+		b.getMany = func(keys []string) ([]*entry, error) { return b.memory.GetMany(bg, keys[:min(500, len(keys))]) }
 	}},
 	{"SetMany loses the expiry", []string{"SetMany/sets"}, func(b *bent) {
 		b.setMany = func(entries map[string]entry) error {

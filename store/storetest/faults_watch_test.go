@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lokroom/strata/store"
@@ -39,7 +40,7 @@ func noPrefixForCounters(prefix string) func(b *bent) {
 }
 
 var watchFaults = []fault{
-	{"Delete is not told to the own watcher", []string{"Watch/own changes", "Watch/several watchers"}, func(b *bent) {
+	{"Delete is not notified to the own watcher", []string{"Watch/own changes", "Watch/several watchers"}, func(b *bent) {
 		b.delete = func(keys ...string) error {
 			for _, key := range keys {
 				if _, _, err := b.memory.Fill(bg, key, entry{ExpiresAt: 1}); err != nil {
@@ -49,78 +50,67 @@ var watchFaults = []fault{
 			return nil
 		}
 	}},
-	{"only the first change is told", []string{"Watch/own changes", "Watch/changes by peers", "Fill/changes told"}, func(b *bent) {
-		b.watch = func(fn func(store.Invalidation)) func() {
+	{"only the first change is notified", []string{"Watch/own changes", "Watch/changes by peers", "Fill/changes notified"}, func(b *bent) {
+		b.bendsWatch(func(w *store.Watching) {
 			var once sync.Once
-			return b.memory.Watch(func(inv store.Invalidation) { once.Do(func() { fn(inv) }) })
-		}
+			if changed := w.Changed; changed != nil {
+				w.Changed = func(inv store.Invalidation) { once.Do(func() { changed(inv) }) }
+			}
+		})
 	}},
-	{"what others change is not told", []string{"Watch/changes by peers", "Fill/told to peers"}, func(b *bent) {
-		b.watch = func(fn func(store.Invalidation)) func() {
-			return b.memory.Watch(func(inv store.Invalidation) {
-				if !slices.Contains(inv.Keys, "k") {
-					fn(inv)
-				}
-			})
-		}
+	{"what others change is not notified", []string{"Watch/changes by peers", "Fill/notified to peers"}, func(b *bent) {
+		b.notifies(func(inv store.Invalidation) bool { return !slices.Contains(inv.Keys, "k") })
 	}},
-	{"Clear is not told", []string{"Watch/own changes"}, withoutAll},
+	{"Clear is not notified", []string{"Watch/own changes"}, withoutAll},
 	{"only keys that Get has read are watched", []string{"Watch/many"}, func(b *bent) {
 		var read sync.Map
 		b.get = func(key string) (entry, error) {
 			read.Store(key, true)
 			return b.memory.Get(bg, key)
 		}
-		b.watch = func(fn func(store.Invalidation)) func() {
-			return b.memory.Watch(func(inv store.Invalidation) {
-				if _, ok := read.Load(strings.Join(inv.Keys, "")); ok {
-					fn(inv)
-				}
-			})
-		}
+		b.notifies(func(inv store.Invalidation) bool {
+			_, ok := read.Load(strings.Join(inv.Keys, ""))
+			return ok
+		})
 	}},
 	{"there is room for one watcher", []string{"Watch/several watchers"}, func(b *bent) {
 		stop := func() {}
-		b.watch = func(fn func(store.Invalidation)) func() {
+		b.watch = func(w store.Watching) (_ func(), err error) {
 			stop()
-			stop = b.memory.Watch(fn)
-			return stop
+			stop, err = b.memory.Watch(w)
+			return stop, err
 		}
 	}},
 	{"stop does nothing", []string{"Watch/stop"}, func(b *bent) {
-		b.watch = func(fn func(store.Invalidation)) func() {
-			b.memory.Watch(fn)
-			return func() {}
-		}
+		b.watch = watchForever(b)
 	}},
 	{"stop does not wait", []string{"Watch/stop"}, func(b *bent) {
-		b.watch = func(fn func(store.Invalidation)) func() {
-			stop := b.memory.Watch(func(inv store.Invalidation) {
+		b.watch = func(w store.Watching) (func(), error) {
+			changed := w.Changed
+			w.Changed = func(inv store.Invalidation) {
 				time.Sleep(50 * time.Microsecond)
-				fn(inv)
-			})
-			return func() { go stop() }
+				changed(inv)
+			}
+			stop, err := b.memory.Watch(w)
+			return func() { go stop() }, err
 		}
 	}},
-	{"changes are told before they are made", []string{"Watch/mirror", "Fill/mirror"}, tellsEarly},
-	{"every third change is not told", []string{"Watch/mirror"}, func(b *bent) {
-		b.watch = func(fn func(store.Invalidation)) func() {
-			var mu sync.Mutex
-			var n int
-			return b.memory.Watch(func(inv store.Invalidation) {
-				mu.Lock()
-				n++
-				tell := n%3 != 0
-				mu.Unlock()
-				if tell {
-					fn(inv)
-				}
-			})
-		}
+	{"changes are notified before they are made", []string{"Watch/mirror", "Fill/mirror"}, notifiesEarly},
+	{"every third change is not notified", []string{"Watch/mirror"}, func(b *bent) {
+		var n atomic.Int64
+		b.notifies(func(store.Invalidation) bool { return n.Add(1)%3 != 0 })
 	}},
 	{"Fill loses the tags", []string{"Fill/keeps"}, func(b *bent) {
 		b.fill = func(key string, e entry) (entry, bool, error) {
 			e.Tags = nil
+			return b.memory.Fill(bg, key, e)
+		}
+	}},
+	{"Fill without a stamp has the oldest", []string{"Fill/no stamp"}, func(b *bent) {
+		b.fill = func(key string, e entry) (entry, bool, error) {
+			if e.Stamp == 0 {
+				e.Stamp = 1
+			}
 			return b.memory.Fill(bg, key, e)
 		}
 	}},
@@ -145,65 +135,59 @@ var watchFaults = []fault{
 			return e, true, err
 		}
 	}},
-	{"Fill is never watched", []string{"Fill/watched", "Fill/changes told"}, func(b *bent) {
+	{"Fill is never watched", []string{"Fill/watched", "Fill/changes notified"}, func(b *bent) {
 		b.fill = func(key string, e entry) (entry, bool, error) {
 			kept, _, err := b.memory.Fill(bg, key, e)
 			return kept, false, err
 		}
 	}},
-	{"Fill is told to nobody", []string{"Fill/told to peers"}, func(b *bent) {
-		b.watch = func(fn func(store.Invalidation)) func() {
-			return b.memory.Watch(func(inv store.Invalidation) {
-				if e, _ := b.memory.Peer().Get(bg, strings.Join(inv.Keys, "")); e.Value.Number < 100 {
-					fn(inv)
-				}
-			})
-		}
+	{"Fill is not notified", []string{"Fill/notified to peers"}, func(b *bent) {
+		b.notifies(func(inv store.Invalidation) bool {
+			e, _ := b.memory.Peer().Get(bg, strings.Join(inv.Keys, ""))
+			return e.Value.Number < 100
+		})
 	}},
-	{"a filled key is not watched", []string{"Fill/changes told"}, func(b *bent) {
+	{"a filled key is not watched", []string{"Fill/changes notified"}, func(b *bent) {
 		var filled sync.Map
 		b.fill = func(key string, e entry) (entry, bool, error) {
 			filled.Store(key, true)
 			return b.memory.Fill(bg, key, e)
 		}
-		b.watch = func(fn func(store.Invalidation)) func() {
-			return b.memory.Watch(func(inv store.Invalidation) {
-				if _, ok := filled.Load(strings.Join(inv.Keys, "")); !ok && !inv.All {
-					fn(inv)
-				}
-			})
-		}
+		b.notifies(func(inv store.Invalidation) bool {
+			_, ok := filled.Load(strings.Join(inv.Keys, ""))
+			return !ok && !inv.All
+		})
 	}},
 }
 
-func withoutAll(b *bent) {
-	b.watch = func(fn func(store.Invalidation)) func() {
-		return b.memory.Watch(func(inv store.Invalidation) {
-			if !inv.All {
-				fn(inv)
-			}
-		})
+func withoutAll(b *bent) { b.notifies(func(inv store.Invalidation) bool { return !inv.All }) }
+
+// watchForever returns a Watch whose stop does nothing.
+func watchForever(b *bent) func(w store.Watching) (func(), error) {
+	return func(w store.Watching) (func(), error) {
+		_, err := b.memory.Watch(w)
+		return func() {}, err
 	}
 }
 
-// tellsEarly bends Set to tell first and write then.
-func tellsEarly(b *bent) {
+// notifiesEarly bends Set to notify first and then write.
+func notifiesEarly(b *bent) {
 	var mu sync.Mutex
-	told := map[int]func(store.Invalidation){}
-	b.watch = func(fn func(store.Invalidation)) func() {
+	watchers := map[int]func(store.Invalidation){}
+	b.watch = func(w store.Watching) (func(), error) {
 		mu.Lock()
 		defer mu.Unlock()
-		n := len(told)
-		told[n] = fn
+		n := len(watchers)
+		watchers[n] = w.Changed
 		return func() {
 			mu.Lock()
 			defer mu.Unlock()
-			delete(told, n)
-		}
+			delete(watchers, n)
+		}, nil
 	}
 	b.set = func(key string, e entry) error {
 		mu.Lock()
-		for _, fn := range told {
+		for _, fn := range watchers {
 			fn(store.Invalidation{Keys: []string{key}})
 		}
 		mu.Unlock()

@@ -9,7 +9,7 @@ import (
 var fillRules = []rule{{
 	name: "Fill/keeps",
 	says: "Fill keeps an entry like Set and returns it as it was kept.",
-	on:   []Capability{Watcher, Filler},
+	on:   onFiller,
 	run: func(c *check) {
 		c.watch()
 		for n, in := range []store.Entry[Value]{
@@ -34,7 +34,7 @@ var fillRules = []rule{{
 }, {
 	name: "Fill/expired",
 	says: "Fill of an entry that has already expired removes what is there, like Set.",
-	on:   []Capability{Watcher, Filler},
+	on:   onFiller,
 	run: func(c *check) {
 		c.setNumber("k", 1)
 		c.fill("k", store.Entry[Value]{Value: number(2), ExpiresAt: store.Now().Add(-hour)})
@@ -42,8 +42,8 @@ var fillRules = []rule{{
 	},
 }, {
 	name: "Fill/watched",
-	says: "Where nothing comes in between, Fill is watched, and its own watcher is not told of it.",
-	on:   []Capability{Watcher, Filler},
+	says: "Where nothing comes in between, Fill is watched, and its own watcher is not notified of it.",
+	on:   onFiller,
 	run: func(c *check) {
 		l := c.watch()
 		for n := range int64(10) {
@@ -51,57 +51,76 @@ var fillRules = []rule{{
 			if _, err := c.s.Get(c.ctx, key); err != nil && err != store.ErrNotFound {
 				c.Fatalf("Get: %v", err)
 			}
-			before := l.told(key)
+			before := l.notified(key)
 			if _, watched := c.fill(key, store.Entry[Value]{Value: number(n), ExpiresAt: store.In(hour)}); !watched {
 				c.Errorf("Fill %d is not watched", n)
 			}
 			c.holds(key, n)
 			c.quiet()
-			if l.told(key) > before {
-				c.Errorf("Fill %d was told to its own watcher", n)
+			if l.notified(key) > before {
+				c.Errorf("Fill %d was notified to its own watcher", n)
 			}
 		}
 	},
 }, {
-	name: "Fill/changes told",
-	says: "If an entry that Fill kept and watched is later changed by anybody, the watcher is told.",
-	on:   []Capability{Watcher, Filler},
+	name: "Fill/changes notified",
+	says: "If an entry that Fill kept and watched is later changed by any client, the watcher is notified.",
+	on:   onFiller,
 	run: func(c *check) {
 		fill := func(e store.Entry[Value]) {
 			if _, watched := c.fill("k", e); !watched {
 				c.Errorf("Fill is not watched")
 			}
 		}
-		c.tellsOf(c.s, "the store itself", fill)
+		c.notifiesOf(c.s, "the store itself", fill)
 		if c.h.Peer != nil {
-			c.tellsOf(c.peer(), "a peer", fill)
+			c.notifiesOf(c.peer(), "a peer", fill)
 		}
 	},
 }, {
-	name: "Fill/told to peers",
-	says: "Fill by a peer is told like any change.",
-	on:   []Capability{Watcher, Filler},
+	name: "Fill/notified to peers",
+	says: "Fill by a peer is notified like any change.",
+	on:   onFiller,
 	with: hasPeer,
 	run: func(c *check) {
 		l, other := c.watch(), c.peer().(store.Filler[Value])
 		for n := range int64(5) {
 			c.setAndGet(store.Entry[Value]{Value: number(n)})
-			before := l.told("k")
+			before := l.notified("k")
 			_, _, err := other.Fill(c.ctx, "k", store.Entry[Value]{Value: number(n + 100)})
 			c.ok(err, "Fill")
-			c.until("Fill by a peer is told", func() bool { return l.told("k") > before })
+			c.until("Fill by a peer is notified", func() bool { return l.notified("k") > before })
 		}
 	},
 }, {
+	name: "Fill/no stamp",
+	full: true,
+	says: "An entry with tags and without a Stamp that Fill or Replace keeps counts as loaded then: only later invalidations of its tags concern it.",
+	on:   []Capability{Watcher, Filler, Tagger},
+	run: func(c *check) {
+		before := c.stamp()
+		c.ok(store.InvalidateTags(c.ctx, c.s, "t"), "InvalidateTags")
+		c.until("a stamp is from after the invalidation", func() bool { return c.stamp() > before })
+		e := store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), Tags: []string{"t"}}
+		c.fill("filled", e)
+		c.setNumber("replaced", 0)
+		c.replace("replaced", c.get("replaced").Version, e)
+		c.holds("filled", 1)
+		c.holds("replaced", 1)
+		c.ok(store.InvalidateTags(c.ctx, c.s, "t"), "InvalidateTags")
+		c.gone("filled", "after InvalidateTags")
+		c.gone("replaced", "after InvalidateTags")
+	},
+}, {
 	name: "Fill/mirror",
-	says: "If another write came in between, Fill is not watched, or the watcher is told.",
-	on:   []Capability{Watcher, Filler},
+	says: "If another write came in between, Fill is not watched, or the watcher is notified.",
+	on:   onFiller,
 	run:  func(c *check) { c.mirror(true) },
 }}
 
 func (c *check) fill(key string, e store.Entry[Value]) (kept store.Entry[Value], watched bool) {
 	c.Helper()
-	kept, watched, err := c.s.(store.Filler[Value]).Fill(c.ctx, key, e)
+	kept, watched, err := c.filler().Fill(c.ctx, key, e)
 	c.ok(err, "Fill of "+show(key))
 	return kept, watched
 }

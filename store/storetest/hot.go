@@ -10,15 +10,15 @@ import (
 
 var hotRules = []rule{{
 	name: "SampleHits/share",
-	says: "SampleHits tells of one hit in every, whichever keys they are of, and of no miss, until stop is called.",
+	says: "SampleHits calls the function for one hit in every, whichever keys they are of, and of no miss, until stop is called.",
 	on:   []Capability{HitSampler},
 	run: func(c *check) {
 		var mu sync.Mutex
-		told := map[string]int{}
+		seen := map[string]int{}
 		every, stop := c.s.(store.HitSampler).SampleHits(func(key string) {
 			mu.Lock()
 			defer mu.Unlock()
-			told[key]++
+			seen[key]++
 		})
 		const keys, rounds = 8, 100
 		for n := range int64(keys) {
@@ -33,26 +33,26 @@ var hotRules = []rule{{
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			for _, n := range told {
+			for _, n := range seen {
 				all += n
 			}
 			return all
 		}
 		if all := hits(); math.Abs(float64(all)/(keys*rounds)-1) > 0.2 {
-			c.Errorf("of %d hits it told %d, with every %d", keys*rounds*every, all, every)
+			c.Errorf("of %d hits it sampled %d, with every %d", keys*rounds*every, all, every)
 		}
 		for n := range keys {
-			if got := told[fmt.Sprint("k", n)]; got < rounds/4 || got > rounds*4 {
-				c.Errorf("of %d hits of k%d it told %d, with every %d", rounds*every, n, got, every)
+			if got := seen[fmt.Sprint("k", n)]; got < rounds/4 || got > rounds*4 {
+				c.Errorf("of %d hits of k%d it sampled %d, with every %d", rounds*every, n, got, every)
 			}
 		}
-		if n := told["nothing"]; n > 0 {
-			c.Errorf("it told %d times of a miss", n)
+		if n := seen["nothing"]; n > 0 {
+			c.Errorf("it sampled a miss %d times", n)
 		}
 		stop()
-		clear(told)
+		clear(seen)
 		if all := hits(); all > 0 {
-			c.Errorf("it told of %d hits after stop", all)
+			c.Errorf("it sampled %d hits after stop", all)
 		}
 	},
 }, {

@@ -13,7 +13,7 @@ const (
 
 var lifeRules = []rule{{
 	name: "Expiry/expires",
-	says: "An entry whose ExpiresAt has passed is never returned.",
+	says: "An entry is never returned after its ExpiresAt.",
 	run: func(c *check) {
 		e := store.Entry[Value]{Value: number(1), ExpiresAt: store.In(short)}
 		c.set("value", e)
@@ -56,7 +56,7 @@ var lifeRules = []rule{{
 }, {
 	name: "Expiry/stale",
 	full: true,
-	says: "An entry whose StaleAt has passed is returned: the caller decides.",
+	says: "An entry is returned after its StaleAt: the caller decides.",
 	run: func(c *check) {
 		in := store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), StaleAt: store.Now().Add(-time.Minute)}
 		c.set("k", in)

@@ -12,14 +12,13 @@ import (
 // front of it does.
 type mirror struct {
 	mu     sync.Mutex
-	epochs map[string]int // how often a key was told
+	epochs map[string]int // how often a key was notified
 	all    int
 	copies map[string]store.Entry[Value]
 
-	// turn makes those who read or fill and keep what they got take turns, as
-	// the flights of a tier do: a Fill is not told to the watchers of its own
-	// store, so nothing else would stop the slower of two from keeping the
-	// older copy.
+	// turn makes goroutines that read or fill and keep what they got take turns, as
+	// the flights of a tier do: the watchers of the own store are not notified of a
+	// Fill, so nothing else would stop the slower of two from keeping the older copy.
 	turn sync.Mutex
 }
 
@@ -43,7 +42,7 @@ func (m *mirror) epoch(key string) int {
 	return m.epochs[key] + m.all
 }
 
-// keep keeps e unless key was told since epoch.
+// keep keeps e unless key was notified since epoch.
 func (m *mirror) keep(key string, e store.Entry[Value], epoch int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -64,7 +63,7 @@ func (m *mirror) copy(key string) (store.Entry[Value], bool) {
 // are short because what a later change repairs would not be noticed.
 func (c *check) mirror(fill bool) {
 	m := &mirror{epochs: map[string]int{}, copies: map[string]store.Entry[Value]{}}
-	c.Cleanup(c.s.(store.Watcher).Watch(m.note))
+	c.Cleanup(c.watching(store.Watching{Changed: m.note}))
 	writers := []store.Store[Value]{c.s}
 	if c.h.Peer != nil {
 		writers = append(writers, c.peer())

@@ -10,12 +10,12 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-var onRefresher = []Capability{Watcher, Refresher}
+var onFiller = []Capability{Watcher, Filler}
 
 var refreshRules = []rule{{
 	name: "Replace/keeps",
 	says: "Replace of an entry of the version that is there keeps an entry like Set and returns it as it was kept, with a version of its own.",
-	on:   onRefresher,
+	on:   onFiller,
 	run: func(c *check) {
 		c.watch()
 		for n, in := range []store.Entry[Value]{
@@ -42,7 +42,7 @@ var refreshRules = []rule{{
 }, {
 	name: "Replace/changed",
 	says: "Replace is ErrChanged, and changes nothing, unless the entry is of the version.",
-	on:   onRefresher,
+	on:   onFiller,
 	run: func(c *check) {
 		c.setNumber("k", 1)
 		first := c.get("k").Version
@@ -59,7 +59,7 @@ var refreshRules = []rule{{
 			change.do()
 			before, wasErr := c.s.Get(c.ctx, "k")
 			for _, e := range []store.Entry[Value]{{Value: number(9)}, {ExpiresAt: store.Now().Add(-hour)}} {
-				if _, _, err := c.refresher().Replace(c.ctx, "k", first, e); !errors.Is(err, store.ErrChanged) {
+				if _, _, err := c.filler().Replace(c.ctx, "k", first, e); !errors.Is(err, store.ErrChanged) {
 					c.Errorf("Replace after %s returned %v", change.what, err)
 				}
 			}
@@ -72,7 +72,7 @@ var refreshRules = []rule{{
 }, {
 	name: "Replace/one wins",
 	says: "Of several Replaces of one version one is kept.",
-	on:   onRefresher,
+	on:   onFiller,
 	run: func(c *check) {
 		for round := range int64(30) {
 			c.setNumber("k", -1)
@@ -80,7 +80,7 @@ var refreshRules = []rule{{
 			var kept, last atomic.Int64
 			c.together(8, func(g int) error {
 				n := round*8 + int64(g)
-				_, _, err := c.refresher().Replace(c.ctx, "k", version, store.Entry[Value]{Value: number(n)})
+				_, _, err := c.filler().Replace(c.ctx, "k", version, store.Entry[Value]{Value: number(n)})
 				switch {
 				case err == nil:
 					kept.Add(1)
@@ -99,7 +99,7 @@ var refreshRules = []rule{{
 }, {
 	name: "Replace/expired",
 	says: "Replace by an entry that has already expired removes what is there, like Set.",
-	on:   onRefresher,
+	on:   onFiller,
 	run: func(c *check) {
 		c.setNumber("k", 1)
 		c.replace("k", c.get("k").Version, store.Entry[Value]{Value: number(2), ExpiresAt: store.Now().Add(-hour)})
@@ -107,26 +107,26 @@ var refreshRules = []rule{{
 	},
 }, {
 	name: "Replace/watched",
-	says: "Where nothing comes in between, Replace is watched, and its own watcher is not told of it.",
-	on:   onRefresher,
+	says: "Where nothing comes in between, Replace is watched, and its own watcher is not notified of it.",
+	on:   onFiller,
 	run: func(c *check) {
 		l := c.watch()
 		c.setAndGet(store.Entry[Value]{Value: number(0)})
 		for n := range int64(10) {
-			before := l.told("k")
+			before := l.notified("k")
 			if _, watched := c.replace("k", c.get("k").Version, store.Entry[Value]{Value: number(n), ExpiresAt: store.In(hour)}); !watched {
 				c.Errorf("Replace %d is not watched", n)
 			}
 			c.quiet()
-			if l.told("k") > before {
-				c.Errorf("Replace %d was told to its own watcher", n)
+			if l.notified("k") > before {
+				c.Errorf("Replace %d was notified to its own watcher", n)
 			}
 		}
 	},
 }, {
-	name: "Replace/changes told",
-	says: "If an entry that Replace kept and watched is later changed by anybody, the watcher is told.",
-	on:   onRefresher,
+	name: "Replace/changes notified",
+	says: "If an entry that Replace kept and watched is later changed by any client, the watcher is notified.",
+	on:   onFiller,
 	run: func(c *check) {
 		replace := func(e store.Entry[Value]) {
 			c.setAndGet(e)
@@ -134,37 +134,37 @@ var refreshRules = []rule{{
 				c.Errorf("Replace is not watched")
 			}
 		}
-		c.tellsOf(c.s, "the store itself", replace)
+		c.notifiesOf(c.s, "the store itself", replace)
 		if c.h.Peer != nil {
-			c.tellsOf(c.peer(), "a peer", replace)
+			c.notifiesOf(c.peer(), "a peer", replace)
 		}
 	},
 }, {
-	name: "Replace/told to peers",
-	says: "Replace by a peer is told like any change.",
-	on:   onRefresher,
+	name: "Replace/notified to peers",
+	says: "Replace by a peer is notified like any change.",
+	on:   onFiller,
 	with: hasPeer,
 	run: func(c *check) {
-		l, other := c.watch(), c.peer().(store.Refresher[Value])
+		l, other := c.watch(), c.peer().(store.Filler[Value])
 		for n := range int64(5) {
 			c.setAndGet(store.Entry[Value]{Value: number(n)})
-			before := l.told("k")
+			before := l.notified("k")
 			_, _, err := other.Replace(c.ctx, "k", c.get("k").Version, store.Entry[Value]{Value: number(n + 100)})
 			c.ok(err, "Replace")
-			c.until("Replace by a peer is told", func() bool { return l.told("k") > before })
+			c.until("Replace by a peer is notified", func() bool { return l.notified("k") > before })
 		}
 	},
 }, {
 	name: "Claim/one",
-	says: "Of several who claim one version of an entry one is granted it, and the others are told how long he has it.",
-	on:   onRefresher,
+	says: "Of several claims of one version of an entry one is granted, and the others are answered for how long it is taken.",
+	on:   onFiller,
 	run: func(c *check) {
 		for round := range 10 {
 			key := fmt.Sprint("k", round)
 			var mu sync.Mutex
 			var granted []uint64
 			c.together(8, func(int) error {
-				g, err := c.refresher().Claim(c.ctx, key, 7, hour)
+				g, err := c.filler().Claim(c.ctx, key, 7, hour)
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -185,7 +185,7 @@ var refreshRules = []rule{{
 }, {
 	name: "Claim/of a version",
 	says: "A claim is of one version of one entry.",
-	on:   onRefresher,
+	on:   onFiller,
 	run: func(c *check) {
 		c.claim("k", 7, hour)
 		c.claim("k", 8, hour)
@@ -197,63 +197,63 @@ var refreshRules = []rule{{
 }, {
 	name: "Claim/peers",
 	says: "A claim is one among all peers.",
-	on:   onRefresher,
+	on:   onFiller,
 	with: hasPeer,
 	run: func(c *check) {
 		c.claim("k", 7, hour)
-		if g, err := c.peer().(store.Refresher[Value]).Claim(c.ctx, "k", 7, hour); err != nil || g.State != store.Taken {
+		if g, err := c.peer().(store.Filler[Value]).Claim(c.ctx, "k", 7, hour); err != nil || g.State != store.Taken {
 			c.Errorf("a peer got %+v, %v", g, err)
 		}
 	},
 }, {
 	name: "Claim/ends",
 	says: "A claim ends by itself, or when it is ended.",
-	on:   onRefresher,
+	on:   onFiller,
 	run: func(c *check) {
 		c.claim("k", 7, 50*time.Millisecond)
 		c.claimable("k", 7)
 
 		id := c.claim("later", 7, hour)
-		c.ok(c.refresher().EndClaim(c.ctx, "later", 7, id, 50*time.Millisecond), "EndClaim")
+		c.ok(c.filler().EndClaim(c.ctx, "later", 7, id, 50*time.Millisecond), "EndClaim")
 		c.claimable("later", 7)
 
 		id = c.claim("now", 7, hour)
-		c.ok(c.refresher().EndClaim(c.ctx, "now", 7, id, 0), "EndClaim")
+		c.ok(c.filler().EndClaim(c.ctx, "now", 7, id, 0), "EndClaim")
 		next := c.claim("now", 7, hour)
 		for _, d := range []time.Duration{0, hour} {
-			if err := c.refresher().EndClaim(c.ctx, "now", 7, id, d); !errors.Is(err, store.ErrLeaseLost) {
+			if err := c.filler().EndClaim(c.ctx, "now", 7, id, d); !errors.Is(err, store.ErrLeaseLost) {
 				c.Errorf("EndClaim of one that has ended returned %v", err)
 			}
 		}
 		c.taken("now", 7)
-		c.ok(c.refresher().EndClaim(c.ctx, "now", 7, next, -1), "EndClaim")
+		c.ok(c.filler().EndClaim(c.ctx, "now", 7, next, -1), "EndClaim")
 		c.claim("now", 7, hour)
 	},
 }, {
 	name: "Claim/is prolonged",
 	says: "EndClaim makes a claim end later, too.",
-	on:   onRefresher,
+	on:   onFiller,
 	run: func(c *check) {
 		id := c.claim("k", 7, time.Minute)
-		c.ok(c.refresher().EndClaim(c.ctx, "k", 7, id, hour), "EndClaim")
+		c.ok(c.filler().EndClaim(c.ctx, "k", 7, id, hour), "EndClaim")
 		if g := c.taken("k", 7); g.Left < hour/2 {
 			c.Errorf("it ends in %v", g.Left)
 		}
 	},
 }, {
 	name: "Claim/unnoticed",
-	says: "A claim does not change the entry, and no watcher is told of it.",
-	on:   onRefresher,
+	says: "A claim does not change the entry, and no watcher is notified of it.",
+	on:   onFiller,
 	run: func(c *check) {
 		l := c.watch()
 		c.setAndGet(store.Entry[Value]{Value: number(1)})
-		was, before := c.get("k").Version, l.told("k")
+		was, before := c.get("k").Version, l.notified("k")
 		id := c.claim("k", was, hour)
-		c.ok(c.refresher().EndClaim(c.ctx, "k", was, id, hour), "EndClaim")
-		c.ok(c.refresher().EndClaim(c.ctx, "k", was, id, 0), "EndClaim")
+		c.ok(c.filler().EndClaim(c.ctx, "k", was, id, hour), "EndClaim")
+		c.ok(c.filler().EndClaim(c.ctx, "k", was, id, 0), "EndClaim")
 		c.quiet()
-		if l.told("k") > before {
-			c.Errorf("the watcher was told")
+		if l.notified("k") > before {
+			c.Errorf("the watcher was notified")
 		}
 		c.holds("k", 1)
 		c.replace("k", was, store.Entry[Value]{Value: number(2)})
@@ -261,12 +261,12 @@ var refreshRules = []rule{{
 	},
 }}
 
-func (c *check) refresher() store.Refresher[Value] { return c.s.(store.Refresher[Value]) }
+func (c *check) filler() store.Filler[Value] { return c.s.(store.Filler[Value]) }
 
 // replace replaces the entry under key, which is of this version.
 func (c *check) replace(key string, version uint64, e store.Entry[Value]) (kept store.Entry[Value], watched bool) {
 	c.Helper()
-	kept, watched, err := c.refresher().Replace(c.ctx, key, version, e)
+	kept, watched, err := c.filler().Replace(c.ctx, key, version, e)
 	if errors.Is(err, store.ErrChanged) && c.h.Lossy {
 		c.forgot(key)
 	}
@@ -274,30 +274,30 @@ func (c *check) replace(key string, version uint64, e store.Entry[Value]) (kept 
 	return kept, watched
 }
 
-// claim claims what nobody has.
+// claim claims what is not claimed.
 func (c *check) claim(key string, version uint64, d time.Duration) (id uint64) {
 	c.Helper()
-	g, err := c.refresher().Claim(c.ctx, key, version, d)
+	g, err := c.filler().Claim(c.ctx, key, version, d)
 	if err != nil || g.State != store.Granted || g.Lease == 0 {
 		c.Fatalf("Claim of %s returned %+v, %v", show(key), g, err)
 	}
 	return g.Lease
 }
 
-// claimable waits until nobody has what is claimed.
+// claimable waits until a claim of what was claimed is granted.
 func (c *check) claimable(key string, version uint64) {
 	c.Helper()
 	c.until("the claim of "+show(key)+" ends", func() bool {
-		g, err := c.refresher().Claim(c.ctx, key, version, hour)
+		g, err := c.filler().Claim(c.ctx, key, version, hour)
 		c.ok(err, "Claim")
 		return g.State == store.Granted
 	})
 }
 
-// taken claims what somebody has.
+// taken claims what is claimed already.
 func (c *check) taken(key string, version uint64) store.Grant {
 	c.Helper()
-	g, err := c.refresher().Claim(c.ctx, key, version, hour)
+	g, err := c.filler().Claim(c.ctx, key, version, hour)
 	if err != nil || g.State != store.Taken {
 		c.Errorf("Claim of %s returned %+v, %v", show(key), g, err)
 	}

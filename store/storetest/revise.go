@@ -102,8 +102,8 @@ var reviseRules = []rule{{
 		c.newer("k", store.Entry[Value]{Value: number(1), Revision: 1})
 		c.holds("k", 1)
 		for name, remove := range map[Capability]func() error{
-			Tagger:  func() error { return store.InvalidateTags(c.ctx, c.s, "t") },
-			Clearer: func() error { return store.Clear(c.ctx, c.s) },
+			invalidates: func() error { return c.s.(invalidator).InvalidateTags(c.ctx, "t") },
+			Clearer:     func() error { return store.Clear(c.ctx, c.s) },
 		} {
 			if !name.of(c.s) {
 				continue
@@ -128,7 +128,7 @@ var reviseRules = []rule{{
 	},
 }, {
 	name: "SetNewer/any order",
-	says: "Of several SetNewer at the same time the newest stands, and the last that was kept is that one.",
+	says: "Of several SetNewer at the same time the newest is there afterwards, and the last that was kept is that one.",
 	on:   onReviser,
 	run: func(c *check) {
 		stores := []store.Store[Value]{c.s}
@@ -152,6 +152,65 @@ var reviseRules = []rule{{
 			c.holds(key, int64(last.Load()))
 		}
 	},
+}, {
+	name: "SetIfAbsent/keeps",
+	says: "SetIfAbsent keeps an entry like Set where there is no value: nothing, an absent entry, or one that has expired.",
+	on:   onReviser,
+	run: func(c *check) {
+		in := store.Entry[Value]{Value: rich(), ExpiresAt: store.In(hour), StaleAt: store.In(hour / 2), Tags: []string{"t", "u"}, Revision: 7}
+		c.set("absent", store.Entry[Value]{Absent: true, ExpiresAt: store.In(hour)})
+		c.set("expired", store.Entry[Value]{Value: number(1), ExpiresAt: store.Now().Add(-hour)})
+		for _, key := range []string{"new", "absent", "expired"} {
+			c.setsIfAbsent(key, in, true)
+			e := c.get(key)
+			if !e.Value.Equal(in.Value) || e.Absent || e.Revision != in.Revision {
+				c.Errorf("%s: got %+v", key, e)
+			}
+			c.sameFields(e, in)
+		}
+		c.delete("new")
+		c.setsIfAbsent("new", in, true)
+	},
+}, {
+	name: "SetIfAbsent/there",
+	says: "SetIfAbsent leaves a value as it is, fresh or stale, of whatever Revision, and returns false.",
+	on:   onReviser,
+	run: func(c *check) {
+		for key, there := range map[string]store.Entry[Value]{
+			"fresh":    {Value: number(1), ExpiresAt: store.In(hour)},
+			"stale":    {Value: number(1), StaleAt: store.Now().Add(-hour), ExpiresAt: store.In(hour)},
+			"revision": {Value: number(1), Revision: 1},
+		} {
+			c.set(key, there)
+			c.get(key)
+			c.setsIfAbsent(key, store.Entry[Value]{Value: number(2), Revision: 2}, false)
+			c.holds(key, 1)
+		}
+	},
+}, {
+	name: "SetIfAbsent/one",
+	says: "Of concurrent calls of SetIfAbsent one returns true, and its value is kept.",
+	on:   onReviser,
+	run: func(c *check) {
+		const callers = 8
+		for round := range 20 {
+			key := fmt.Sprint("k", round)
+			var sets atomic.Int64
+			var kept atomic.Int64
+			c.together(callers, func(g int) error {
+				set, err := store.SetIfAbsent(c.ctx, c.s, key, store.Entry[Value]{Value: number(int64(g))})
+				if set {
+					sets.Add(1)
+					kept.Store(int64(g))
+				}
+				return err
+			})
+			if n := sets.Load(); n != 1 {
+				c.Errorf("%d of %d calls returned true", n, callers)
+			}
+			c.holds(key, kept.Load())
+		}
+	},
 }}
 
 // newer fails unless e is kept.
@@ -171,5 +230,13 @@ func (c *check) notNewer(key string, e store.Entry[Value]) {
 	c.ok(err, "SetNewer of "+show(key))
 	if kept {
 		c.Errorf("SetNewer of %s with revision %d was kept", show(key), e.Revision)
+	}
+}
+
+// setsIfAbsent fails unless SetIfAbsent returns want.
+func (c *check) setsIfAbsent(key string, e store.Entry[Value], want bool) {
+	c.Helper()
+	if set, err := store.SetIfAbsent(c.ctx, c.s, key, e); set != want || err != nil {
+		c.Errorf("SetIfAbsent of %s returned %v, %v, want %v", show(key), set, err, want)
 	}
 }

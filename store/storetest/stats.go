@@ -4,7 +4,7 @@ import "github.com/lokroom/strata/store"
 
 var statsRules = []rule{{
 	name: "Ping/answers",
-	says: "Ping of a store whose backend is there returns nil.",
+	says: "Ping returns nil while the backend is there.",
 	run:  func(c *check) { c.ok(store.Ping(c.ctx, c.s), "Ping") },
 }, {
 	name: "Stats/counts",
@@ -37,7 +37,7 @@ var statsRules = []rule{{
 	},
 }, {
 	name: "Stats/entries",
-	says: "Stats tells how many entries are held, as far as the store can tell, and stays within its budget.",
+	says: "Stats reports how many entries are held, as far as the store knows, and stays within its budget.",
 	on:   []Capability{Reporter},
 	run: func(c *check) {
 		before := c.stats().Entries

@@ -1,5 +1,5 @@
 // Package storetest is the conformance suite of package store: a backend that
-// passes it keeps the contract, as far as tests can tell.
+// passes it keeps the contract, as far as tests can show.
 //
 // A backend runs it from one test:
 //
@@ -20,13 +20,14 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/lokroom/strata/store"
 )
 
-// A Harness tells [Run] how to get at the stores under test, and what is to be
+// A Harness says how [Run] gets at the stores under test, and what is to be
 // expected of them. Only Open is required.
 type Harness struct {
 	// Open returns a new empty store that no other test uses, and has it closed
@@ -46,6 +47,14 @@ type Harness struct {
 	// Neighbour returns an empty store that shares a server or a budget with s
 	// but not its keys, and has it closed at the end of t. Nil: nothing is shared.
 	Neighbour func(t testing.TB, s store.Store[Value]) store.Store[Value]
+
+	// Disconnect cuts s off from what it rests on, and no other store, until reconnect is
+	// called. Nil: that cannot be done.
+	Disconnect func(s store.Store[Value]) (reconnect func())
+
+	// Rollback has what s rests on go back in time, or look as if it did. Nil: that cannot
+	// be done.
+	Rollback func(s store.Store[Value])
 
 	// Settle returns when all that was done to s so far has taken full effect.
 	// It is called before counters are read. Nil: it has when a call returns.
@@ -82,7 +91,7 @@ type Harness struct {
 	// if it lacks one, so that a typo in a method does not make it vanish.
 	Want []Capability
 
-	patience time.Duration // for what a store does in its own time; zero: 10 s
+	deadline time.Duration // for what a store does in its own time; zero: 10 s
 }
 
 // A Capability is an optional interface of package store.
@@ -97,16 +106,35 @@ const (
 	PatternDeleter Capability = "PatternDeleter"
 	Clearer        Capability = "Clearer"
 	Tagger         Capability = "Tagger"
-	Stamper        Capability = "Stamper"
 	Pinger         Capability = "Pinger"
 	Reporter       Capability = "Reporter"
 	Watcher        Capability = "Watcher"
 	Filler         Capability = "Filler"
 	Reviser        Capability = "Reviser"
-	Refresher      Capability = "Refresher"
 	HitSampler     Capability = "HitSampler"
 	HotKeeper      Capability = "HotKeeper"
+	Leaser         Capability = "Leaser"
+	Writer         Capability = "Writer"
+	Viewer         Capability = "Viewer"
 )
+
+// invalidates is the part of Tagger that a store of tiers has, too.
+const invalidates Capability = "InvalidateTags"
+
+// An invalidator invalidates tags.
+type invalidator interface {
+	InvalidateTags(ctx context.Context, tags ...string) error
+}
+
+// Capabilities returns all capabilities.
+func Capabilities() []Capability {
+	return []Capability{
+		ManyGetter, ManySetter, Expirer, Counter, PatternDeleter, Clearer, Tagger,
+		Pinger, Reporter, Watcher, Filler, Reviser, HitSampler, HotKeeper,
+		Leaser, Writer,
+		Viewer,
+	}
+}
 
 // of reports whether s has the capability.
 func (c Capability) of(s store.Store[Value]) (ok bool) {
@@ -123,10 +151,10 @@ func (c Capability) of(s store.Store[Value]) (ok bool) {
 		_, ok = s.(store.PatternDeleter)
 	case Clearer:
 		_, ok = s.(store.Clearer)
+	case invalidates:
+		_, ok = s.(invalidator)
 	case Tagger:
 		_, ok = s.(store.Tagger)
-	case Stamper:
-		_, ok = s.(store.Stamper)
 	case Pinger:
 		_, ok = s.(store.Pinger)
 	case Reporter:
@@ -137,12 +165,16 @@ func (c Capability) of(s store.Store[Value]) (ok bool) {
 		_, ok = s.(store.Filler[Value])
 	case Reviser:
 		_, ok = s.(store.Reviser[Value])
-	case Refresher:
-		_, ok = s.(store.Refresher[Value])
 	case HitSampler:
 		_, ok = s.(store.HitSampler)
 	case HotKeeper:
 		_, ok = s.(store.HotKeeper)
+	case Leaser:
+		_, ok = s.(store.Leaser[Value])
+	case Writer:
+		_, ok = s.(store.Writer[Value])
+	case Viewer:
+		_, ok = s.(store.Viewer[Value])
 	}
 	return ok
 }

@@ -1,4 +1,4 @@
-// Package wallclock holds the tests that set the wall clock while values are kept, and
-// find that nothing depends on it. They need a package time whose wall clock can be
-// set: TestWallClock of internal/integration builds them with one.
+// Package wallclock has the tests that set the wall clock while values are cached, and
+// check that nothing depends on it. They need a package time with a settable wall
+// clock: TestWallClock of internal/integration builds them with one.
 package wallclock

@@ -18,7 +18,6 @@ import (
 	"github.com/lokroom/strata/ratelimit/redislimit"
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/memstore"
-	"github.com/lokroom/strata/store/redisstore"
 )
 
 const hour = 3600
@@ -51,7 +50,7 @@ func scenarios() []scenario {
 	list := []scenario{
 		{"limiter in memory", limiterInMemory}, {"limiter in Redis", limiterInRedis}, {"limiter's pause", limiterPause},
 		{"a slot that is held", slot}, {"breaker", breaker}, {"memstore", stores}, {"entry from Redis", entryFromRedis},
-		{"lease", lease}, {"token", token}, {"client-side caching", clientSide},
+		{"lease", lease}, {"token", token},
 	}
 	for name, cfg := range map[string]func(*redistest.Server) *strata.Config{
 		"otter":     func(*redistest.Server) *strata.Config { return &strata.Config{} },
@@ -141,7 +140,7 @@ func longTTL(t *testing.T, b *strata.Backend) func(*testing.T) {
 func revalidates(t *testing.T, b *strata.Backend) func(*testing.T) {
 	var s source
 	c := s.cache(t, b, "swr", &strata.Options[int, int64]{TTL: 200 * time.Millisecond, StaleFor: 30 * time.Minute, StaleWhileRevalidate: true, RevalidateFor: 20 * time.Minute})
-	redistest.WaitFor(t, "the value to be kept", func() bool { return read(t, c).Tier != layered.Source })
+	redistest.WaitFor(t, "the value to be kept", func() bool { return read(t, c).Tier != layered.Origin })
 	return func(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 		n := s.loads.Load()
@@ -238,7 +237,7 @@ func entryFromRedis(t *testing.T, server *redistest.Server) func(*testing.T) {
 	cold := s.cache(t, open(t, &strata.Config{RedisURL: server.URL()}), "shared", &o)
 	return func(t *testing.T) {
 		var e strata.Entry[int64]
-		redistest.WaitFor(t, "the value to be kept", func() bool { e = read(t, cold); return e.Tier != layered.Source })
+		redistest.WaitFor(t, "the value to be kept", func() bool { e = read(t, cold); return e.Tier != layered.Origin })
 		if left := e.ExpiresAt.Until(); left > 30*time.Minute || left < 29*time.Minute || e.Age > time.Minute {
 			t.Errorf("from %v: %v left, age %v", e.Tier, left, e.Age)
 		}
@@ -295,36 +294,6 @@ func token(t *testing.T, server *redistest.Server) func(*testing.T) {
 		}
 		if v, err := b.Get(strata.WithToken(t.Context(), writer.Token()), 1); err != nil || v <= n {
 			t.Errorf("read %d, %v, want more than %d", v, err, n)
-		}
-	}
-}
-
-// What the Redis client keeps in its memory ends when Redis says.
-func clientSide(t *testing.T, server *redistest.Server) func(*testing.T) {
-	client, err := redisstore.DialURL(server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	s := redisstore.New(client, &redisstore.Options[string]{Prefix: "p:", ClientSide: true})
-	var hears atomic.Bool
-	t.Cleanup(s.Hear(hears.Store))
-	redistest.WaitFor(t, "a heartbeat", hears.Load)
-	for key, ttl := range map[string]time.Duration{"short": 300 * time.Millisecond, "long": 30 * time.Minute} {
-		if err := s.Set(t.Context(), key, store.Entry[string]{Value: key, ExpiresAt: store.In(ttl)}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Get(t.Context(), key); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return func(t *testing.T) {
-		time.Sleep(400 * time.Millisecond)
-		if e, err := s.Get(t.Context(), "short"); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("after its end: %q, %v left, %v", e.Value, e.ExpiresAt.Until(), err)
-		}
-		if e, err := s.Get(t.Context(), "long"); err != nil || e.ExpiresAt.Until() > 30*time.Minute || e.ExpiresAt.Until() < 29*time.Minute {
-			t.Errorf("before its end: %q, %v left, %v", e.Value, e.ExpiresAt.Until(), err)
 		}
 	}
 }

@@ -1,0 +1,2 @@
+// Package databases tests package outbox on PostgreSQL, SQLite and MariaDB.
+package databases

@@ -1,0 +1,85 @@
+package otelcache_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/internal/redistest"
+)
+
+// TestLinks: the span of a load is linked to those of callers that wait for it, at most 32, and
+// the next load to none of them.
+func TestLinks(t *testing.T) {
+	server := redistest.Start(t, nil)
+	m := newTelemetry(t)
+	b := open(t, m, &strata.Config{RedisURL: server.URL()})
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	c, err := strata.New(b, "c", func(context.Context, string) (string, error) {
+		begun <- struct{}{}
+		<-goOn
+		return "v", nil
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	callers := make(map[trace.SpanID]bool)
+	var waiting sync.WaitGroup
+	get := func() trace.Span {
+		ctx, span := m.trace(t)
+		waiting.Go(func() {
+			if _, err := c.Get(ctx, "k"); err != nil {
+				t.Error(err)
+			}
+			span.End()
+		})
+		return span
+	}
+	loads := func() (links [][]trace.SpanID) {
+		for _, s := range m.spans.GetSpans() {
+			if s.Name == "load c" {
+				var of []trace.SpanID
+				for _, l := range s.Links {
+					of = append(of, l.SpanContext.SpanID())
+				}
+				links = append(links, of)
+			}
+		}
+		return links
+	}
+
+	leader := get()
+	<-begun
+	for range 40 {
+		callers[get().SpanContext().SpanID()] = true
+	}
+	waiting.Go(func() { c.Get(t.Context(), "k") }) // without a span
+	redistest.WaitFor(t, "the callers to wait", func() bool { return c.Stats().Shared == 41 })
+	goOn <- struct{}{}
+	waiting.Wait()
+	all := loads()
+	if len(all) != 1 || len(all[0]) != 32 {
+		t.Fatalf("links of loads: %v", all)
+	}
+	for _, id := range all[0] {
+		if !callers[id] || id == leader.SpanContext().SpanID() {
+			t.Errorf("a link to %v", id)
+		}
+		delete(callers, id) // each once
+	}
+
+	m.spans.Reset()
+	if err := c.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	get()
+	<-begun
+	goOn <- struct{}{}
+	waiting.Wait()
+	if all := loads(); len(all) != 1 || len(all[0]) != 0 {
+		t.Errorf("links of the next load: %v", all)
+	}
+}

@@ -1,5 +1,0 @@
-//go:build !race
-
-package otterstore_test
-
-const raceEnabled = false

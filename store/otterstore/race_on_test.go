@@ -1,6 +1,0 @@
-//go:build race
-
-package otterstore_test
-
-// The race detector allocates, and slows everything down.
-const raceEnabled = true

@@ -1,5 +1,0 @@
-//go:build !race
-
-package ristrettostore_test
-
-const raceEnabled = false
