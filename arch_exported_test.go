@@ -39,7 +39,7 @@ var mostExported = map[string]int{
 	"otelcache":            4,
 	"ratelimit":            61,
 	"ratelimit/redislimit": 28,
-	"store":                114,
+	"store":                115,
 	"store/encodedstore":   15,
 	"store/memstore":       55,
 	"store/otterstore":     19,

@@ -18,11 +18,7 @@ func typed[V any](v any, err error) (V, error) {
 // entryOf returns e, an entry of a V or of nothing, with its type.
 func entryOf[V any](e *store.Entry[any]) store.Entry[V] {
 	v, _ := e.Value.(V)
-	return store.Entry[V]{
-		Value: v, ExpiresAt: e.ExpiresAt, StaleAt: e.StaleAt, LoadedAt: e.LoadedAt, LoadTime: e.LoadTime,
-		Tags: e.Tags, Version: e.Version, Revision: e.Revision, Stamp: e.Stamp, Epoch: e.Epoch,
-		RefreshAt: e.RefreshAt, CheckAt: e.CheckAt, Absent: e.Absent, Size: e.Size,
-	}
+	return store.WithValue(e, v)
 }
 
 func typedEntry[V any](e *Entry[any]) Entry[V] {

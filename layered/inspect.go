@@ -33,9 +33,6 @@ func (s *Store[T]) Inspect(ctx context.Context, key string) (l1, l2 *store.Entry
 }
 
 func untyped[T any](e store.Entry[T]) *store.Entry[any] {
-	return &store.Entry[any]{
-		Value: e.Value, ExpiresAt: e.ExpiresAt, StaleAt: e.StaleAt, LoadedAt: e.LoadedAt, LoadTime: e.LoadTime,
-		Tags: e.Tags, Version: e.Version, Revision: e.Revision, Stamp: e.Stamp, Epoch: e.Epoch,
-		RefreshAt: e.RefreshAt, CheckAt: e.CheckAt, Absent: e.Absent, Size: e.Size,
-	}
+	u := store.WithValue(&e, any(e.Value))
+	return &u
 }

@@ -66,6 +66,14 @@ type Entry[T any] struct {
 	Size int
 }
 
+// WithValue returns e with the value v, which may be of another type.
+func WithValue[T, U any](e *Entry[U], v T) Entry[T] {
+	return Entry[T]{
+		Value: v, ExpiresAt: e.ExpiresAt, StaleAt: e.StaleAt, LoadedAt: e.LoadedAt, LoadTime: e.LoadTime, Tags: e.Tags, Version: e.Version,
+		Revision: e.Revision, Stamp: e.Stamp, Epoch: e.Epoch, RefreshAt: e.RefreshAt, CheckAt: e.CheckAt, Absent: e.Absent, Size: e.Size,
+	}
+}
+
 // Expired reports whether e is past its hard expiry at now.
 func (e *Entry[T]) Expired(now Time) bool { return e.ExpiresAt != 0 && now >= e.ExpiresAt }
 

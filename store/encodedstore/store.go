@@ -77,7 +77,7 @@ func (s *Store[T]) View(ctx context.Context, key string) (*store.Entry[T], error
 	if err != nil {
 		return nil, err
 	}
-	e := with[T](kept)
+	e := store.WithValue(kept, *new(T))
 	if !e.Absent {
 		if e.Value, err = codec.DecodeFor(s.codec, key, kept.Value); err != nil {
 			s.corrupt.Add(1)
@@ -90,7 +90,7 @@ func (s *Store[T]) View(ctx context.Context, key string) (*store.Entry[T], error
 
 // Set implements [store.Store].
 func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error {
-	kept := with[[]byte](&e)
+	kept := store.WithValue(&e, []byte(nil))
 	if !e.Absent {
 		var err error
 		if kept.Value, err = codec.AppendFor(s.codec, nil, key, e.Value); err != nil {
@@ -102,14 +102,6 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 		kept.Size = len(kept.Value)
 	}
 	return s.inner.Set(ctx, key, kept)
-}
-
-// with returns an entry with all that is known about e, but without its value.
-func with[T, U any](e *store.Entry[U]) store.Entry[T] {
-	return store.Entry[T]{
-		ExpiresAt: e.ExpiresAt, StaleAt: e.StaleAt, LoadedAt: e.LoadedAt, LoadTime: e.LoadTime, Tags: e.Tags, Version: e.Version,
-		Revision: e.Revision, Stamp: e.Stamp, Epoch: e.Epoch, RefreshAt: e.RefreshAt, CheckAt: e.CheckAt, Absent: e.Absent, Size: e.Size,
-	}
 }
 
 // Delete implements [store.Store].

@@ -114,8 +114,7 @@ func (s *view) decode(ctx context.Context, full string, blob []byte, expires, se
 		l := record.Life{MS: int64(expires - now), KeepMs: r.KeepMs, Endless: r.Endless}
 		e.ExpiresAt, e.StaleAt = l.Times(now)
 	}
-	e.Absent, e.Version, e.Tags, e.LoadedAt, e.Size = r.Absent, r.ID, r.Tags, r.LoadedAt, len(r.Payload)
-	e.Stamp, e.Revision, e.LoadTime = r.Stamp, r.Version, time.Duration(r.Took)*time.Millisecond
+	r.Describe(e)
 	return true
 }
 

@@ -119,10 +119,8 @@ func (s *view) encode(ctx context.Context, full string, e *meta, value encoder) 
 	if w.MS < 0 {
 		return w, nil
 	}
-	r := record.Record{
-		Absent: e.Absent, Endless: w.Endless, Codec: s.codecID, ID: w.id,
-		KeepMs: w.KeepMs, EndMs: record.EndMsOf(w.Life), Stamp: e.Stamp, Version: e.Revision, Took: record.TookOf(e.LoadTime), LoadedAt: e.LoadedAt, Tags: e.Tags,
-	}
+	r := record.Of(e, w.Life)
+	r.Codec, r.ID = s.codecID, w.id
 	b, err := record.AppendHead((*w.buf)[:0], &r)
 	if err == nil {
 		head := len(b)

@@ -105,20 +105,7 @@ func newStore[T any](c *Client, m codec.Codec[T], prefix string) *Store[T] {
 }
 
 // metaOf returns e without its value.
-func metaOf[T any](e *store.Entry[T]) meta {
-	return meta{
-		ExpiresAt: e.ExpiresAt, StaleAt: e.StaleAt, LoadedAt: e.LoadedAt, LoadTime: e.LoadTime, Tags: e.Tags, Version: e.Version,
-		Revision: e.Revision, Stamp: e.Stamp, Epoch: e.Epoch, RefreshAt: e.RefreshAt, CheckAt: e.CheckAt, Absent: e.Absent, Size: e.Size,
-	}
-}
-
-// entryOf returns the entry that has the value v, and else is m.
-func entryOf[T any](m *meta, v T) store.Entry[T] {
-	return store.Entry[T]{
-		Value: v, ExpiresAt: m.ExpiresAt, StaleAt: m.StaleAt, LoadedAt: m.LoadedAt, LoadTime: m.LoadTime, Tags: m.Tags, Version: m.Version,
-		Revision: m.Revision, Stamp: m.Stamp, Epoch: m.Epoch, RefreshAt: m.RefreshAt, CheckAt: m.CheckAt, Absent: m.Absent, Size: m.Size,
-	}
-}
+func metaOf[T any](e *store.Entry[T]) meta { return store.WithValue(e, struct{}{}) }
 
 // Get returns the entry under key with one exchange. The times of the entry are
 // counted from the moment the request was sent, so that they are never late.
@@ -130,9 +117,9 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 		return err
 	})
 	if err != nil { // v may be that of a value that is not current
-		return entryOf(&m, *new(T)), err
+		return store.WithValue(&m, *new(T)), err
 	}
-	return entryOf(&m, v), nil
+	return store.WithValue(&m, v), nil
 }
 
 // GetMany returns the entries that are there in the places of their keys, with one
@@ -150,7 +137,7 @@ func (s *Store[T]) GetMany(ctx context.Context, keys []string) ([]*store.Entry[T
 			return err
 		},
 		found: func(i, at int, m *meta) {
-			values[i] = entryOf(m, values[i].Value)
+			values[i] = store.WithValue(m, values[i].Value)
 			entries[at] = &values[i]
 		},
 	})
@@ -235,7 +222,7 @@ func keptOf[T any](m *meta, v T, err error) store.Entry[T] {
 	if err != nil && m.Version == 0 {
 		return store.Entry[T]{}
 	}
-	return entryOf(m, v)
+	return store.WithValue(m, v)
 }
 
 // FillLeased keeps what was loaded under a lease, as [store.Leaser] describes it,
@@ -263,7 +250,7 @@ func (s *Store[T]) FillManyLeased(ctx context.Context, fills []store.LeasedFill[
 	})
 	for i := range todo {
 		if f := &todo[i]; f.err == nil || f.kept.Version != 0 {
-			filled[i] = store.Filled[T]{Entry: entryOf(&f.kept, fills[i].Entry.Value), Watched: f.watched, Err: f.err}
+			filled[i] = store.Filled[T]{Entry: store.WithValue(&f.kept, fills[i].Entry.Value), Watched: f.watched, Err: f.err}
 		} else {
 			filled[i].Err = f.err
 		}
@@ -294,7 +281,7 @@ func (s *Store[T]) Confirm(ctx context.Context, key string, old, e store.Entry[T
 	case whole:
 		return s.Replace(ctx, key, old.Version, e)
 	}
-	return entryOf(&was, old.Value), watched, nil
+	return store.WithValue(&was, old.Value), watched, nil
 }
 
 // Revalidate reports whether the entry under key is still e, as [store.Filler]

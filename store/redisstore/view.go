@@ -8,6 +8,7 @@ import (
 	"github.com/lokroom/strata/internal/deadline"
 	"github.com/lokroom/strata/internal/oneline"
 	"github.com/lokroom/strata/store"
+	"github.com/lokroom/strata/store/redisstore/internal/record"
 	"github.com/lokroom/strata/store/redisstore/internal/tagclock"
 )
 
@@ -47,7 +48,7 @@ type view struct {
 }
 
 // meta is an entry without its value.
-type meta = store.Entry[struct{}]
+type meta = record.Meta
 
 // An encoder appends the encoded value of an entry to dst. full is the Redis key.
 type encoder func(dst []byte, full string) ([]byte, error)

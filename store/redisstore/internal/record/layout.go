@@ -8,6 +8,58 @@ import (
 	"strings"
 )
 
+// The record, in big endian:
+//
+//	 0  1  type: 'V' a value, 'N' none (a lease, a hold or a back-off; or with
+//	       flagUnstorable a lease that is everybody's; its id is the token)
+//	 1  1  format: 1
+//	 2  1  flags
+//	 3  1  codec
+//	 4  8  id, different for each value ever written
+//	12 40  lease and hold: token, until; until, token, floor. Only scripts write them
+//	52  4  keepMs: fresh for the TTL of the key less this, then stale; with
+//	       flagProvisional over, the key lasts as long as the hold it bears
+//	56  4  end of the key by the clock of the server, in seconds: 0 is not known,
+//	       all ones none. What is written without a script does not know it
+//	60  8  stamp: a reading of the clock of the tags from before the load
+//	68  8  version given by the source, with flagVersioned; else zero
+//	76  2  end of the key: the milliseconds
+//	78  2  how long the load took, in milliseconds, rounded up; all ones: so long or
+//	       longer; zero: not known
+//	80  4  CRC-32C of what follows
+//	84  2  length of the tags
+//	86  2  length of the extension
+//	88     tags, each as a length of 2 bytes and its bytes
+//	       extension: nothing, or LoadedAt in 8 bytes
+//	       payload
+const (
+	HeaderSize = 88
+	format     = 1
+
+	OffID    = 4
+	OffKeep  = 52
+	OffEnd   = 56
+	OffEndMs = 76
+	offTook  = 78
+	OffStamp = 60
+	OffDB    = 68
+	offSum   = 80
+	OffTags  = 84
+	offExt   = 86
+	ExtSize  = 8
+)
+
+// The flags of a record.
+const (
+	FlagAbsent      = 1
+	flagTagged      = 4
+	FlagProvisional = 8 // written under a hold, with which it ends at the latest
+	FlagVersioned   = 16
+	FlagEndless     = 32 // no hard expiry: that of the key is there for the soft one
+	flagUnstorable  = 64 // what was loaded could not be stored; no flag of a value
+	flagsKnown      = FlagAbsent | flagTagged | FlagProvisional | FlagVersioned | FlagEndless
+)
+
 // A field is a part of the header of a record.
 type field struct{ offset, size int }
 

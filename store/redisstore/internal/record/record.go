@@ -15,58 +15,6 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// The record, in big endian:
-//
-//	 0  1  type: 'V' a value, 'N' none (a lease, a hold or a back-off; or with
-//	       flagUnstorable a lease that is everybody's; its id is the token)
-//	 1  1  format: 1
-//	 2  1  flags
-//	 3  1  codec
-//	 4  8  id, different for each value ever written
-//	12 40  lease and hold: token, until; until, token, floor. Only scripts write them
-//	52  4  keepMs: fresh for the TTL of the key less this, then stale; with
-//	       flagProvisional over, the key lasts as long as the hold it bears
-//	56  4  end of the key by the clock of the server, in seconds: 0 is not known,
-//	       all ones none. What is written without a script does not know it
-//	60  8  stamp: a reading of the clock of the tags from before the load
-//	68  8  version given by the source, with flagVersioned; else zero
-//	76  2  end of the key: the milliseconds
-//	78  2  how long the load took, in milliseconds, rounded up; all ones: so long or
-//	       longer; zero: not known
-//	80  4  CRC-32C of what follows
-//	84  2  length of the tags
-//	86  2  length of the extension
-//	88     tags, each as a length of 2 bytes and its bytes
-//	       extension: nothing, or LoadedAt in 8 bytes
-//	       payload
-const (
-	HeaderSize = 88
-	format     = 1
-
-	OffID    = 4
-	OffKeep  = 52
-	OffEnd   = 56
-	OffEndMs = 76
-	offTook  = 78
-	OffStamp = 60
-	OffDB    = 68
-	offSum   = 80
-	OffTags  = 84
-	offExt   = 86
-	ExtSize  = 8
-)
-
-// The flags of a record.
-const (
-	FlagAbsent      = 1
-	flagTagged      = 4
-	FlagProvisional = 8 // written under a hold, with which it ends at the latest
-	FlagVersioned   = 16
-	FlagEndless     = 32 // no hard expiry: that of the key is there for the soft one
-	flagUnstorable  = 64 // what was loaded could not be stored; no flag of a value
-	flagsKnown      = FlagAbsent | flagTagged | FlagProvisional | FlagVersioned | FlagEndless
-)
-
 // EndNone says in a record that the key has no end; in a record's endMs it is -1.
 const EndNone = math.MaxUint32
 
@@ -89,7 +37,7 @@ type Record struct {
 	Stamp    uint64
 	Version  uint64 // given by the source; 0: none
 	EndMs    int64  // by the clock of the server; 0: not known
-	Took     uint16 // see tookOf
+	Took     uint16 // see TookOf
 	LoadedAt store.Time
 	Tags     []string
 	Payload  []byte
@@ -103,8 +51,25 @@ func TookOf(d time.Duration) uint16 {
 	return uint16(min((d-1)/time.Millisecond+1, math.MaxUint16))
 }
 
+// A Meta is an entry without its value.
+type Meta = store.Entry[struct{}]
+
+// Of returns the record of e, which lives for l, without its codec, its id and its payload.
+func Of(e *Meta, l Life) Record {
+	return Record{
+		Absent: e.Absent, Endless: l.Endless, KeepMs: l.KeepMs, EndMs: EndMsOf(l), Stamp: e.Stamp, Version: e.Revision,
+		Took: TookOf(e.LoadTime), LoadedAt: e.LoadedAt, Tags: e.Tags,
+	}
+}
+
+// Describe sets what r says of e. Its times are a matter of the clock: see [Life].
+func (r *Record) Describe(e *Meta) {
+	e.Absent, e.Version, e.Tags, e.LoadedAt, e.Size = r.Absent, r.ID, r.Tags, r.LoadedAt, len(r.Payload)
+	e.Stamp, e.Revision, e.LoadTime = r.Stamp, r.Version, time.Duration(r.Took)*time.Millisecond
+}
+
 // AppendHead appends a record to dst, all but the payload, which the caller
-// appends before [seal]. The payload of r is not looked at.
+// appends before [Seal]. The payload of r is not looked at.
 func AppendHead(dst []byte, r *Record) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, make([]byte, HeaderSize)...)
@@ -164,7 +129,7 @@ const (
 	KindCorrupt             // something else
 )
 
-// KindOf returns what b is, or the first headerSize bytes of it.
+// KindOf returns what b is, or the first HeaderSize bytes of it.
 func KindOf(b []byte) Kind {
 	switch {
 	case len(b) == 0:
@@ -183,7 +148,7 @@ func KindOf(b []byte) Kind {
 }
 
 // Parse parses a record that is a value. It allocates nothing but
-// the list of tags, and returns errCorrupt for whatever is not right.
+// the list of tags, and returns ErrCorrupt for whatever is not right.
 func Parse(b []byte, r *Record) error {
 	if len(b) < HeaderSize || b[0] != 'V' || b[1] != format || b[2]&^flagsKnown != 0 {
 		return ErrCorrupt
@@ -270,7 +235,7 @@ func NewID() uint64 {
 	}
 }
 
-// IsUnstorable reports whether b, the first headerSize bytes of what is under a key, says
+// IsUnstorable reports whether b, the first HeaderSize bytes of what is under a key, says
 // that its value could not be stored.
 func IsUnstorable(b []byte) bool {
 	return KindOf(b) == KindNone && len(b) >= HeaderSize && b[2]&flagUnstorable != 0
