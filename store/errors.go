@@ -18,7 +18,7 @@ var (
 	// wraps it, so that the value stays and begins a new life.
 	ErrNotModified = errors.New("not modified")
 
-	// ErrClosed says that the store, or what it rests on, was closed.
+	// ErrClosed says that the store, or the client or budget that it uses, was closed.
 	ErrClosed = errors.New("closed")
 
 	// ErrUnavailable says that the backend could not be reached or did not
@@ -29,42 +29,41 @@ var (
 	// permit the operation.
 	ErrAuth = errors.New("credentials refused")
 
-	// ErrTooLarge says that a key or a value exceeds a limit of the store, or
-	// that the backend has no room for it. Nothing was changed by the write,
-	// but that an older entry under the key may be gone.
+	// ErrTooLarge says that a key or a value exceeds a limit of the store, or that the
+	// backend has no room for it. The write changed nothing, except that it may have removed
+	// an older entry under the key.
 	ErrTooLarge = errors.New("too large")
 
 	// ErrUnstorable says that the store cannot hold this value as it is: its codec
-	// cannot encode it, or it would not come back equal. Nothing was changed by
-	// the write. A loaded value is answered all the same.
+	// cannot encode it, or decoding would not return an equal value. The write changed
+	// nothing. The callers of a load still get the value.
 	ErrUnstorable = errors.New("cannot store the value")
 
-	// ErrRefused says that a write was refused because of its arguments, and that
-	// nothing has changed anywhere.
+	// ErrRefused says that a write was refused because of its arguments, and changed
+	// nothing in any tier.
 	ErrRefused = errors.New("refused")
 
-	// ErrReplicas says that a write was made, but that fewer replicas than wanted
-	// have confirmed it in time: a failover may undo it. There is no point in
-	// making it again at once.
+	// ErrReplicas says that a write was made, but that fewer replicas than required
+	// confirmed it in time, so a failover may undo it. An immediate retry does not help.
 	ErrReplicas = errors.New("fewer replicas than wanted have confirmed")
 
-	// ErrOverload says that a value was not loaded because too many loads are under
-	// way, or too many have begun lately.
+	// ErrOverload says that a value was not loaded because too many loads are running, or
+	// too many have started recently.
 	ErrOverload = errors.New("too many loads")
 
-	// ErrCycle says that a loader reads a value of which the load waits for that loader:
-	// directly, or through other loads. The text of the error names the chain.
+	// ErrCycle says that a loader reads a value whose own load waits for that loader,
+	// directly or through other loads. The text of the error names the chain.
 	ErrCycle = errors.New("load cycle")
 
-	// ErrSlow is why a stale value is served while the source is asked: that takes,
-	// or would take, longer than is to be waited.
+	// ErrSlow is the Cause of a stale result that was returned because the load exceeded
+	// the soft timeout, or would have.
 	ErrSlow = errors.New("the source takes too long")
 
-	// ErrInvalidKey says that no key can be made of what was given.
+	// ErrInvalidKey says that an id has no key, or that a key is not allowed.
 	ErrInvalidKey = errors.New("invalid key")
 
-	// ErrWrongType says that what is under the key is of another kind: Add on
-	// an entry, for instance.
+	// ErrWrongType says that the key has something of another kind, such as an entry where
+	// Add expects a counter.
 	ErrWrongType = errors.New("wrong type")
 )
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Hot is a key and about how often it was read lately.
+// A Hot is a key and an estimate of how often it was read recently.
 type Hot struct {
 	Key   string
 	Reads float64

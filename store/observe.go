@@ -9,11 +9,12 @@ import (
 
 // An Observer is notified of every operation that leaves the process's memory: an
 // exchange with a server, a load from the source. It is passed to a store as an
-// option. Of what stays in memory there is one: [OpWait]. Answers from memory are only counted (see [Reporter]).
+// option. The one operation that stays in memory is [OpWait]. Answers from memory are only
+// counted (see [Reporter]).
 //
 // Its methods run on the goroutine of the operation and may be called
-// concurrently. They must be quick. A panic of theirs is logged with [slog.Default], and
-// the operation goes on.
+// concurrently. They must be quick. A panic in one of them is logged with [slog.Default], and
+// the operation continues.
 type Observer interface {
 	// Begin is called before the operation. The context that it returns is
 	// used for the operation and passed to End.

@@ -9,30 +9,28 @@ import (
 // instead: no reader gets an older value. It comes with the reason.
 var ErrRemoved = errors.New("what was under the key was removed")
 
-// An Outcome says what has become of a write.
+// An Outcome is the effect of a write that returned an error.
 type Outcome uint8
 
 const (
-	// Made says that the write took effect, or removed what was under the key. There
-	// is nothing to do again.
+	// Made says that the write took effect, or removed what was under the key. It must not
+	// be retried.
 	Made Outcome = iota
 
-	// Refused says that nothing has changed anywhere, and that the same write would be
-	// refused again.
+	// Refused says that the write changed nothing, and that a retry would be refused too.
 	Refused
 
-	// Open says that the backend may have an older value than the write. A tier in
-	// front of it does not serve what it has, and removes the key there until that
-	// succeeds.
+	// Open says that the backend may still have an older value. A tier in front of it must
+	// not serve its copy, and retries to delete the key until that succeeds.
 	Open
 )
 
 // refusals are the errors of writes that were refused.
 var refusals = []error{ErrRefused, ErrTooLarge, ErrUnstorable, ErrInvalidKey, ErrWrongType, ErrNotFound, ErrClosed, errors.ErrUnsupported}
 
-// OutcomeOf returns what has become of a write that returned err. Every error that is not
-// known to be a refusal leaves it open. Of a write of many keys it is the worst: see
-// [ByKey] for each.
+// OutcomeOf returns the effect of a write that returned err. An error that is not known to
+// be a refusal leaves it Open. For a write of many keys it is the worst of all keys; see
+// [ByKey] for each key.
 func OutcomeOf(err error) Outcome {
 	if many := AsManyError[string](err); many != nil {
 		worst := Made

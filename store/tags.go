@@ -10,7 +10,7 @@ import "context"
 // A Tagger that is a [Watcher] need not notify of InvalidateTags, because a tier that
 // keeps copies asks Current before it serves one. Its Get of an entry that was
 // invalidated is ErrNotFound, and the entry returned with it has the Version of
-// that one and nothing else: see [Want].Not.
+// that one and nothing else: see [Leaser].Lease.
 //
 // An entry that is set with tags and without a Stamp gets a reading of the clock from
 // then: only later invalidations concern it.

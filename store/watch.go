@@ -2,7 +2,7 @@ package store
 
 import "time"
 
-// An Invalidation says that copies of entries must not be used any more.
+// An Invalidation says which copies of entries are not valid any more.
 type Invalidation struct {
 	// Keys are the keys of the entries that were changed or removed.
 	Keys []string
@@ -15,8 +15,8 @@ type Invalidation struct {
 	// not suspect, but wrong.
 	Cleared bool
 
-	// Released says that leases of Keys have ended and nothing else: copies are still
-	// right, and callers that wait for such a lease need not wait any longer.
+	// Released says that only the leases of Keys have ended: copies are still valid, and
+	// callers that wait for such a lease need not wait any longer.
 	Released bool
 }
 
