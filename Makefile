@@ -17,7 +17,7 @@ export GOWORK := off
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help databases prometheus e2e migration marketplace demo outbox-kill outbox-cost conformance survey survey-table survey-times test test-race test-alloc model mutants options check lint format-check vet staticcheck arch tidy-check \
+.PHONY: help databases prometheus e2e migration recipes marketplace demo outbox-kill outbox-cost conformance survey survey-table survey-times test test-race test-alloc model mutants options check lint format-check vet staticcheck arch tidy-check \
 	format bench bench-ratios bench-targets bench-results bench-hits bench-compile fuzz soak cover cover-lease figures cover-html quickstart clean servers site need-go need-redis need-cc need-databases need-mkdocs need-chromium
 
 help: ## list the targets
@@ -29,7 +29,7 @@ help: ## list the targets
 
 # ---- tests -------------------------------------------------------------------
 
-test: test-race test-alloc survey $(if $(filter ./...,$(PKG)),cover-lease databases marketplace migration prometheus e2e) ## all tests, with the race detector; installs servers where it can
+test: test-race test-alloc survey $(if $(filter ./...,$(PKG)),cover-lease databases marketplace recipes migration prometheus e2e) ## all tests, with the race detector; installs servers where it can
 
 # Tests wait for servers more than they compute: twice as many packages at once as there are CPUs.
 test-race: need-go need-cc need-redis
@@ -66,7 +66,10 @@ e2e: need-go need-redis need-chromium ## the page of package admin in Chromium, 
 migration: need-go need-redis ## examples/migration, with the caches that it migrates from
 	cd examples/migration && go test .
 
-demo: need-go need-redis ## measure examples/marketplace without and with its caches, and while Redis is killed: two minutes
+recipes: need-go need-redis need-databases ## examples/recipes: database/sql, sqlc, gorm and ent on PostgreSQL and Redis
+	cd examples/recipes && go test .
+
+demo: need-go need-redis ## measure examples/marketplace without and with its caches, while Redis is killed, and in a deploy: three minutes
 	$(MAKE) --no-print-directory -C examples/marketplace demo
 
 outbox-kill: need-go need-redis need-databases ## kill writers, relays and Redis during 10,000 transactions on each database

@@ -2,9 +2,11 @@ package migration
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	engine "github.com/dgraph-io/ristretto"
 	"github.com/dgraph-io/ristretto/v2"
 	"github.com/go-redis/cache/v9"
 	"github.com/lokroom/strata"
@@ -21,6 +23,17 @@ func (r repo) Save(_ context.Context, l Listing) error {
 	return nil
 }
 
+// A counted repo counts loads.
+type counted struct {
+	repo
+	loads atomic.Uint64
+}
+
+func (c *counted) Listing(ctx context.Context, id int64) (Listing, error) {
+	c.loads.Add(1)
+	return c.repo.Listing(ctx, id)
+}
+
 // Each of them reads, changes and reads a listing on a real server.
 func TestAll(t *testing.T) {
 	server := redistest.Start(t, nil)
@@ -31,6 +44,12 @@ func TestAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer local.Close()
+	e, err := engine.NewCache(&engine.Config{NumCounters: 1000, MaxCost: 100, BufferItems: 64, Metrics: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	loaded := &counted{repo: repo{}}
 	b, err := strata.Open(t.Context(), &strata.Config{RedisURL: "redis://" + server.Addr()})
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +63,7 @@ func TestAll(t *testing.T) {
 	for name, c := range map[string]Repo{
 		"go-redis/cache": &GoRedisCache{cache.New(&cache.Options{Redis: rdb, LocalCache: cache.NewTinyLFU(1000, time.Minute)}), repo{}},
 		"ristretto":      &Ristretto{local, repo{}},
+		"gocache":        NewGocache(e, loaded),
 		"client-side":    &ClientSide{rdb, repo{}},
 		"strata":         s,
 	} {
@@ -67,6 +87,12 @@ func TestAll(t *testing.T) {
 				if !right() {
 					t.Errorf("%s does not return %s", name, title)
 				}
+			}
+			if name == "gocache" { // a change now would be lost
+				redistest.WaitFor(t, "all loads to be cached", func() bool {
+					e.Wait()
+					return e.Metrics.KeysAdded()+e.Metrics.KeysUpdated() == loaded.loads.Load()
+				})
 			}
 		}
 	}
