@@ -1,5 +1,6 @@
 // Command demo measures the marketplace without and with its caches, and then two processes of it
-// whose Redis is killed. It builds and starts what it needs; "redis-server" must be installed.
+// whose Redis is killed, and that are replaced by a release with another type of values. It builds
+// and starts what it needs; "redis-server" must be installed.
 package main
 
 import (
@@ -46,7 +47,26 @@ func run(ctx context.Context) (err error) {
 	if err := d.compare(ctx); err != nil {
 		return err
 	}
-	return d.killRedis(ctx)
+	if err := d.withRedis(ctx, "Redis is killed", d.killRedis); err != nil {
+		return err
+	}
+	return d.withRedis(ctx, "a deploy that changes the type of listings", func(ctx context.Context, redis *process) ([]part, error) {
+		return d.deploy(ctx, redis.addr)
+	})
+}
+
+// withRedis starts a Redis for f, and prints the parts that it has measured.
+func (d *demo) withRedis(ctx context.Context, name string, f func(context.Context, *process) ([]part, error)) (err error) {
+	redis, err := d.startRedis(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, redis.stop()) }()
+	parts, err := f(ctx, redis)
+	if err == nil {
+		printParts(os.Stdout, name, parts)
+	}
+	return err
 }
 
 // compare measures one process without and with its cache.
@@ -66,7 +86,7 @@ func (d *demo) compare(ctx context.Context) error {
 // measureOne measures one process that has answered other requests for a time. Each call sends the
 // same requests.
 func (d *demo) measureOne(ctx context.Context, before time.Duration, args ...string) (r *load.Report, err error) {
-	p, err := d.startService(ctx, nil, args...)
+	p, err := d.startService(ctx, "this", nil, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -83,26 +103,20 @@ func (d *demo) generator(targets ...string) *load.Generator {
 }
 
 // killRedis measures two processes before, while and after Redis is away.
-func (d *demo) killRedis(ctx context.Context) (err error) {
-	redis, err := d.startRedis(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, redis.stop()) }()
+func (d *demo) killRedis(ctx context.Context, redis *process) (parts []part, err error) {
 	var targets []string
 	for range 2 {
-		p, err := d.startService(ctx, []string{"REDIS_URL=redis://" + redis.addr})
+		p, err := d.startService(ctx, "this", []string{"REDIS_URL=redis://" + redis.addr})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		defer func() { _ = p.stop() }() // its exit status may be that of lost changes
 		targets = append(targets, p.url)
 	}
 	g := d.generator(targets...)
 	if _, err := g.Run(ctx, d.duration/2, 1); err != nil {
-		return err
+		return nil, err
 	}
-	var parts []part
 	for i, step := range []struct {
 		name string
 		do   func() error
@@ -112,14 +126,13 @@ func (d *demo) killRedis(ctx context.Context) (err error) {
 		{"Redis is back, empty", func() error { return redis.start(ctx) }},
 	} {
 		if err := step.do(); err != nil {
-			return err
+			return nil, err
 		}
 		r, err := g.Run(ctx, d.duration/2, uint64(i+2))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		parts = append(parts, part{step.name, r})
 	}
-	printParts(os.Stdout, parts)
-	return nil
+	return parts, nil
 }

@@ -23,21 +23,28 @@ type process struct {
 	cmd       *exec.Cmd
 }
 
-// build compiles the service.
+// build compiles this release of the service, and the next one.
 func (d *demo) build(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(d.dir, "marketplace"), ".")
-	cmd.Stderr = os.Stderr
-	return cmd.Run()
+	for _, release := range []string{"this", "next"} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-tags", release, "-o", d.binary(release), "github.com/lokroom/strata/examples/marketplace")
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// startService starts a process of the marketplace, with a database that is slow, and returns when
-// it is ready.
-func (d *demo) startService(ctx context.Context, env []string, args ...string) (*process, error) {
+func (d *demo) binary(release string) string { return filepath.Join(d.dir, "marketplace-"+release) }
+
+// startService starts a process of a release of the marketplace, with a database that is slow, and
+// returns when it is ready.
+func (d *demo) startService(ctx context.Context, release string, env []string, args ...string) (*process, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	p := &process{addr: addr, url: "http://" + addr, binary: filepath.Join(d.dir, "marketplace"), env: env, log: filepath.Join(d.dir, "service.log")}
+	p := &process{addr: addr, url: "http://" + addr, binary: d.binary(release), env: env, log: filepath.Join(d.dir, "service.log")}
 	p.args = append([]string{"-addr", addr, "-db", filepath.Join(d.dir, "marketplace.db"), "-listings", fmt.Sprint(d.listings),
 		"-slow", "-trusted-proxies", "127.0.0.0/8"}, args...)
 	p.ready = func() bool {

@@ -45,13 +45,15 @@ type part struct {
 	report *load.Report
 }
 
-func printParts(w io.Writer, parts []part) {
-	fmt.Fprintln(w, "Two processes with one Redis:\n\n| | requests | reads p50 | p99 | hits | reads of the database | errors | stale answers | longest |\n|---|---|---|---|---|---|---|---|---|")
+func printParts(w io.Writer, name string, parts []part) {
+	fmt.Fprintf(w, "Two processes with one Redis: %s.\n\n", name)
+	fmt.Fprintln(w, "| | requests | reads p50 | p99 | hits | reads of the database | errors | unreadable values | stale answers | longest |\n|---|---|---|---|---|---|---|---|---|---|")
 	for _, p := range parts {
 		r, all := p.report.Total(false), p.report.Total(true)
-		fmt.Fprintf(w, "| %s | %d | %s | %s | %s | %d | %d | %d | %s |\n", p.name, r.Requests+all.Requests, ms(r.Quantile(.5)), ms(r.Quantile(.99)),
-			percent(r.HitRatio(), 1), p.report.Reads, errorsOf(p.report), staleOf(p.report), ms(max(r.Oldest, all.Oldest)))
+		fmt.Fprintf(w, "| %s | %d | %s | %s | %s | %d | %d | %d | %d | %s |\n", p.name, r.Requests+all.Requests, ms(r.Quantile(.5)), ms(r.Quantile(.99)),
+			percent(r.HitRatio(), 1), p.report.Reads, errorsOf(p.report), p.report.Unreadable, staleOf(p.report), ms(max(r.Oldest, all.Oldest)))
 	}
+	fmt.Fprintln(w)
 	for _, p := range parts {
 		printErrors(w, p.report)
 	}

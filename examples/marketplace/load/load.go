@@ -82,7 +82,7 @@ func (g *Generator) Run(ctx context.Context, d time.Duration, seed uint64) (*Rep
 			Transport: &http.Transport{MaxIdleConnsPerHost: 512},
 		}
 	})
-	before, err := g.reads(ctx)
+	before, err := g.counts(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +106,8 @@ func (g *Generator) Run(ctx context.Context, d time.Duration, seed uint64) (*Rep
 		})
 	}
 	wg.Wait()
-	after, err := g.reads(ctx)
-	report.Reads = after - before
+	after, err := g.counts(ctx)
+	report.Reads, report.Unreadable = after.reads-before.reads, after.unreadable-before.unreadable
 	return report, errors.Join(err, ctx.Err())
 }
 

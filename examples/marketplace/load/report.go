@@ -33,9 +33,10 @@ func (e *Endpoint) HitRatio() float64 {
 
 // A Report is what a Run has measured, by endpoint.
 type Report struct {
-	Endpoints map[string]*Endpoint
-	Reads     int64  // of the database, by the service
-	FirstErr  string // one of the errors
+	Endpoints  map[string]*Endpoint
+	Reads      int64  // of the database, by the service
+	Unreadable int64  // values in Redis that the service could not decode
+	FirstErr   string // one of the errors
 
 	mu sync.Mutex
 }

@@ -129,7 +129,7 @@ func putListing(ctx context.Context, c *caller) answer {
 	if a.err != nil || a.limited {
 		return a
 	}
-	l.Price = 30 + c.random.IntN(300)
+	l.Price = source.Euros(30 + c.random.IntN(300))
 	var saved source.Listing
 	written := c.send(ctx, "PUT", fmt.Sprintf("/api/listings/%d", c.id), l, &saved)
 	if written.err == nil && !written.limited {
@@ -150,26 +150,29 @@ func postBooking(ctx context.Context, c *caller) answer {
 	return c.send(ctx, "POST", "/api/bookings", b, nil, http.StatusCreated, http.StatusConflict)
 }
 
-// reads returns how often all processes have read the database.
-func (g *Generator) reads(ctx context.Context) (n int64, err error) {
+// counts are counters of all processes.
+type counts struct{ reads, unreadable int64 }
+
+func (g *Generator) counts(ctx context.Context) (n counts, err error) {
 	for _, target := range g.Targets {
 		r, err := http.NewRequestWithContext(ctx, "GET", target+"/api/stats", nil)
 		if err != nil {
-			return 0, err
+			return n, err
 		}
 		resp, err := g.client.Do(r)
 		if err != nil {
-			return 0, err
+			return n, err
 		}
 		var s web.Stats
 		err = json.NewDecoder(resp.Body).Decode(&s)
 		_ = resp.Body.Close()
 		if err != nil {
-			return 0, fmt.Errorf("%s: %s: %w", target, resp.Status, err)
+			return n, fmt.Errorf("%s: %s: %w", target, resp.Status, err)
 		}
 		for _, reads := range s.Reads {
-			n += reads
+			n.reads += reads
 		}
+		n.unreadable += s.Unreadable
 	}
 	return n, nil
 }

@@ -15,10 +15,12 @@ var (
 	list   = keys.Class{Name: "list", TTL: keys.Short, StaleFor: time.Hour}
 	static = keys.Class{Name: "static", TTL: keys.VeryLong, StaleFor: 7 * keys.VeryLong}
 
+	// A value of another release, whose type may differ, has another key and the same tag.
+	rowOf      = keys.DefineTag[int64](&registry, "row-of")       // a listing
 	bookingsOf = keys.DefineTag[int64](&registry, "bookings-of")  // a user; 0: all users
 	searchesIn = keys.DefineTag[string](&registry, "searches-in") // a city; "": all cities
 
-	listing  = keys.Define1[int64](&registry, "listing", detail, nil)
+	listing  = keys.Define1(&registry, "listing", detail, func(id int64) []string { return []string{rowOf.Of(id)} })
 	user     = keys.Define1[int64](&registry, "user", detail, nil)
 	reviews  = keys.Define1[int64](&registry, "reviews", detail, nil) // of a listing
 	stats    = keys.Define1[int64](&registry, "review-stats", detail, nil)

@@ -22,7 +22,7 @@ type (
 func (m *Market) rules() *invalidate.Rules {
 	r := invalidate.NewRules()
 	invalidate.On(r, func(e ListingChanged) invalidate.Targets {
-		ts := invalidate.Targets{invalidate.IDs(listing, e.ID).Because("its page")}
+		ts := invalidate.Targets{invalidate.Tags(rowOf.Of(e.ID)).Because("its page, in every release")}
 		if e.City == e.CityBefore {
 			return ts // searches show the new values: they share those of the cache of listings
 		}

@@ -38,14 +38,14 @@ func TestRules(t *testing.T) {
 		want  string
 	}{
 		{ListingChanged{ID: 42, City: "Paris", CityBefore: "Paris"}, `
-			listing "42": its page (ListingChanged)`},
+			tag "row-of:42": its page, in every release (ListingChanged)`},
 		{ListingChanged{ID: 42, City: "Paris", CityBefore: "Lyon"}, `
-			listing "42": its page (ListingChanged)
+			tag "row-of:42": its page, in every release (ListingChanged)
 			tag "searches-in:Paris": searches in a city that it has joined or left (ListingChanged)
 			tag "searches-in:Lyon": searches in a city that it has joined or left (ListingChanged)
 			tag "searches-in:~": searches in all cities (ListingChanged)`},
 		{ListingChanged{ID: 42, CityBefore: "Lyon"}, `
-			listing "42": its page (ListingChanged)
+			tag "row-of:42": its page, in every release (ListingChanged)
 			tag "searches-in:Lyon": searches in a city that it has joined or left (ListingChanged)
 			tag "searches-in:~": searches in all cities (ListingChanged)
 			reviews "42" (ListingChanged)

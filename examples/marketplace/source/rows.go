@@ -25,7 +25,7 @@ type Listing struct {
 	City        string   `json:"city"`
 	Title       string   `json:"title"`
 	Description string   `json:"description"`
-	Price       int      `json:"price"` // a night, in euros
+	Price       Euros    `json:"price"` // a night
 	Amenities   []string `json:"amenities"`
 	Revision    int64    `json:"revision"` // grows with every change of the row
 }
@@ -80,6 +80,6 @@ func (q Query) Normal() Query {
 // Matches reports whether a normal q selects l.
 func (q Query) Matches(l Listing) bool {
 	return (q.City == "" || q.City == l.City) &&
-		(q.MaxPrice == 0 || l.Price <= q.MaxPrice) &&
+		(q.MaxPrice == 0 || l.Price <= Euros(q.MaxPrice)) &&
 		strings.Contains(strings.ToLower(l.Title), q.Text)
 }

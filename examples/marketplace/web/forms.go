@@ -23,7 +23,7 @@ func (s *Server) priceForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	l := e.Value
-	l.Price = price
+	l.Price = source.Euros(price)
 	if _, err := s.market.SaveListing(r.Context(), l); err != nil {
 		return err
 	}

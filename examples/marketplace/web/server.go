@@ -21,6 +21,8 @@ type Server struct {
 	mux     *http.ServeMux
 	handler http.Handler
 	ready   atomic.Bool
+
+	unreadable unreadable
 }
 
 // Options configure a Server.
@@ -44,6 +46,7 @@ func New(m *market.Market, b *strata.Backend, db *source.DB, o Options) (*Server
 	if err != nil {
 		return nil, err
 	}
+	b.Observe(&s.unreadable)
 	s.routes(admin, pages)
 	s.handler = http.NewCrossOriginProtection().Handler(s.mux) // pages of other sites cannot write
 	return s, nil
