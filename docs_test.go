@@ -29,7 +29,7 @@ func pages(t *testing.T) map[string]string {
 		t.Fatalf("no pages in docs: %v", err)
 	}
 	texts := make(map[string]string)
-	for _, name := range append(names, "README.md", "CONTRIBUTING.md", "benchmarks/README.md", "internal/model/README.md", "internal/mutant/README.md", "store/redisstore/PUSHES.md") {
+	for _, name := range append(names, "README.md", "CONTRIBUTING.md", "benchmarks/README.md", "examples/marketplace/README.md", "examples/recipes/README.md", "internal/model/README.md", "internal/mutant/README.md", "store/redisstore/PUSHES.md") {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -153,7 +153,7 @@ func TestDocs_links(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	all := pages(t)
 	for name, page := range all {
-		for _, m := range link.FindAllStringSubmatch(page, -1) {
+		for _, m := range link.FindAllStringSubmatch(fenced.ReplaceAllString(page, ""), -1) {
 			target, anchor, _ := strings.Cut(m[1], "#")
 			if strings.Contains(target, "://") {
 				continue
