@@ -10,15 +10,15 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Clear makes every entry unusable that was set before the call, with two exchanges,
-// however many there are: the store notes when it was cleared, and what was stamped
-// before does not count. Redis forgets the entries at the end of their lives, or when
-// it needs the room; [Store.DeletePattern] frees it at once. Counters stay.
+// Clear makes every entry unusable that was set before the call, with two exchanges, whatever the
+// number of entries. The store keeps the time of the Clear in Redis, and ignores entries with an
+// earlier stamp. Redis removes them when they expire, or when it evicts them;
+// [Store.DeletePattern] frees the memory immediately. Counters stay.
 //
-// In a cluster the note may be on another node than an entry, so that one process may
-// find what another has just cleared: Clear then returns when that is over, which takes
-// [Dialer].MaxDisconnected and a tenth more. If ctx ends first, the store is cleared, and
-// the error is that of ctx.
+// In a cluster that time may be on another node than an entry, so that another process may still
+// find an entry for a moment. Clear then returns when that is over, after
+// [Dialer].MaxDisconnected and a tenth of it. If ctx ends first, the store is cleared, and the
+// error is that of ctx.
 func (s *view) Clear(ctx context.Context) error {
 	ctx, end := store.Observe(ctx, s.observer, s.op("clear", "", 0))
 	err := s.tags.Raise(ctx, 0, s.tags.ClearedKey(s.prefix))[0]

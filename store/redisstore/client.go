@@ -14,8 +14,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// A Client is the connection to Redis that any number of stores share. It is
-// made by [Dial] and safe for concurrent use.
+// A Client is a connection to Redis that any number of stores share. [Dial] returns one. It is
+// safe for concurrent use.
 type Client struct {
 	link      *link.Link
 	watchers  notify.Fanout
@@ -27,9 +27,8 @@ type Client struct {
 	rights    rights
 }
 
-// Close closes the connections, after operations that are under way have ended,
-// within their timeouts at the latest. Every later use of the client and of its
-// stores is ErrClosed. Closing twice does nothing.
+// Close closes the connections after running operations have ended, which takes their timeouts at
+// most. Later calls of the client and its stores return ErrClosed. Closing twice does nothing.
 func (c *Client) Close() {
 	c.heartbeat.Stop()
 	c.undo.Stop()
@@ -80,8 +79,8 @@ func (c *Client) ping(ctx context.Context) error {
 	return err
 }
 
-// NewTags returns the tags of c with keys that begin with prefix. Called again with
-// the same prefix it returns the same ones. They end with the client.
+// NewTags returns the tags of c with keys that begin with prefix. A second call with the same
+// prefix returns the same Tags. Closing c ends them.
 func NewTags(c *Client, prefix string) *Tags {
 	c.heartbeat.Offer(prefix)
 	c.tags.mu.Lock()

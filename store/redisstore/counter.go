@@ -16,7 +16,7 @@ import (
 // errNegativeTTL is the cause where Add is called with one.
 var errNegativeTTL = link.Own(errors.New("negative ttl"))
 
-// Add adds delta to the counter under key. What is there and is no integer is
+// Add adds delta to the counter under key. If the key has anything but an integer, the error is
 // ErrWrongType.
 func (s *view) Add(ctx context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
 	full, err := s.redisKey(key)
@@ -56,7 +56,8 @@ func (s *view) add(ctx context.Context, full string, delta int64, ttl time.Durat
 	return sum, short
 }
 
-// Count returns the counter under key. What is there and is no integer is ErrWrongType.
+// Count returns the counter under key. If the key has anything but an integer, the error is
+// ErrWrongType.
 func (s *view) Count(ctx context.Context, key string) (int64, error) {
 	full, err := s.redisKey(key)
 	if err != nil {

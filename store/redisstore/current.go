@@ -56,7 +56,7 @@ func (s *view) Current(tags []string, stamp uint64) (ok, known bool) {
 	return s.tags.Current(tags, stamp)
 }
 
-// Recall reports whether tags were no newer than stamp when they were read last, as
+// Recall reports whether tags were no newer than stamp when this process last read them, as
 // [store.Tagger] describes it.
 func (s *view) Recall(tags []string, stamp uint64) bool {
 	if s.tags.Retry.Has(tags...) {

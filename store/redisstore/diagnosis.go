@@ -24,7 +24,7 @@ func (s Severity) rank() int {
 	return slices.Index([]Severity{SeverityError, SeverityWarning, SeverityInfo}, s)
 }
 
-// A Finding is something that [Diagnose] has found.
+// A Finding is a result of [Diagnose].
 type Finding struct {
 	// Check is the name of the check. Names are stable: tracking, rights, commands,
 	// eviction, tracking-table, persistence, replicas, clock, slots, latency,
@@ -36,7 +36,7 @@ type Finding struct {
 	// Addr is the server. Empty: it concerns all of them.
 	Addr string `json:"addr,omitempty"`
 
-	// Found is what is so, and Advice one sentence on what to do about it.
+	// Found is the fact, and Advice is one sentence on what to do about it.
 	Found  string `json:"found"`
 	Advice string `json:"advice"`
 }

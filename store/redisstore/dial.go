@@ -21,112 +21,106 @@ import (
 // defaultTimeout bounds an operation where nothing else is said.
 const defaultTimeout = time.Second
 
-// DefaultBreakAfter is how many operations in a row may fail where nothing else is said.
+// DefaultBreakAfter is the default of [Dialer].BreakAfter.
 const DefaultBreakAfter = 5
 
-// DefaultMaxDisconnected is how long Redis may be silent where nothing else is said.
+// DefaultMaxDisconnected is the default of [Dialer].MaxDisconnected.
 const DefaultMaxDisconnected = 2 * time.Second
 
 // defaultMaxStale is the MaxStale of a [Dialer] with NoTracking that does not set it.
 const defaultMaxStale = time.Second
 
-// A Dialer holds the settings of a [Client] that rueidis does not have. The zero
-// Dialer is what [Dial] uses.
+// A Dialer has the settings of a [Client] that rueidis does not have. The zero Dialer is the one
+// that [Dial] uses.
 type Dialer struct {
-	// Timeout bounds every operation of the client and of the stores that do
-	// not say otherwise, and each attempt to connect. Zero or less:
-	// 1 s. An operation may end up to an eighth of it later.
+	// Timeout bounds every operation of the client, and of stores without a Timeout, and each
+	// attempt to connect. An operation may take up to an eighth longer. Zero or less: 1 second.
 	Timeout time.Duration
 
-	// MaxDisconnected is how long Redis may be silent before a tier in front of a
-	// store (see [Store.Watch]) trusts its copies no longer. While there is one,
-	// each primary is asked four times as often, by deleting a key that does
-	// not exist: the prefix of the Tags of the first such store and "heartbeat". To
-	// test that pushes arrive, a key with ":push" behind that is set and deleted.
-	// Zero: DefaultMaxDisconnected. Negative: Redis is not asked, and a connection
-	// that died without a sign is noticed after about 4 s.
+	// MaxDisconnected is how long a tier in front of a store (see [Store.Watch]) serves its
+	// copies after contact with Redis is lost. While there is such a tier, the client sends each
+	// primary four heartbeats in that time. A heartbeat deletes a key that does not exist: the
+	// prefix of the Tags of the first such store and "heartbeat". To test that pushes arrive, the
+	// client sets and deletes that key with the suffix ":push". Zero: DefaultMaxDisconnected.
+	// Negative: no heartbeats; a connection that died unnoticed is then detected after about 4
+	// seconds.
 	MaxDisconnected time.Duration
 
-	// Broadcast is the prefixes of keys of which Redis notifies this client at every
-	// change, whether it has read the key or not. They must not overlap, and must
-	// cover the prefixes of all stores of the client and of their [Tags]: a store
-	// that is not covered cannot read (see [Store.Watch]). "" is all keys. The
-	// same prefixes behind an exclamation mark are included. All processes that
-	// share tags, or Clear a store, must be notified in one way. Nil: Redis
-	// remembers which keys were read through the client, and notifies it of those.
+	// Broadcast is a list of key prefixes. Redis pushes every change of a key with one of them to
+	// this client, whether the client has read the key or not. The prefixes must not overlap, and
+	// must cover those of all stores of the client and of their [Tags]: a store that is not
+	// covered cannot read (see [Store.Watch]). "" is all keys. The same prefixes after an
+	// exclamation mark are included. All processes that share tags, or clear a store, must use
+	// the same mode. Nil: Redis remembers which keys the client has read, and pushes their
+	// changes.
 	//
-	// It costs Redis no memory, where remembering takes some 70 to 100 bytes for
-	// each key and process, but about 5 us of processor time for each change and
-	// process, of which a load makes two (its lease and its value), and each
-	// process the handling of changes of keys that it does not have. So it suits
-	// a few processes that keep many keys, up to some 20,000 changes a second
-	// times processes. What a process loads itself takes it one more exchange.
+	// Broadcast costs Redis no memory, where remembering takes 70 to 100 bytes per key and
+	// process. Instead each change costs about 5 us of processor time per process, and a load
+	// makes two changes: its lease and its value. Each process also handles pushes of keys that
+	// it does not have, and a load takes one more exchange. Broadcast suits a few processes that
+	// keep many keys, up to about 20,000 changes a second times processes.
 	Broadcast []string
 
-	// NoTracking does without CLIENT TRACKING and RESP3, for a proxy or a service that does
-	// not pass them on. The client is then not notified of the changes of other processes. A
-	// copy of an entry in a tier in front of a store is valid for MaxStale after it was read,
-	// and is then revalidated with one exchange that does not move the value. Strict reads
-	// ask Redis whether the store was cleared, and whether a tag of the entry was
-	// invalidated: that costs a command more, and with tags one exchange more. Not together
-	// with Broadcast.
+	// NoTracking works without CLIENT TRACKING and RESP3, for a proxy or service that does not
+	// support them. The client then receives no invalidations. A tier in front of a store serves
+	// a copy for MaxStale after it was read, and then revalidates it with one exchange that does
+	// not transfer the value. Strict reads ask Redis whether the store was cleared and whether a
+	// tag of the entry was invalidated: that takes one more command, and with tags one more
+	// exchange. It cannot be combined with Broadcast.
 	NoTracking bool
 
-	// MaxStale bounds how long copies are served with NoTracking that another process has
-	// changed. All processes should have it alike. Zero: 1 s. It requires
-	// NoTracking.
+	// MaxStale bounds, with NoTracking, how long copies are served after another process has
+	// changed the entry. All processes should use the same value. It requires NoTracking. Zero: 1
+	// second.
 	MaxStale time.Duration
 
-	// PubSub is a channel on which clients with NoTracking publish the keys that they change,
-	// for a service that has no CLIENT TRACKING but has PUBLISH and SUBSCRIBE. A copy is then
-	// dropped as soon as the message of its change arrives. Messages may be late or lost:
-	// MaxStale bounds what is served then, as without PubSub. All processes must have the
-	// same channel. Each change costs a message, which changes at the same time share, to
-	// every process. Empty: none. It requires NoTracking.
+	// PubSub is a channel on which clients with NoTracking publish the keys that they change, for
+	// a service that supports PUBLISH and SUBSCRIBE but not CLIENT TRACKING. A copy is dropped
+	// when the message of its change arrives. Messages may be late or lost; MaxStale still bounds
+	// how long old copies are served. Each change sends a message to every process, and
+	// concurrent changes share one. All processes must use the same channel. It requires
+	// NoTracking. Empty: no channel.
 	PubSub string
 
-	// WaitReplicas is how many replicas must have confirmed what a store changes
-	// before the call returns: Set, Delete, InvalidateTags and all others but what
-	// readers do (Fill, FillLeased). If fewer have within a quarter of Timeout, the
-	// error is store.ErrReplicas; the change stands on the primary. Writes
-	// that come while others wait are sent together, so that it costs each the
-	// way to the replicas and back, or twice that. In a cluster, that many of each
-	// primary. Zero or less: none are waited for.
+	// WaitReplicas is how many replicas must confirm a change before the call that made it
+	// returns. It applies to all writes except those of readers (Fill, FillLeased). If fewer
+	// replicas confirm within a quarter of Timeout, the error is store.ErrReplicas, and the
+	// primary keeps the change. Writes that arrive while others wait are sent together, so a
+	// write takes one or two round trips to the replicas longer. In a cluster the number applies
+	// to each primary. Zero or less: none.
 	WaitReplicas int
 
-	// ReadReplicas takes load off primaries that send large values: reads of more than 1 KiB
-	// get the value from a replica, after the primary has sent the first 1 KiB and so the
-	// identity of the current value. A replica that has another value, or does not answer
-	// within an eighth of Timeout, costs time: the primary then sends the value. Reads with a
-	// primary alone are those of smaller values, of [Plain] stores, and strict ones of the
-	// tier in front. Sentinels and clusters name their replicas; for one server set
-	// rueidis.ClientOption.Standalone.ReplicaAddress. False: all is read from primaries.
-	// It cannot be combined with NoTracking.
+	// ReadReplicas takes load off primaries that send large values. A read of more than 1 KiB
+	// gets the value from a replica, after the primary has sent the first 1 KiB, which identifies
+	// the current value. If the replica has another value, or does not answer within an eighth of
+	// Timeout, the primary sends the value. Smaller values, reads of [Plain] stores, and strict
+	// reads of the tier in front use the primary alone. Sentinels and clusters name their
+	// replicas; for one server set rueidis.ClientOption.Standalone.ReplicaAddress. It cannot be
+	// combined with NoTracking. False: all reads use primaries.
 	ReadReplicas bool
 
-	// BreakAfter is how many operations in a row may fail, because Redis does not
-	// answer in time or cannot be connected to, before it is not asked any more:
-	// operations then fail at once, as ErrUnavailable. That Redis was silent for
-	// MaxDisconnected does the same. It is asked whether it is there four times in
-	// MaxDisconnected, and sooner at first, or where that is not done, with some of the
-	// operations after 0.1 s and then ever later, up to 5 s. Once it has answered, three
-	// operations at a time go there until three have succeeded. In a cluster this is so
-	// for each node; but reads, while one of them does not answer, fail for all. What
-	// ends because the context of its caller does, and what is answered by an error,
-	// is no failure. Zero: DefaultBreakAfter. Negative: Redis is always asked.
+	// BreakAfter is how many consecutive operations may fail, because Redis does not answer in
+	// time or refuses connections, before the circuit breaker opens. It also opens when Redis did
+	// not answer for MaxDisconnected. While it is open, operations fail at once with
+	// ErrUnavailable. Heartbeats, or without them some operations, test whether Redis is back:
+	// after 0.1 seconds at first, then less often, up to every 5 seconds. After an answer, three
+	// operations at a time are let through until three have succeeded. In a cluster each node has
+	// a breaker, but reads of all keys fail while one node does not answer. An operation that
+	// ends because its own context does is no failure, and neither is an error reply. Zero:
+	// DefaultBreakAfter. Negative: the breaker never opens.
 	BreakAfter int
 
-	// Logger receives a line when Redis is not asked any more because it does not answer, when
-	// invalidations stop to arrive, when it may have lost writes, and when the first two are
-	// over. nil: no lines.
+	// Logger receives a line when the circuit breaker opens and when it closes, when
+	// invalidations stop arriving and when they arrive again, and when Redis may have lost
+	// writes. nil: nothing is logged.
 	Logger *slog.Logger
 
-	// Lazy makes Dial return a client even if Redis cannot be reached.
-	// Operations are ErrUnavailable until it can be, which each of them tries.
+	// Lazy makes Dial return a client even if Redis is unreachable. Operations return
+	// ErrUnavailable, and each tries to connect, until Redis is reachable.
 	Lazy bool
 }
 
-// Dial connects as opt says and returns when the server has answered. It is
+// Dial connects to the servers of opt and returns when one has answered. It is
 // (&Dialer{}).Dial(opt).
 func Dial(opt rueidis.ClientOption) (*Client, error) { return (&Dialer{}).Dial(opt) }
 
@@ -169,24 +163,23 @@ func (d *Dialer) DialURLContext(ctx context.Context, url string) (*Client, error
 	return d.DialContext(ctx, opt)
 }
 
-// Dial connects as opt says and returns when the server has answered, or with an
-// error that is ErrUnavailable, or [store.ErrAuth], or says which settings of opt do
-// not work here and why.
+// Dial connects to the servers of opt and returns when one has answered. Otherwise the error
+// wraps ErrUnavailable or [store.ErrAuth], or names the settings of opt that cannot be used and
+// why.
 //
-// Addresses, credentials, TLS, the database, sentinels, cluster options and the
-// dial functions of opt are used as they are. Where opt has no
-// ConnWriteTimeout it is 2 s, and where it has no Dialer.KeepAlive 1 s: a dead
-// connection is then noticed within about 4 s. The sentinels, if any, are asked
-// for the primary every 5 s, because an announcement may be missed.
+// Addresses, credentials, TLS, the database, sentinels, cluster options and dial functions of opt
+// are used as they are. ConnWriteTimeout is 2 seconds if opt has none, and Dialer.KeepAlive 1
+// second, so that a dead connection is detected within about 4 seconds. Sentinels, if any, are
+// asked for the primary every 5 seconds, because an announcement may be missed.
 //
-// The caller closes the client.
+// The caller must close the client.
 func (d *Dialer) Dial(opt rueidis.ClientOption) (*Client, error) {
 	return d.DialContext(context.Background(), opt)
 }
 
-// DialContext is [Dialer.Dial] that waits no longer than ctx allows: then the error is that
-// of ctx and store.ErrUnavailable, or, with Lazy, nil if the deadline of ctx has passed.
-// ctx does not concern the client that it returns.
+// DialContext is [Dialer.Dial] that waits no longer than ctx allows. Then the error wraps that of
+// ctx and store.ErrUnavailable; with Lazy it is nil if the deadline of ctx has passed. The client
+// that it returns does not depend on ctx.
 func (d *Dialer) DialContext(ctx context.Context, opt rueidis.ClientOption) (*Client, error) {
 	broadcast, err := link.NewBroadcast(d.Broadcast)
 	maxStale, err2 := d.untracked()

@@ -27,8 +27,8 @@ const (
 	KindForeign Kind = "foreign" // nothing that a store wrote, or damaged: stores treat it as a miss
 )
 
-// A Record is what Redis has under the key of an entry. Durations are by the clock of the
-// server; zero: there is none, or it is over.
+// A Record is what Redis has under the key of an entry. Durations are by the clock of the server;
+// zero means that there is none, or that it has passed.
 type Record struct {
 	Key      string        `json:"key"` // with the prefix of the store
 	Kind     Kind          `json:"kind"`

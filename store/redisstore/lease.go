@@ -15,10 +15,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Lease asks for the right to load the entry under key, as [store.Leaser]
-// describes it, with one exchange, and another one for the clock of the tags if that
-// has changed. The lease is kept in the record itself, by the
-// clock of the server, and is different each time it is given.
+// Lease asks for the right to load the entry under key, as [store.Leaser] describes it, with one
+// exchange, and another one for the clock of the tags if that has changed. The record has the
+// lease, by the clock of the server. No two leases are equal.
 func (s *view) Lease(ctx context.Context, key string, d time.Duration, not uint64) (store.Grant, error) {
 	var lease uint64
 	var g store.Grant
@@ -207,8 +206,8 @@ func (s *view) Renew(ctx context.Context, key string, lease uint64, d time.Durat
 	})
 }
 
-// Release ends a lease, as [store.Leaser] describes it. Watchers of other stores
-// of the same client are notified; those of this one know.
+// Release ends a lease, as [store.Leaser] describes it. Watchers of other stores of the same
+// client are notified, those of this store are not.
 func (s *view) Release(ctx context.Context, key string, lease uint64, backOff time.Duration, why string) error {
 	err := s.script(ctx, "release", key, func(call context.Context, l *link.Pair, full string) error {
 		err := stands(script.Release.Run(call, l.T, full, record.Bytes8(lease), script.Decimal(max(0, backOff.Milliseconds())), why))

@@ -13,9 +13,8 @@ import (
 	"github.com/lokroom/strata/store/redisstore/internal/script"
 )
 
-// LeaseMany asks for the leases of keys, as [store.Leaser] describes it, with one
-// exchange for 400 of them, and another one for the clock of the tags if that has
-// changed.
+// LeaseMany asks for the leases of keys, as [store.Leaser] describes it, with one exchange per
+// 400 keys, and another one for the clock of the tags if that has changed.
 func (s *view) LeaseMany(ctx context.Context, keys []string, d time.Duration, not []uint64) ([]store.Grant, error) {
 	grants, leases := make([]store.Grant, len(keys)), make([]uint64, len(keys))
 	lost := make([]string, len(keys)) // where a lease may have been given

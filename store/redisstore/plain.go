@@ -11,8 +11,8 @@ import (
 	"github.com/lokroom/strata/store/redisstore/internal/link"
 )
 
-// PlainOptions configure a [Plain]. The zero value, and nil, give a usable one. The
-// fields are those of [Options].
+// PlainOptions configure a [Plain]. Nil and the zero value select the defaults. The fields are
+// those of [Options].
 type PlainOptions[T any] struct {
 	// Prefix begins every key. Clear requires one.
 	Prefix string
@@ -33,24 +33,22 @@ type PlainOptions[T any] struct {
 	Timeout time.Duration
 }
 
-// A Plain is a view of Redis for keys that other programs use as well: a value is
-// nothing but the bytes that the codec makes of it, in a Redis string, and its life is
-// that of the key. A change of such a key by any program is noticed: reads are
-// tracked like those of a [Store], and watchers are notified.
+// A Plain is a view of Redis for keys that other programs also use. A value is a Redis string
+// with the output of the codec and nothing else, and expires with the key. Changes by any program
+// are noticed: reads are tracked like those of a [Store], and watchers are notified.
 //
-// There is no room for what Strata says of an entry beyond that, so a Plain does less:
+// There is no place for the metadata of an entry, so a Plain does less:
 //
-//   - A soft expiry is the end: a stale value is not kept for the time that the source
-//     fails.
-//   - What is absent at the source, and what has tags, is not kept at all. Nor are
-//     versions, revisions, and the time of the load.
-//   - There are no leases, and no write intents or holds: a load that began before a change
-//     may be kept after it, until the key expires or changes again, and several processes
-//     may load a key at the same time. Nothing is refreshed ahead of its expiry.
-//   - Clear looks at every key of the server, like [Plain.DeletePattern].
+//   - An entry expires at its soft expiry: it is not kept as a fallback for a failing source.
+//   - Absent entries and entries with tags are not kept. Versions, revisions and the time of the
+//     load are not kept either.
+//   - There are no leases, write intents or holds. A value whose load began before a change may be
+//     kept after it, until the key expires or changes again. Several processes may load a key
+//     at the same time. Nothing is refreshed ahead of its expiry.
+//   - Clear scans every key of the server, like [Plain.DeletePattern].
 //
-// A key that is no string, or that the codec does not understand, is a miss, and is
-// counted as corrupt. All methods may be called concurrently.
+// A key that is no string, or that the codec cannot decode, is a miss and counts as corrupt. All
+// methods are safe for concurrent use.
 type Plain[T any] struct{ s *Store[T] }
 
 var (

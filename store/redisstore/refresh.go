@@ -20,10 +20,10 @@ func (s *view) refreshKey(full string, version uint64) string {
 	return s.tags.Prefix + "r:" + full + ":" + strconv.FormatUint(version, 16)
 }
 
-// Claim asks for the right to load an entry again, as [store.Filler] describes it,
-// with one exchange, and another one for the clock of the tags if that has changed.
-// The claim is a key of its own, which nobody reads over T, so that nobody is pushed it
-// but by broadcast; and then it is nobody's copy that changes.
+// Claim asks for the right to refresh an entry, as [store.Filler] describes it, with one
+// exchange, and another one for the clock of the tags if that has changed. The claim is a
+// separate key, which no process reads over T. So Redis pushes it only with broadcast, and it is
+// no copy's key.
 func (s *view) Claim(ctx context.Context, key string, version uint64, d time.Duration) (store.Grant, error) {
 	g := store.Grant{State: store.Granted, Lease: record.NewID(), Left: d, Version: version}
 	claimed := g.Lease

@@ -11,14 +11,13 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// DeletePattern removes the entries and counters with keys that begin with the prefix of
-// the store and match pattern after it. In a store without a prefix it also removes
-// matching keys of other programs.
+// DeletePattern removes the entries and counters with keys that have the prefix of the store and
+// then match pattern. In a store without a prefix it also removes matching keys of other
+// programs.
 //
-// It looks at every key of every primary, a thousand at a time (SCAN), so that
-// others are not held up, and takes seconds where there are millions. Every
-// step has the timeout of an operation; ctx bounds the whole. On an error some
-// may have been removed.
+// It scans all keys of every primary, a thousand per exchange, which takes seconds for millions
+// of keys but does not block other commands. Each exchange has the timeout of an operation; ctx
+// bounds the whole. After an error some keys may have been removed.
 func (s *view) DeletePattern(ctx context.Context, pattern string) (int, error) {
 	return s.removeMatching(ctx, "delete pattern", pattern)
 }

@@ -10,8 +10,7 @@ import (
 	"github.com/lokroom/strata/store/redisstore/internal/link"
 )
 
-// Stats returns the counters of this store, and what the primaries report of
-// themselves, including their use by other programs.
+// Stats returns the counters of this store and of the primaries, which include other programs.
 func (s *view) Stats(ctx context.Context) (store.Stats, error) {
 	st := store.Stats{
 		Hits: s.stats.hits.Load(), Misses: s.stats.misses.Load(), Sets: s.stats.sets.Load(),

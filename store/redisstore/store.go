@@ -8,51 +8,48 @@ import (
 	"github.com/lokroom/strata/store"
 )
 
-// Options configure a [Store]. The zero value, and nil, give a usable one.
+// Options configure a [Store]. Nil and the zero value select the defaults.
 type Options[T any] struct {
-	// Name is the name of the cache that the store serves. It is the Cache of each
-	// [store.Error] that the store returns and of each [store.Op] that Observer
-	// receives. Empty: they name no cache.
+	// Name is the name of the cache that the store serves. It is the Cache of each [store.Error]
+	// that the store returns and of each [store.Op] that Observer receives. Empty: errors and
+	// operations name no cache.
 	Name string
 
-	// Prefix begins the Redis key of every entry. Two stores of different
-	// types need different prefixes, neither of which begins the other:
-	// "a:" would see, and Clear, what "a:b:" keeps. A Prefix that begins with "!", or with
-	// that of the Tags, is ErrInvalidKey for every call: such keys are those of tags.
+	// Prefix is the prefix of the Redis key of every entry. Stores of different types need
+	// different prefixes, and no prefix may begin with another one: a store with "a:" would also
+	// read and clear the entries of "a:b:". A Prefix that begins with "!", or with the prefix of
+	// the Tags, makes every call return ErrInvalidKey, because such keys are those of tags.
 	Prefix string
 
-	// Tags are the invalidation tags, which several stores may share, so that
-	// InvalidateTags concerns all of them. Nil: those with keys that begin with
-	// "!" and the Prefix. That is also what the other keys begin with that are
-	// not those of entries. A store without a Prefix must not have entries
-	// with keys that begin with "!".
+	// Tags are the invalidation tags. Several stores may share them, so that InvalidateTags
+	// affects all of them. Nil: the tags whose keys begin with "!" and the Prefix, as all other
+	// keys that are not entries do. A store without a Prefix must not have entries with keys that
+	// begin with "!".
 	Tags *Tags
 
-	// Codec turns values into bytes. Nil: codec.Msgpack. A codec that depends
-	// on the key is given the whole Redis key, prefix included.
+	// Codec encodes values. A codec that depends on the key gets the whole Redis key, with the
+	// prefix. Nil: codec.Msgpack.
 	Codec codec.Codec[T]
 
-	// MaxKeySize bounds the Redis key in bytes, prefix included; what is longer
-	// is ErrTooLarge. Zero or less: 16 KiB. It is 900 KiB at most: a server
-	// need not accept a key of 1 MiB.
+	// MaxKeySize bounds the Redis key in bytes, with the prefix. A longer key is ErrTooLarge. It
+	// is at most 900 KiB, because servers need not accept a key of 1 MiB. Zero or less: 16 KiB.
 	MaxKeySize int
 
-	// MaxValueSize bounds the encoded value in bytes; what is larger is
-	// ErrTooLarge and not sent. Zero or less: DefaultMaxValueSize. A value that is
-	// smaller is ErrTooLarge too, and not sent, if it is above the proto-max-bulk-len or
-	// the client-query-buffer-limit of a server, which are asked for when a value is
-	// larger than 960 KiB.
+	// MaxValueSize bounds the encoded value in bytes. A larger value is ErrTooLarge and is not
+	// sent. So is a value above the proto-max-bulk-len or the client-query-buffer-limit of a
+	// server, which the store reads when a value is larger than 960 KiB. Zero or less:
+	// DefaultMaxValueSize.
 	MaxValueSize int
 
-	// Observer is notified of every operation.
+	// Observer is notified of every operation. Nil: no observer.
 	Observer store.Observer
 
 	// Timeout bounds every operation. Zero or less: that of the client.
 	Timeout time.Duration
 
-	// ReadTimeout bounds what readers do before they can go elsewhere: Get, GetMany
-	// and Revalidate. Zero or less, or above Timeout: that. What ends sooner than the
-	// client allows does not count for [Dialer.BreakAfter].
+	// ReadTimeout bounds the operations of readers that have an alternative: Get, GetMany and
+	// Revalidate. If it is shorter than the timeout of the client, operations that exceed it do
+	// not count for [Dialer.BreakAfter]. Zero or less, or above Timeout: Timeout.
 	ReadTimeout time.Duration
 }
 
@@ -82,8 +79,7 @@ var (
 	_ store.HotKeeper       = (*Store[int])(nil)
 )
 
-// New returns a store of values of type T on c. Nil options are the defaults.
-// Closing c ends the store.
+// New returns a store of values of type T on c. o may be nil. Closing c ends the store.
 func New[T any](c *Client, o *Options[T]) *Store[T] {
 	if o == nil {
 		o = &Options[T]{}
@@ -107,8 +103,8 @@ func newStore[T any](c *Client, m codec.Codec[T], prefix string) *Store[T] {
 // metaOf returns e without its value.
 func metaOf[T any](e *store.Entry[T]) meta { return store.WithValue(e, struct{}{}) }
 
-// Get returns the entry under key with one exchange. The times of the entry are
-// counted from the moment the request was sent, so that they are never late.
+// Get returns the entry under key, with one exchange. The times of the entry count from when the
+// request was sent, so that they are never late.
 func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) {
 	var m meta
 	var v T
@@ -122,8 +118,8 @@ func (s *Store[T]) Get(ctx context.Context, key string) (store.Entry[T], error) 
 	return store.WithValue(&m, v), nil
 }
 
-// GetMany returns the entries that are there in the places of their keys, with one
-// exchange for 400 keys. Those of one exchange share memory.
+// GetMany returns the existing entries in the places of their keys, with one exchange per 400
+// keys. The entries of one exchange share memory.
 func (s *Store[T]) GetMany(ctx context.Context, keys []string) ([]*store.Entry[T], error) {
 	entries := make([]*store.Entry[T], len(keys))
 	if len(keys) == 0 {
@@ -144,9 +140,8 @@ func (s *Store[T]) GetMany(ctx context.Context, keys []string) ([]*store.Entry[T
 	return entries, err
 }
 
-// Set keeps e under key. An entry that would be stale for longer than 49 days
-// expires after 49 days of staleness; one with a soft expiry and no hard one is
-// then forgotten. A full Redis that may not evict is ErrTooLarge.
+// Set keeps e under key. An entry is kept for at most 49 days after it has become stale. If Redis
+// is full and does not evict, the error wraps ErrTooLarge.
 func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error {
 	m := metaOf(&e)
 	return s.view.write(ctx, key, &m, func(dst []byte, full string) ([]byte, error) {
@@ -154,7 +149,7 @@ func (s *Store[T]) Set(ctx context.Context, key string, e store.Entry[T]) error 
 	})
 }
 
-// SetMany sets every entry, with one exchange for 400 of them.
+// SetMany sets every entry, with one exchange per 400 entries.
 func (s *Store[T]) SetMany(ctx context.Context, entries map[string]store.Entry[T]) error {
 	if len(entries) == 0 {
 		return nil
@@ -177,16 +172,16 @@ func (s *Store[T]) each(entries map[string]store.Entry[T]) each {
 	}
 }
 
-// SetNewer keeps e under key unless a newer value is there, as [store.Reviser]
-// describes it, with one exchange: the script that writes compares. If it finds a newer
-// one, that is read, because it may have been invalidated by a tag or by Clear.
+// SetNewer keeps e under key unless a newer value is there, as [store.Reviser] describes it. A
+// script compares and writes in one exchange. If it finds a newer value, the store reads that,
+// because a tag or Clear may have invalidated it.
 func (s *Store[T]) SetNewer(ctx context.Context, key string, e store.Entry[T]) (kept bool, err error) {
 	return s.writeEntryIf(ctx, ifNewer, key, e)
 }
 
 // SetIfAbsent keeps e under key unless there is a value, as [store.Reviser] describes it, with
-// one exchange. If there is something, it is read, because it may have been invalidated by a
-// tag or by Clear.
+// one exchange. If there is a value, the store reads it, because a tag or Clear may have
+// invalidated it.
 func (s *Store[T]) SetIfAbsent(ctx context.Context, key string, e store.Entry[T]) (set bool, err error) {
 	return s.writeEntryIf(ctx, ifAbsent, key, e)
 }
@@ -201,11 +196,11 @@ func (s *Store[T]) writeEntryIf(ctx context.Context, c condition, key string, e 
 	})
 }
 
-// Fill keeps e under key as [store.Filler] describes it, with one exchange on T; under a
-// hold for no longer than that. Redis does not push T its own write, and forgets that T
-// had read the key; so the id is read back in the same exchange, which makes Redis
-// remember, and shows whether it is still this record. With [Dialer.Broadcast] it is never
-// watched: see FillLeased.
+// Fill keeps e under key as [store.Filler] describes it, with one exchange on T. Under a hold the
+// entry expires with the hold. Redis does not push this write to T, and forgets that T had read
+// the key. So the same exchange reads the id back: Redis remembers the read, and the reply shows
+// whether the record is still this one. With [Dialer.Broadcast] the entry is never watched: see
+// FillLeased.
 //
 // Watchers of other stores of the same client are notified.
 func (s *Store[T]) Fill(ctx context.Context, key string, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
@@ -225,10 +220,10 @@ func keptOf[T any](m *meta, v T, err error) store.Entry[T] {
 	return store.WithValue(m, v)
 }
 
-// FillLeased keeps what was loaded under a lease, as [store.Leaser] describes it,
-// with one exchange. A full Redis that may not evict is ErrTooLarge, and what was
-// under the key is gone. With [Dialer.Broadcast] it is never watched, because Redis
-// pushes it as any change: Revalidate says whether the entry may be kept.
+// FillLeased keeps what was loaded under a lease, as [store.Leaser] describes it, with one
+// exchange. If Redis is full and does not evict, the error wraps ErrTooLarge, and the key is
+// removed. With [Dialer.Broadcast] the entry is never watched, because Redis pushes this write as
+// any other: Revalidate reports whether the caller may keep it.
 func (s *Store[T]) FillLeased(ctx context.Context, key string, lease uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	m := metaOf(&e)
 	watched, err = s.view.fillLeased(ctx, key, lease, &m, func(dst []byte, full string) ([]byte, error) {
@@ -237,8 +232,8 @@ func (s *Store[T]) FillLeased(ctx context.Context, key string, lease uint64, e s
 	return keptOf(&m, e.Value, err), watched, err
 }
 
-// FillManyLeased keeps what was loaded under leases, as [store.Leaser] describes
-// it and FillLeased does, with one exchange for 400 keys.
+// FillManyLeased keeps what was loaded under leases, as [store.Leaser] describes it and
+// FillLeased does, with one exchange per 400 keys.
 func (s *Store[T]) FillManyLeased(ctx context.Context, fills []store.LeasedFill[T]) []store.Filled[T] {
 	filled, todo := make([]store.Filled[T], len(fills)), make([]leasedFill, len(fills))
 	for i := range fills {
@@ -258,8 +253,8 @@ func (s *Store[T]) FillManyLeased(ctx context.Context, fills []store.LeasedFill[
 	return filled
 }
 
-// Replace keeps e in the place of the entry of this version, as [store.Filler]
-// describes it, with one exchange. See FillLeased.
+// Replace replaces the entry that has this version by e, as [store.Filler] describes it, with one
+// exchange. See FillLeased.
 func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	m := metaOf(&e)
 	watched, err = s.view.replace(ctx, key, version, &m, func(dst []byte, full string) ([]byte, error) {
@@ -268,10 +263,9 @@ func (s *Store[T]) Replace(ctx context.Context, key string, version uint64, e st
 	return keptOf(&m, e.Value, err), watched, err
 }
 
-// Confirm gives the entry that is there another life, as [store.Filler] describes it,
-// with one exchange that does not move the value: in the record change the id, the times,
-// and the checksum as far as it is of LoadedAt. What is there under a hold, or without a
-// LoadedAt, is sent as a whole, by Replace.
+// Confirm gives the existing entry another life, as [store.Filler] describes it, with one
+// exchange that does not transfer the value: it changes the id, the times and the checksum of the
+// record. An entry under a hold, or without a LoadedAt, is sent as a whole, by Replace.
 func (s *Store[T]) Confirm(ctx context.Context, key string, old, e store.Entry[T]) (kept store.Entry[T], watched bool, err error) {
 	was, m := metaOf(&old), metaOf(&e)
 	watched, whole, err := s.view.confirm(ctx, key, &was, &m)
@@ -284,8 +278,8 @@ func (s *Store[T]) Confirm(ctx context.Context, key string, old, e store.Entry[T
 	return store.WithValue(&was, old.Value), watched, nil
 }
 
-// Revalidate reports whether the entry under key is still e, as [store.Filler]
-// describes it, with one exchange that does not move the value.
+// Revalidate reports whether the entry under key is still e, as [store.Filler] describes it, with
+// one exchange that does not transfer the value.
 func (s *Store[T]) Revalidate(ctx context.Context, key string, e store.Entry[T]) (store.Entry[T], error) {
 	m := metaOf(&e)
 	if err := s.view.revalidate(ctx, key, &m); err != nil {
@@ -295,8 +289,8 @@ func (s *Store[T]) Revalidate(ctx context.Context, key string, e store.Entry[T])
 	return e, nil
 }
 
-// EndWrite ends a write intent, as [store.Writer] describes it. An entry that cannot
-// be encoded is an error, and its key is removed.
+// EndWrite ends a write intent, as [store.Writer] describes it. If an entry cannot be encoded,
+// its key is removed and the error says so.
 func (s *Store[T]) EndWrite(ctx context.Context, token uint64, entries map[string]store.Entry[T], keys ...string) error {
 	return s.view.endWrite(ctx, token, keys, s.each(entries), func(key string) (m meta, value encoder, ok bool) {
 		e, ok := entries[key]

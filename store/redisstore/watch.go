@@ -5,22 +5,21 @@ import (
 	"github.com/lokroom/strata/store/redisstore/internal/notify"
 )
 
-// Watch notifies w as [store.Watcher] describes it. Changed is called with the keys that have
-// the prefix of the store, without the prefix. It runs on the goroutine that reads from
-// Redis: nothing is answered until it returns. The error is that of a client with
-// [Dialer.Broadcast] that is not notified of changes of the store, or of its tags. Such a
-// store cannot read.
+// Watch notifies w as [store.Watcher] describes it. Changed gets the keys that have the prefix of
+// the store, without the prefix. It runs on the goroutine that reads from Redis, which reads no
+// reply until Changed returns. If the client has a [Dialer].Broadcast that does not cover the
+// store or its tags, Watch returns an error. Such a store cannot read.
 //
-// Connected is called with false when Redis, or one primary of a cluster, has not answered
-// for the time that [Dialer.MaxDisconnected] allows.
+// Connected is called with false when Redis, or one primary of a cluster, has not answered for
+// [Dialer].MaxDisconnected.
 //
-// RolledBack is called when a primary reports another master_replid than at the last
-// heartbeat. It has a new one after every start and every promotion; also when it gets its
-// first replica, or has had none for an hour, and nothing is lost then. RolledBack is also
-// called after SWAPDB and DEBUG, which may bring back older data. A primary of a cluster that
-// is replaced while it still answers is noticed by the next heartbeat, a quarter of
-// [Dialer.MaxDisconnected] later at most. Where there is no heartbeat, or INFO is not
-// permitted, it is not noticed at all.
+// RolledBack is called when the master_replid of a primary differs from that of the last
+// heartbeat. It changes with every start and every promotion, which may lose writes. It also
+// changes, without a loss, when a primary gets its first replica or has had none for an hour.
+// RolledBack is also called after SWAPDB and DEBUG, which may bring back older data. If a primary
+// of a cluster is replaced while it still answers, the next heartbeat notices, at most a quarter
+// of [Dialer].MaxDisconnected later. Without heartbeats, or without the right to INFO, nothing
+// does.
 //
 // The heartbeat of the client runs while there are watchers with Connected or RolledBack.
 func (s *view) Watch(w store.Watching) (stop func(), err error) {
