@@ -1,6 +1,7 @@
 package layered
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,6 +48,7 @@ type core[T any] struct {
 	fence        *fence.Fence
 	conn         connection
 	flights      flight.Group[Found[T]]
+	items        sync.Pool     // of *[]item[T], of batches
 	moment       atomic.Uint64 // counts the reads of L2 and the loads, see Found.asOf
 	clock        clock.Coarse
 	sampler      sampler

@@ -31,6 +31,8 @@ type Group[T any] struct {
 	seed   maphash.Seed
 	shards [shardCount]shard[T]
 	work   sync.WaitGroup // calls that have not finished
+
+	homes, batches sync.Pool // of *home[T] and *Batch[T]: memory of calls that only their leader knew
 }
 
 type shard[T any] struct {
@@ -53,7 +55,8 @@ type Call[T any] struct {
 	node  Node // identity of the load, with the values of its context
 	work  deadline.Context
 
-	value *T // location of the result; nil: none yet. See Room
+	value *T       // location of the result; nil: none yet. See Room
+	home  *home[T] // nil: the call is one of a batch
 
 	// Guarded by shard.mu; constant once the call has finished.
 	finished bool
@@ -64,6 +67,7 @@ type Call[T any] struct {
 	unwanted  Unwanted      // see Watch; nil: nothing
 	waiters   int
 	joined    bool // a caller other than the leader waits, or has waited
+	settled   bool // Settle has ended it, and nobody had joined
 	forgotten bool
 	stands    bool          // Forget has no effect
 	open      bool          // newcomers of its kind join it: see Node.aside
@@ -75,6 +79,12 @@ type Call[T any] struct {
 	offers    chan struct{} // closed with the first offer; nil until needed
 	loading   Loading       // zero until a load starts
 	forgets   chan struct{} // closed when the call is forgotten; nil until needed
+}
+
+// A home is a call and its result, in one allocation.
+type home[T any] struct {
+	Call[T]
+	room T
 }
 
 // Begin joins the call for key that is in flight, or starts a new one with lead set. The
@@ -91,12 +101,12 @@ func (g *Group[T]) begin(ctx context.Context, key string, aside bool) (c *Call[T
 	if c := s.join(key, aside); c != nil {
 		return c, false
 	}
-	roomy := &struct { // one allocation
-		Call[T]
-		room T
-	}{}
-	c = &roomy.Call
-	c.value = &roomy.room
+	h, _ := g.homes.Get().(*home[T])
+	if h == nil {
+		h = new(home[T])
+	}
+	c = &h.Call
+	c.home, c.value = h, &h.room
 	return c, s.lead(g, c, key, valuesOf(ctx), aside)
 }
 

@@ -21,7 +21,8 @@ func TestBeginMany_forgottenBetweenDuplicates(t *testing.T) {
 	var leads []bool
 	go func() {
 		defer close(began)
-		calls, leads = g.BeginMany(t.Context(), []string{key, between, key}, []int{0, 1, 2})
+		b := g.BeginMany(t.Context(), []string{key, between, key}, []int{0, 1, 2})
+		calls, leads = b.Calls, b.Leads
 	}()
 	inFlight := func() bool {
 		s := g.shard(key)

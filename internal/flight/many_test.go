@@ -14,7 +14,8 @@ func TestBeginMany(t *testing.T) {
 		var g flight.Group[int]
 		one, _ := g.Begin(t.Context(), "one")
 		keys := []string{"zero", "one", "two", "two", "not asked for"}
-		calls, lead := g.BeginMany(t.Context(), keys, []int{0, 1, 2, 3})
+		b := g.BeginMany(t.Context(), keys, []int{0, 1, 2, 3})
+		calls, lead := b.Calls, b.Leads
 		if !lead[0] || lead[1] || !lead[2] || lead[3] || calls[1] != one || calls[3] != calls[2] {
 			t.Fatalf("leads %v: want to join what is under way, and what is there twice", lead)
 		}
@@ -27,7 +28,7 @@ func TestBeginMany(t *testing.T) {
 		if v, err := calls[0].Wait(t.Context()); v != 7 || err != nil {
 			t.Errorf("got %d, %v", v, err)
 		}
-		alone, _ := g.BeginMany(t.Context(), []string{"alone"}, []int{0})
+		alone := g.BeginMany(t.Context(), []string{"alone"}, []int{0}).Calls
 		keeping := alone[0].Context()
 		if !alone[0].Settle(nil) || keeping.Err() == nil {
 			t.Error("a call that nobody else waits for was not settled")
@@ -47,7 +48,8 @@ func TestBeginMany(t *testing.T) {
 		calls[2].Finish(0, nil)
 		one.Finish(0, nil)
 		g.Close()
-		calls, lead = g.BeginMany(t.Context(), keys, []int{0})
+		b = g.BeginMany(t.Context(), keys, []int{0})
+		calls, lead = b.Calls, b.Leads
 		if _, err := calls[0].Wait(t.Context()); lead[0] || !errors.Is(err, flight.ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
@@ -60,7 +62,7 @@ func TestBeginMany_contexts(t *testing.T) {
 		var g flight.Group[int]
 		defer g.Close()
 		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), ctxKey{}, "kept"))
-		calls, _ := g.BeginMany(ctx, []string{"a", "b"}, []int{0, 1})
+		calls := g.BeginMany(ctx, []string{"a", "b"}, []int{0, 1}).Calls
 		stays := make(chan int)
 		go func() {
 			c, _ := g.Begin(t.Context(), "b")
