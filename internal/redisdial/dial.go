@@ -29,7 +29,7 @@ func Dial(ctx context.Context, opt *rueidis.ClientOption, addr string, d *net.Di
 	if err != nil {
 		return nc, err
 	}
-	return batchConn{nc}, nil
+	return &batchConn{Conn: nc}, nil
 }
 
 // dialTLS is tls.Dialer.DialContext with an error that distinguishes an unreachable server
