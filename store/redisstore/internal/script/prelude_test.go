@@ -1,6 +1,10 @@
 package script
 
-import "testing"
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
 
 // A script gets the definitions that it uses, directly or through others, and no more.
 func TestNeeded(t *testing.T) {
@@ -24,5 +28,40 @@ local function c() return 'b' end
 				t.Errorf("needed = %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// No script names a variable as the prelude names a function: it would get that function, which
+// a server then makes in each run.
+func TestNeeded_noVariableWithTheNameOfAFunction(t *testing.T) {
+	prelude, err := luaFiles.ReadFile("lua/prelude.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions := map[string]bool{}
+	for line := range strings.Lines(string(prelude)) {
+		if name, ok := strings.CutPrefix(line, "local function "); ok {
+			functions[name[:strings.Index(name, "(")]] = true
+		}
+	}
+	files, err := luaFiles.ReadDir("lua")
+	if err != nil || len(functions) == 0 {
+		t.Fatalf("%d functions, %v", len(functions), err)
+	}
+	names := regexp.MustCompile(`local ([\w, ]+)`)
+	for _, f := range files {
+		text, err := luaFiles.ReadFile("lua/" + f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(comment.ReplaceAllString(string(text), "")) {
+			if m := names.FindStringSubmatch(line); m != nil && !strings.Contains(line, "local function") {
+				for name := range strings.SplitSeq(m[1], ",") {
+					if functions[strings.TrimSpace(name)] {
+						t.Errorf("%s: %q is the name of a function of the prelude", f.Name(), name)
+					}
+				}
+			}
+		}
 	}
 }

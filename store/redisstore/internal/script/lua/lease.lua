@@ -10,7 +10,7 @@ local t=now()
 local hold,px,id,as=string.rep('\0',$from.hold.to.keep),lms,''
 if h then
   local pttl
-  local of,held=string.sub(h,$stamp),string.sub(h,$lease)
+  local of,by=string.sub(h,$stamp),string.sub(h,$lease)
   local void=of~=Z8 and cmp8(of,cleared)<0
   if isvalue(h) then
     id=string.sub(h,$id)
@@ -19,11 +19,11 @@ if h then
     local keep=struct.unpack('>I4',h,$keep.pos)
     if not void and id~=no and (pttl>keep or pttl<0 and keep~=4294967295) then return {4,pttl,id,''} end
     void=void or id==no and of~=Z8 and cmp8(of,stamp)<0
-  elseif everybodys(h) and not void then return {5,redis.call('PTTL',k),'',held} end
+  elseif everybodys(h) and not void then return {5,redis.call('PTTL',k),'',by} end
   local lu=u64(h,$leaseUntil.pos)
-  local backoff=held==F8
-  if not void and (pttl or held~=no) and lu>t and (backoff or lu-t<=10*lms) then -- nobody asks for ten times as long: the clock was set back
-    if not backoff then return {2,lu-t,id,(pttl or of==Z8) and '' or held..of} end
+  local backoff=by==F8
+  if not void and (pttl or by~=no) and lu>t and (backoff or lu-t<=10*lms) then -- nobody asks for ten times as long: the clock was set back
+    if not backoff then return {2,lu-t,id,(pttl or of==Z8) and '' or by..of} end
     return {3,lu-t,id,pttl and '' or redis.call('GETRANGE',k,$size,-1)}
   end
   local hu=u64(h,$holdUntil.pos)
