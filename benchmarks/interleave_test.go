@@ -17,7 +17,8 @@ type comparison struct {
 	base, other time.Duration // for one operation: the medians
 	ratio       float64       // other / base: the median over the rounds
 	low, high   float64       // the quartiles of the ratio
-	best        float64       // the ratio of the fastest turns: what a busy machine disturbs least
+	best        float64       // the ratio of the fastest turns
+	cpu         float64       // the ratio of the processor time of this process: the median; 0: unknown
 }
 
 // interleave compares two implementations of one operation. A turn takes about slice; a
@@ -29,34 +30,31 @@ func interleave(rounds int, slice time.Duration, base, other turn) (c comparison
 			return c, err
 		}
 	}
-	bases, others, ratios := make([]float64, rounds), make([]float64, rounds), make([]float64, rounds)
+	bases, others, ratios, cpus := make([]float64, rounds), make([]float64, rounds), make([]float64, rounds), make([]float64, rounds)
 	for round := range rounds {
-		first, second := &bases[round], &others[round]
-		if round%2 == 0 {
-			if *first, err = clock(base, n[0]); err == nil {
-				*second, err = clock(other, n[1])
-			}
-		} else {
-			if *second, err = clock(other, n[1]); err == nil {
-				*first, err = clock(base, n[0])
+		var took, used [2]float64
+		for i := range 2 {
+			i := (i + round) % 2
+			if took[i], used[i], err = clock([]turn{base, other}[i], n[i]); err != nil {
+				return c, err
 			}
 		}
-		if err != nil {
-			return c, err
+		bases[round], others[round], ratios[round] = took[0], took[1], took[1]/took[0]
+		if used[0] > 0 {
+			cpus[round] = used[1] / used[0]
 		}
-		ratios[round] = *second / *first
 	}
 	return comparison{
 		base: time.Duration(quantile(bases, 0.5)), other: time.Duration(quantile(others, 0.5)),
 		ratio: quantile(ratios, 0.5), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75),
-		best: quantile(others, 0) / quantile(bases, 0),
+		best: quantile(others, 0) / quantile(bases, 0), cpu: quantile(cpus, 0.5),
 	}, nil
 }
 
 // calibrate returns how many operations t runs in a slice.
 func calibrate(t turn, slice time.Duration) (int, error) {
 	for n := 64; ; n *= 4 {
-		per, err := clock(t, n)
+		per, _, err := clock(t, n)
 		if err != nil {
 			return 0, err
 		}
@@ -66,11 +64,12 @@ func calibrate(t turn, slice time.Duration) (int, error) {
 	}
 }
 
-// clock returns the nanoseconds per operation.
-func clock(t turn, n int) (float64, error) {
-	start := time.Now()
-	err := t(n)
-	return float64(max(1, time.Since(start))) / float64(n), err
+// clock returns the nanoseconds per operation, and those of processor time, which other
+// programs disturb less.
+func clock(t turn, n int) (took, used float64, err error) {
+	start, busy := time.Now(), processorTime()
+	err = t(n)
+	return float64(max(1, time.Since(start))) / float64(n), float64(processorTime()-busy) / float64(n), err
 }
 
 // quantile returns the q-quantile of values.

@@ -79,7 +79,7 @@ type table struct {
 func newTable(t *testing.T) *table {
 	tab := &table{t: t}
 	tab.w = tabwriter.NewWriter(&tab.text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tab.w, "what\tbaseline\tcontender\tbaseline/op\tcontender/op\ttime\t(quartiles)\tfastest\tops/s\tgoal\t")
+	fmt.Fprintln(tab.w, "what\tbaseline\tcontender\tbaseline/op\tcontender/op\ttime\t(quartiles)\tfastest\tCPU\tgoal\t")
 	return tab
 }
 
@@ -99,7 +99,7 @@ func (tab *table) compare(what string, g goal, base, other contender, turnOf fun
 		return
 	}
 	fmt.Fprintf(tab.w, "%s\t%s\t%s\t%v\t%v\t%.2fx\t%.2f-%.2f\t%.2fx\t%.2fx\t%s\t%s\n", what, base.name, other.name,
-		c.base, c.other, c.ratio, c.low, c.high, c.best, 1/c.ratio, g, g.met(c))
+		c.base, c.other, c.ratio, c.low, c.high, c.best, c.cpu, g, g.met(c))
 }
 
 func (tab *table) print() {
