@@ -34,6 +34,10 @@ func TestTargets(t *testing.T) {
 	hits := named(l2Impls(t, newListing, idOf))
 	tab.compare("L2 hit, 1 caller", target(1.15), hits["rueidis"], hits["strata"], by(1))
 	tab.compare("L2 hit, 64 callers", target(0.75), hits["rueidis"], hits["strata"], by(64))
+	// With a context that can be cancelled, as in a request, rueidis leaves the goroutine of the
+	// caller, as a connection that receives invalidations always does.
+	requests := named(inRequest(t))
+	tab.compare("L2 hit, 1 caller in a request", goal{}, requests["rueidis"], requests["strata"], by(1))
 	batches := named(batchL2(t))
 	tab.compare("batch of 100, L2", target(1.10), batches["rueidis-mget"], batches["strata"], by(1))
 	misses := named(loadsL2(t))

@@ -34,8 +34,8 @@ func allocs(f func()) float64 {
 	return least
 }
 
-// A hit in L2 allocates what GET of rueidis and the decoding do, and the Redis key. Callers
-// that may share it with others also allocate what they share.
+// A hit in L2 allocates what GET of rueidis and the decoding do, and the Redis key, also where
+// others may join: what they would share is used again.
 func TestAlloc_hitInL2(t *testing.T) {
 	ctx := context.Background() // a cancellable one has an additional deadline
 	server := redistest.Start(t, nil)
@@ -62,7 +62,7 @@ func TestAlloc_hitInL2(t *testing.T) {
 	}{
 		{"redisstore Get", 1, func() (store.Entry[[]byte], error) { return remote.Get(ctx, "k") }},
 		{"layered Get", 1, func() (store.Entry[[]byte], error) { return s.Get(ctx, "k") }},
-		{"layered GetOrLoad", 2, func() (store.Entry[[]byte], error) { return s.GetOrLoad(ctx, "k", nil) }},
+		{"layered GetOrLoad", 1, func() (store.Entry[[]byte], error) { return s.GetOrLoad(ctx, "k", nil) }},
 	} {
 		n := allocs(func() {
 			if _, err := c.do(); err != nil {
@@ -136,26 +136,30 @@ func TestAlloc_batchInL2(t *testing.T) {
 		}
 		return m, nil
 	}
-	for name, f := range map[string]func(ks []string) (int, error){
-		"layered FindMany": func(ks []string) (n int, err error) {
+	for _, tc := range []struct {
+		name string
+		most float64 // beside those of the reply
+		f    func(ks []string) (int, error)
+	}{
+		{"layered FindMany", 22, func(ks []string) (n int, err error) {
 			s.FindMany(ctx, ks, layered.Source[int]{LoadMany: load}, func(_ int, f *layered.Found[int], ferr error) {
 				n++
 				err = errors.Join(err, ferr)
 			})
 			return n, err
-		},
-		"strata GetMany": func(ks []string) (int, error) {
+		}},
+		{"strata GetMany", 31, func(ks []string) (int, error) {
 			m, err := cache.GetMany(ctx, ks)
 			return len(m), err
-		},
+		}},
 	} {
-		few, many := of(50, f), of(100, f)
-		t.Logf("%s allocates %v times for 50 keys, %v for 100", name, few, many)
+		few, many := of(50, tc.f), of(100, tc.f)
+		t.Logf("%s allocates %v times for 50 keys, %v for 100", tc.name, few, many)
 		if more := (many - few) / 50; more > 1.2 { // the reply
-			t.Errorf("%s allocates %v times for each key", name, more)
+			t.Errorf("%s allocates %v times for each key", tc.name, more)
 		}
-		if many > 100+40 {
-			t.Errorf("%s allocates %v times for 100 keys", name, many)
+		if many > 100+tc.most {
+			t.Errorf("%s allocates %v times for 100 keys, want at most %v", tc.name, many, 100+tc.most)
 		}
 	}
 }
