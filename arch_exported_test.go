@@ -30,7 +30,7 @@ var mostExported = map[string]int{
 	"":                     123,
 	"admin":                12,
 	"codec":                40,
-	"httpcache":            24, // purges by URL, key, tag and group, each also soft
+	"httpcache":            25, // purges by URL, key, tag and group, each also soft; Languages is around a Cache, so no option
 	"invalidate":           35,
 	"invalidate/outbox":    19,
 	"invalidate/replica":   12,

@@ -129,8 +129,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, key string, cc *
 		case r.Method == http.MethodHead:
 			h.head(w, r, at)
 			return
-		case cc.noStore || at.rec == nil && len(r.Header["Range"]) > 0:
+		case cc.noStore:
 			h.forward(w, r, at.fwd)
+			return
+		case at.rec == nil && len(r.Header["Range"]) > 0:
+			h.part(w, r, at)
 			return
 		}
 		if h.fetch(w, r, at) {

@@ -232,3 +232,5 @@ func runScenarios(t *testing.T, all []scenario) {
 		})
 	}
 }
+
+func split(lines string) []string { return strings.Split(lines, "|") }

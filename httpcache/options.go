@@ -73,6 +73,11 @@ type Options struct {
 	// others they are decompressed. False: bodies are stored as the handler writes them.
 	Compress bool
 
+	// FillRanges fetches the whole body in the background after a request for ranges of a URL
+	// that is not stored, if it has at most MaxBody bytes: one more call of the handler, and
+	// later ranges are served from memory. False: only requests without Range store a response.
+	FillRanges bool
+
 	// AllowedHosts are the hosts whose responses are stored, as in Host, without a default
 	// port. Requests for other hosts bypass the cache. nil: every host.
 	AllowedHosts []string

@@ -135,6 +135,10 @@ func TestStale(t *testing.T) {
 		stale("max-age=1, stale-if-error=30, proxy-revalidate", down, 2*s1, "M"),
 		stale("s-maxage=1, stale-if-error=30", down, 2*s1, "M"),
 		stale("max-age=60, stale-if-error=30, no-cache", down, 2*s1, "M"),
+		stale("max-age=2, must-revalidate", cut, 3*s1, "M 502"),
+		stale("max-age=2, proxy-revalidate", cut, 3*s1, "M 502"),
+		stale("max-age=2, no-cache", cut, 3*s1, "M 502"),
+		stale("max-age=2, s-maxage=2", cut, 3*s1, "M 502"),
 	})
 	opts := &httpcache.Options{StaleWhileRevalidate: 30 * s1, StaleIfError: time.Minute}
 	defaults := []scenario{
@@ -144,6 +148,10 @@ func TestStale(t *testing.T) {
 		stale("max-age=1, stale-while-revalidate=0, stale-if-error=0", down, 2*s1, "M"),
 		stale("max-age=1, must-revalidate", down, 2*s1, "M"),
 		stale("max-age=1, no-cache", down, 2*s1, "M"),
+		stale("max-age=2, must-revalidate", cut, 3*s1, "M 502"),
+		stale("max-age=2, proxy-revalidate", cut, 3*s1, "M 502"),
+		stale("max-age=2, no-cache", cut, 3*s1, "M 502"),
+		stale("max-age=2, s-maxage=2", cut, 3*s1, "M 502"),
 	}
 	for i := range defaults {
 		defaults[i].opts = opts

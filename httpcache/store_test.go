@@ -61,6 +61,7 @@ func TestStored(t *testing.T) {
 		twice("204|Cache-Control: max-age=60", "204"),
 		twice("299|Cache-Control: max-age=60", "299"),
 		twice("206|Cache-Control: max-age=60|Content-Range: bytes 0-1/2", "M"),
+		twice("206|Cache-Control: max-age=60|Content-Range: bytes 4-9/10", "M"), // with other lengths, too
 		twice("403|Cache-Control: max-age=60", "M"),
 		twice("429|Cache-Control: max-age=60", "M"),
 		twice("500|Cache-Control: max-age=60", "M"),
@@ -77,6 +78,9 @@ func TestStored(t *testing.T) {
 		twice("200|Cache-Control: max-age=60|Age: 100", "M"),
 		twice("200|Cache-Control: max-age=60|Age: words", "M"),
 		twice("200|Cache-Control: max-age=60|Age: 0, 0", "M"),
+		twice("200|Cache-Control: max-age=60|Age: 0,7200", "M"),
+		twice("200|Cache-Control: max-age=60|Age: 7200, 0", "M"),
+		twice("200|Cache-Control: max-age=60|Age: 0|Age: 7200", "M"),
 		twice("200|Cache-Control: max-age=60|Age: 0|Age: 0", "M"),
 		twice("200|Cache-Control: max-age=60|Date: Thu, 01 Jan 1998 00:00:00 GMT", "M"),
 		twice("200|Surrogate-Control: max-age=60|Cache-Control: no-store", "M"),

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/lokroom/strata"
@@ -22,15 +23,16 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:8001", "address to serve")
 	origin := flag.String("origin", "http://127.0.0.1:8000", "server to cache")
 	redis := flag.String("redis", "", "URL of Redis; empty: memory only")
+	languages := flag.String("languages", "", "languages of the origin, best first, such as en,de; empty: Accept-Language stays as it is")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *listen, *origin, *redis); err != nil {
+	if err := run(ctx, *listen, *origin, *redis, *languages); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, listen, origin, redis string) (err error) {
+func run(ctx context.Context, listen, origin, redis, languages string) (err error) {
 	to, err := url.Parse(origin)
 	if err != nil {
 		return err
@@ -44,6 +46,7 @@ func run(ctx context.Context, listen, origin, redis string) (err error) {
 		Heuristic:   time.Hour,
 		MaxErrorTTL: time.Hour,
 		Targets:     []string{"CDN-Cache-Control"},
+		FillRanges:  true,
 	})
 	if err != nil {
 		return err
@@ -52,7 +55,11 @@ func run(ctx context.Context, listen, origin, redis string) (err error) {
 		r.SetURL(to)
 		r.Out.Host = r.In.Host
 	}}
-	s := &http.Server{Addr: listen, Handler: cache.Middleware(proxy), ReadHeaderTimeout: 10 * time.Second}
+	h := cache.Middleware(proxy)
+	if languages != "" {
+		h = httpcache.Languages(strings.Split(languages, ",")...)(h)
+	}
+	s := &http.Server{Addr: listen, Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		<-ctx.Done()
 		_ = s.Close()
