@@ -118,9 +118,15 @@ func (t *tool) confirm(what string) error {
 	return nil
 }
 
+// isTerminal reports whether f is a device for characters other than os.DevNull, which is the
+// standard input of jobs.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // colour returns text in a colour of ANSI where the output is a terminal that may have some.

@@ -11,6 +11,13 @@ import (
 // done reports a change.
 func (t *tool) done(text string, v any) error { return t.line(t.colour("32", "done")+": "+text, v) }
 
+func values(n int) string {
+	if n == 1 {
+		return "1 value"
+	}
+	return fmt.Sprintf("%d values", n)
+}
+
 func (t *tool) delCommand() *cli.Command {
 	return &cli.Command{
 		Name: "del", Usage: "invalidate values by their keys, in Redis and in every process", ArgsUsage: "KEY...",
@@ -19,13 +26,13 @@ func (t *tool) delCommand() *cli.Command {
 			for _, key := range cmd.Args().Slice() {
 				full = append(full, t.full(key)[len(t.prefix):])
 			}
-			if err := t.confirm(fmt.Sprintf("Invalidate %d values", len(full))); err != nil {
+			if err := t.confirm("Invalidate " + values(len(full))); err != nil {
 				return err
 			}
 			if err := t.view(t.prefix, nil).Delete(ctx, full...); err != nil {
 				return err
 			}
-			return t.done(fmt.Sprintf("%d values invalidated", len(full)), map[string]int{"invalidated": len(full)})
+			return t.done(values(len(full))+" invalidated", map[string]int{"invalidated": len(full)})
 		}),
 	}
 }

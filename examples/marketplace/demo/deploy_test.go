@@ -14,19 +14,20 @@ import (
 	"github.com/lokroom/strata/internal/redistest"
 )
 
-func newDemo(t *testing.T) *demo {
-	t.Helper()
+// TestDeploy builds both releases.
+func TestDeploy(t *testing.T) {
 	d := &demo{listings: 300, rate: 100, duration: 2 * time.Second, dir: t.TempDir()}
 	if err := d.build(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return d
+	t.Run("load", d.testLoad)
+	t.Run("writes", d.testWrites)
 }
 
-// TestDeploy: while the next release replaces this one, no request fails, and no process reads
-// what the other release has written.
-func TestDeploy(t *testing.T) {
-	d, redis := newDemo(t), redistest.Start(t, nil)
+// testLoad: while the next release replaces this one, no request fails, and no process reads what
+// the other release has written.
+func (d *demo) testLoad(t *testing.T) {
+	redis := redistest.Start(t, nil)
 	parts, err := d.deploy(t.Context(), redis.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +35,8 @@ func TestDeploy(t *testing.T) {
 	for _, p := range parts {
 		reads, writes := p.report.Total(false), p.report.Total(true)
 		if reads.Hits == 0 || writes.Requests == 0 || reads.Errors+writes.Errors > 0 || p.report.Unreadable > 0 {
-			t.Errorf("%s: reads %+v, writes %+v, %d values could not be decoded; %s", p.name, reads, writes, p.report.Unreadable, p.report.FirstErr)
+			t.Errorf("%s: %d hits, %d writes, %d errors, %d values could not be decoded; %s",
+				p.name, reads.Hits, writes.Requests, reads.Errors+writes.Errors, p.report.Unreadable, p.report.FirstErr)
 		}
 	}
 	if prefixes := listingPrefixes(t, redis); len(prefixes) != 2 {
@@ -62,12 +64,12 @@ func listingPrefixes(t *testing.T, redis *redistest.Server) map[string]bool {
 	return prefixes
 }
 
-// TestDeploy_writes: a process of each release shows what the other one has written.
-func TestDeploy_writes(t *testing.T) {
-	d, redis := newDemo(t), redistest.Start(t, nil)
+// testWrites: a process of each release shows what the other one has written.
+func (d *demo) testWrites(t *testing.T) {
+	redis := redistest.Start(t, nil)
 	var ps []*process
 	for _, release := range []string{"this", "next"} {
-		p, err := d.startService(t.Context(), release, []string{"REDIS_URL=" + redis.URL()})
+		p, err := d.startService(t.Context(), release, []string{"REDIS_URL=" + redis.URL()}, "-reads", "1000000")
 		if err != nil {
 			t.Fatal(err)
 		}
