@@ -30,6 +30,9 @@ func (c *untyped[K]) given(id K, v any) (e store.Entry[any], err error) {
 // entry that the cache keeps passes through it.
 func (c *untyped[K]) complete(id K, e store.Entry[any]) store.Entry[any] {
 	if e.Absent {
+		if c.idTags != nil {
+			e.Tags = union(c.idTags(id), e.Tags)
+		}
 		if !lives(&e) {
 			c.live(id, &e, c.absentFor(id))
 		}
@@ -55,6 +58,9 @@ func (c *untyped[K]) complete(id K, e store.Entry[any]) store.Entry[any] {
 	}
 	return e
 }
+
+// completesAbsent reports whether complete changes an absent entry according to its id.
+func (c *untyped[K]) completesAbsent() bool { return c.opts.OverrideOf != nil || c.idTags != nil }
 
 // lives reports whether e has an expiry, which may be store.Forever.
 func lives(e *store.Entry[any]) bool {
@@ -130,7 +136,7 @@ func union(a, b []string) []string {
 func (c *untyped[K]) completeKey(key string, e store.Entry[any]) (_ store.Entry[any], err error) {
 	defer flight.Catch("a function of Options", &err)
 	var id K
-	if c.opts.OverrideOf != nil || !e.Absent && (c.opts.TTLOf != nil || c.opts.Tags != nil || c.opts.RevisionOf != nil) {
+	if c.completesAbsent() || !e.Absent && (c.opts.TTLOf != nil || c.opts.Tags != nil || c.opts.RevisionOf != nil) {
 		if id, err = c.idOf(key); err != nil {
 			return e, err
 		}

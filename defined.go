@@ -11,7 +11,8 @@ import (
 
 // NewDefined is New for the ids of d, which also has the name of the cache. Where o leaves
 // TTL, L1TTL, StaleFor, AbsentFor or Jitter zero, the class of d sets them. Values have the
-// tags of d, and those of Options.Tags. o may be nil.
+// tags of d, and those of Options.Tags. Ids that the source does not have are remembered with
+// the tags of d. o may be nil.
 func NewDefined[K comparable, V any](b *Backend, d *keys.Definition[K], load func(context.Context, K) (V, error), o *Options[K, V]) (*Cache[K, V], error) {
 	if d == nil {
 		return nil, errors.New("strata: the definition of the cache is nil")
@@ -34,5 +35,5 @@ func NewDefined[K comparable, V any](b *Backend, d *keys.Definition[K], load fun
 		}
 		return tags
 	}
-	return newCache(b, d.Name(), load, &opts, idTexts[K]{key: d.Text, id: d.Parse})
+	return newCache(b, d.Name(), load, &opts, idTexts[K]{key: d.Text, id: d.Parse, tags: d.Tags})
 }

@@ -50,7 +50,7 @@ func (c *untyped[K]) loadEntry(ctx context.Context, id K) (store.Entry[any], err
 	switch {
 	case err == nil:
 		return c.onto(d, e), nil
-	case (d != nil || c.opts.OverrideOf != nil) && errors.Is(err, store.ErrNotFound):
+	case (d != nil || c.completesAbsent()) && errors.Is(err, store.ErrNotFound):
 		return c.onto(d, c.complete(id, store.Entry[any]{Absent: true})), nil
 	default:
 		return store.Entry[any]{}, err
@@ -87,7 +87,7 @@ func (c *untyped[K]) loadSingle(ctx context.Context, id K) (store.Entry[any], er
 
 // loadNoting is loadEntries that records what the load reads.
 func (c *untyped[K]) loadNoting(ctx context.Context, ids []K) (map[K]store.Entry[any], error) {
-	if !c.captures && c.opts.OverrideOf == nil {
+	if !c.captures && !c.completesAbsent() {
 		return c.loadEntries(ctx, ids)
 	}
 	want := slices.Clone(ids) // the loader may sort ids
@@ -105,8 +105,8 @@ func (c *untyped[K]) loadNoting(ctx context.Context, ids []K) (map[K]store.Entry
 	return entries, err
 }
 
-// absent returns an entry for an id that the source does not have. If Options.OverrideOf
-// panics, it has no override.
+// absent returns an entry for an id that the source does not have. If a function that
+// completes it panics, it is not completed.
 func (c *untyped[K]) absent(id K) (e store.Entry[any]) {
 	flight.Protect(func() (store.Entry[any], error) {
 		return c.complete(id, store.Entry[any]{Absent: true}), nil

@@ -32,15 +32,17 @@ import (
 // ==, such as two time.Times of one instant. K must not contain floats or interfaces.
 func New[K comparable, V any](b *Backend, name string, load func(context.Context, K) (V, error), o *Options[K, V]) (*Cache[K, V], error) {
 	key, err := keyFunc[K]()
-	return newCache(b, name, load, o, idTexts[K]{key, idFunc[K](), isText[K](), err})
+	return newCache(b, name, load, o, idTexts[K]{key: key, id: idFunc[K](), textual: isText[K](), err: err})
 }
 
-// idTexts are the conversions of ids to keys and back; id is nil if there is none back.
+// idTexts are the conversions of ids to keys and back, and to tags; id is nil if there is none
+// back.
 type idTexts[K comparable] struct {
 	key     func(K) (string, error)
 	id      func(key string) (K, error)
-	textual bool  // ids that are not equal may have one key
-	err     error // there are none
+	tags    func(K) []string // those that an id has whatever its value; nil: none
+	textual bool             // ids that are not equal may have one key
+	err     error            // there are none
 }
 
 func newCache[K comparable, V any](b *Backend, name string, load func(context.Context, K) (V, error), o *Options[K, V], texts idTexts[K]) (*Cache[K, V], error) {
@@ -81,7 +83,7 @@ func (c *untyped[K]) open(texts idTexts[K], setCodec func() error) error {
 	if err := oneline.Join(err, derr, texts.err, werr, c.checkLoaders(), c.opts.checkIdle(c.loads()), c.opts.isolation(), cerr); err != nil {
 		return err
 	}
-	c.key, c.id, c.window = texts.key, texts.id, window
+	c.key, c.id, c.idTags, c.window = texts.key, texts.id, texts.tags, window
 	c.textual, c.clone = texts.textual, c.cloner()
 	c.space, c.deps, c.captures = space.Prefix(), deps.Prefix(), b.cfg.CaptureDeps
 	c.known = newKnown(c.opts.RefreshEvery, c.opts.RefreshFor, c.refreshKnown)

@@ -134,7 +134,7 @@ func (c *untyped[K]) reloadEntry(ctx context.Context, id K, old store.Entry[any]
 		return c.loadEntry(ctx, id) // it has dependencies, so it is not kept unchanged
 	case errors.Is(err, store.ErrNotModified):
 		return c.entry(id, old.Value), err // with its new TTL
-	case (d.some() || c.opts.OverrideOf != nil) && errors.Is(err, store.ErrNotFound):
+	case (d.some() || c.completesAbsent()) && errors.Is(err, store.ErrNotFound):
 		return c.onto(d, c.complete(id, store.Entry[any]{Absent: true})), nil
 	case err != nil:
 		return store.Entry[any]{}, err

@@ -20,6 +20,7 @@ type untyped[K comparable] struct {
 	opts    Options[K, any]
 	key     func(K) (string, error)
 	id      func(key string) (K, error) // inverse of key; nil if there is none
+	idTags  func(K) []string            // of absent entries, too; nil: they have none
 	space   string                      // prefix of the keys in Redis, after the prefix of the backend
 	deps    string                      // name of the cache in the tags of CaptureDeps, the same for all schemas
 

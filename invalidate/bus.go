@@ -21,7 +21,11 @@ type Backend interface {
 // BusOptions configure a [Bus]. Nil and the zero value select the defaults.
 type BusOptions struct {
 	// MaxIDs is the maximum number of ids of one cache that a Publish invalidates one by
-	// one. If there are more, it clears the cache, which takes one exchange. 0: 10,000.
+	// one. If there are more, and the keys.Definition passed to [IDs] gives all of them a
+	// tag in common, it invalidates the first such tag. Otherwise it clears the cache.
+	// Either takes one exchange; strata.Hooks.Changed is not called for a tag. Ids with a
+	// hold, which [Target.Older] sets, do not count and are always invalidated one by one.
+	// 0: 10,000.
 	MaxIDs int
 
 	// Remember is the number of ids of which the bus remembers the last event, for [Verify].
@@ -81,17 +85,30 @@ func (b *Bus) Rules() *Rules { return b.rules }
 // If a rule panics, Publish clears the caches passed to [On] and returns an error. If an
 // event has no rule, Publish applies the others, and the error wraps [ErrNoRule].
 func (b *Bus) Publish(ctx context.Context, events ...any) error {
-	var all Targets
-	var errs []error
-	for _, event := range events {
-		ts, err := b.rules.Explain(event)
-		if err != nil && !errors.Is(err, ErrNoRule) {
+	all, err := b.targets(events)
+	b.stats.events.Add(uint64(len(events)))
+	return oneline.Join(err, b.Apply(ctx, all))
+}
+
+// Explain returns what [Bus.Publish] would invalidate, and why, without invalidating
+// anything. It differs from [Rules.Explain] where there are more than MaxIDs ids of a cache,
+// or where a rule fails. The error is that of the rules.
+func (b *Bus) Explain(events ...any) (Targets, error) {
+	all, err := b.targets(events)
+	return b.coarse(all), err
+}
+
+// targets returns what the rules return for events, and the fallback where they fail.
+func (b *Bus) targets(events []any) (all Targets, err error) {
+	errs := make([]error, len(events))
+	for i, event := range events {
+		var ts Targets
+		if ts, errs[i] = b.rules.Explain(event); errs[i] != nil && !errors.Is(errs[i], ErrNoRule) {
 			ts = b.Fallback(b.nameOf(event))
 		}
-		errs, all = append(errs, err), append(all, ts...)
+		all = append(all, ts...)
 	}
-	b.stats.events.Add(uint64(len(events)))
-	return oneline.Join(append(errs, b.Apply(ctx, all))...)
+	return all, oneline.Join(errs...)
 }
 
 func (b *Bus) nameOf(event any) string {
@@ -122,7 +139,7 @@ func (b *Bus) Apply(ctx context.Context, targets Targets) error {
 		return nil
 	}
 	b.recent.add(targets)
-	p := b.plan(targets)
+	p := planOf(b.coarse(targets))
 	var ids int
 	var do []func() error
 	for hold, texts := range p.texts {

@@ -129,11 +129,17 @@ func TestBus_holds(t *testing.T) {
 	rules := invalidate.NewRules()
 	repriced(rules)
 	bus, r := newBus(t, rules, &invalidate.BusOptions{MaxIDs: 1})
-	if err := bus.Publish(t.Context(), Repriced{[]int64{1}, 5}, Repriced{[]int64{1}, 9}, Repriced{[]int64{1, 2}, 0}); err != nil {
+	if err := bus.Publish(t.Context(), Repriced{[]int64{1}, 5}, Repriced{[]int64{1}, 9}, Repriced{[]int64{1, 2, 3}, 0}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := r.take(), "clear [listing]; delete map[listing:[1]], hold 1s, revision 9"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+	if err := bus.Publish(t.Context(), Repriced{[]int64{1, 2}, 5}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.take(), "delete map[listing:[1 2]], hold 1s, revision 5"; got != want {
+		t.Errorf("%s, want %s: ids with a hold go one by one", got, want)
 	}
 }
 

@@ -15,7 +15,7 @@ type plan struct {
 	tags       []string
 }
 
-func (b *Bus) plan(targets Targets) plan {
+func planOf(targets Targets) plan {
 	ids := make(map[string]map[string]store.Hold) // by cache and text
 	clears, tags := make(map[string]bool), make(map[string]bool)
 	var p plan
@@ -33,9 +33,6 @@ func (b *Bus) plan(targets Targets) plan {
 			}
 			for _, text := range t.Texts {
 				of[text] = stronger(of, text, t.Hold)
-			}
-			if len(of) > b.maxIDs {
-				clears[t.Cache] = true
 			}
 		}
 		for _, tag := range t.Tags {

@@ -2,6 +2,8 @@ package invalidate
 
 import (
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,8 @@ type Target struct {
 	Why   string // see [Target.Because]
 	Event string // the name of the event; set by Explain
 
-	err error // an id has no text
+	err  error              // an id has no text
+	tags iter.Seq[[]string] // the tags of each id by the definition of the cache; nil: unknown
 }
 
 // Named is a cache, as *strata.Cache and *keys.Definition are.
@@ -37,7 +40,9 @@ type Cache[K comparable] interface {
 	Text(id K) (string, error)
 }
 
-// IDs returns the target of the values of ids in c.
+// IDs returns the target of the values of ids in c. Of a *keys.Definition, the cache must be
+// one that strata.NewDefined has opened, so that its entries have the tags of the definition:
+// see BusOptions.MaxIDs.
 func IDs[K comparable](c Cache[K], ids ...K) Target {
 	t := Target{Cache: c.Name()}
 	for _, id := range ids {
@@ -47,6 +52,16 @@ func IDs[K comparable](c Cache[K], ids ...K) Target {
 			continue
 		}
 		t.Texts = append(t.Texts, text)
+	}
+	if d, ok := c.(interface{ Tags(id K) []string }); ok && len(ids) > 0 {
+		ids = slices.Clone(ids)
+		t.tags = func(yield func([]string) bool) {
+			for _, id := range ids {
+				if !yield(d.Tags(id)) {
+					return
+				}
+			}
+		}
 	}
 	return t
 }

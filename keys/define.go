@@ -46,7 +46,8 @@ type Definition[K comparable] struct {
 
 // Define1 returns the definition of a cache whose ids are of type A, and adds it to r. name
 // is the name of the cache. tags returns the tags of the entry of an id, and must be quick
-// and safe for concurrent use; nil: entries have no tags.
+// and safe for concurrent use; nil: entries have no tags. Entries that are in Redis keep the
+// tags that they were written with: if tags changes, change Options.SchemaVersion of the cache.
 //
 // Mistakes are reported by [Registry.Err], so that definitions can be package variables.
 func Define1[A Part](r *Registry, name string, c Class, tags func(A) []string) *Definition[A] {
