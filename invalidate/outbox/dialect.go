@@ -106,6 +106,12 @@ func (d Dialect) claim() string {
 	}
 }
 
+// look returns whether one of the latest rows is due. It reads few rows, however many there
+// are, and may miss an older one.
+func (d Dialect) look() string {
+	return "SELECT EXISTS (SELECT 1 FROM (SELECT due FROM " + table + " ORDER BY id DESC LIMIT 100) AS latest WHERE due <= " + now[d] + ")"
+}
+
 // extend makes n claimed rows due after a time and adds to their tries. Parameters: the time
 // in milliseconds, the number of tries, the ids.
 func (d Dialect) extend(n int) string {

@@ -18,7 +18,8 @@ import (
 
 // Options configure an [Outbox]. Nil and the zero value select the defaults.
 type Options struct {
-	// Poll is how often the relay looks for rows. 0: 500 ms.
+	// Poll is how often the relay looks for rows. In SQLite it also looks every 10 ms whether
+	// a new row is due. 0: 500 ms.
 	Poll time.Duration
 
 	// Grace is how long the relay leaves the rows of InTx to the direct path. It must be the

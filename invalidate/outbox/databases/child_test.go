@@ -2,6 +2,7 @@ package databases
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -30,8 +31,9 @@ type role struct {
 	Driver, DSN string
 	Redis       string
 	Listings    int64
-	Point       string // the writer kills itself there, in its first transaction
-	KillIn      int    // or at a random point of one in so many transactions
+	Point       string        // the writer kills itself there, in its first transaction
+	KillIn      int           // or at a random point of one in so many transactions
+	Poll        time.Duration // of the relay; 0: that of killOptions
 }
 
 const roleVariable = "STRATA_OUTBOX_CHILD"
@@ -78,7 +80,9 @@ func (r *role) run() error {
 	if err != nil {
 		return err
 	}
-	p, err := openProcess(d, db, r.Redis, &killOptions, func(b invalidate.Backend) invalidate.Backend { return &crashBackend{b, at} })
+	o := killOptions
+	o.Poll = cmp.Or(r.Poll, o.Poll)
+	p, err := openProcess(d, db, r.Redis, &o, func(b invalidate.Backend) invalidate.Backend { return &crashBackend{b, at} })
 	if err != nil {
 		return err
 	}

@@ -160,7 +160,7 @@ func (d database) rows(t *testing.T, box *outbox.Outbox, db *sql.DB, n int) {
 }
 
 // lag prints how long after the commit the caches have the change: by InTx, and by a relay
-// with a poll of 100 ms after Record.
+// after Record, with a poll of 100 ms, or in SQLite 500 ms.
 func (d database) lag(t *testing.T, db *sql.DB, redis *redistest.Server, n int) {
 	var direct, relayed []time.Duration
 	var committed atomic.Int64
@@ -178,7 +178,10 @@ func (d database) lag(t *testing.T, db *sql.DB, redis *redistest.Server, n int) 
 		must(t, box.move(t.Context(), int64(i%1000)+1, fmt.Sprint(i)))
 		direct = append(direct, time.Duration(time.Now().UnixNano()-committed.Load()))
 	}
-	const poll = 100 * time.Millisecond
+	poll := 100 * time.Millisecond
+	if d.d == outbox.SQLite { // which does not wait for it
+		poll = 500 * time.Millisecond
+	}
 	relay, r := newBox(t, d, db, &outbox.Options{Poll: poll})
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
