@@ -30,6 +30,7 @@ type Backend struct {
 	values    valueFaults
 	off       switches
 	observers store.Observers // Config.Observer, Hooks, and those of Observe
+	removals  removals
 
 	mu     sync.Mutex
 	caches map[string]tiers // by name

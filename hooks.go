@@ -16,7 +16,9 @@ type Hooks struct {
 	// op.Key the text of the id, if it is one. r.Err is the error of the loader.
 	Loaded func(ctx context.Context, op store.Op, r store.Result)
 
-	// RedisDone is called after each Redis operation.
+	// RedisDone is called after each Redis operation, and with the op.Name "decode" after each
+	// value from Redis that cannot be decoded. op.Key is the text of the id, if it is one. It is
+	// not called for what stays in this process, which Config.Observer receives, too.
 	RedisDone func(ctx context.Context, op store.Op, r store.Result)
 
 	// Changed is called after values of a cache were changed or removed, or possibly were: by
@@ -52,12 +54,12 @@ func (h *hooked) End(ctx context.Context, op store.Op, r store.Result) {
 	if h.next != nil {
 		defer h.next.End(ctx, op, r) // also if a hook panics
 	}
-	hook := h.hooks.RedisDone
-	switch {
-	case op.Name == store.OpWait:
-		return
-	case op.Store == "source":
+	var hook func(context.Context, store.Op, store.Result)
+	switch op.Store {
+	case "source":
 		hook = h.hooks.Loaded
+	case "redis":
+		hook = h.hooks.RedisDone
 	}
 	if hook != nil {
 		hook(ctx, op, r)

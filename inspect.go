@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/lokroom/strata/store"
 	"github.com/lokroom/strata/store/redisstore"
@@ -13,6 +15,20 @@ import (
 // operation and every load that begins meanwhile. It is for metrics and tools that are attached
 // to a backend, such as packages otelcache and admin.
 func (b *Backend) Observe(o store.Observer) (stop func()) { return b.observers.Add(o) }
+
+// SampleRemovals calls fn for some of the entries that leave the memory of this process, one in
+// 64 on the average, until stop is called: see [store.RemovalSampler], which also says what fn may
+// do. cause is "expired", "evicted", "invalidated" or "replaced", and age the time since the load
+// of the value began.
+func (b *Backend) SampleRemovals(fn func(cache, cause string, age time.Duration)) (stop func()) {
+	added := (*removed)(&fn)
+	b.removals.change(func(list []*removed) []*removed { return append(list, added) })
+	return func() {
+		b.removals.change(func(list []*removed) []*removed {
+			return slices.DeleteFunc(list, func(fn *removed) bool { return fn == added })
+		})
+	}
+}
 
 // Inspect returns the entries that L1 and Redis have under text in a cache, fresh or stale; nil:
 // none. text is that of an id: see [Cache.Text]. It calls no loader, changes nothing and counts

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/store"
 )
@@ -188,5 +190,52 @@ func TestConfig_Hooks_panics(t *testing.T) {
 	reads(t, c, t.Context(), "k", "1")
 	if err := c.Set(t.Context(), "k", "v"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A unencodable is a codec that encodes nothing.
+type unencodable struct{ codec.Codec[string] }
+
+func (unencodable) Append([]byte, string) ([]byte, error) { return nil, store.ErrUnstorable }
+
+// TestConfig_Hooks_memory: RedisDone is not called for what stays in this process, of which the
+// Observer is notified: a value that cannot be kept in memory, and waits for a load.
+func TestConfig_Hooks_memory(t *testing.T) {
+	log, observed := &hookLog{}, &opLog{names: make(map[string]bool)}
+	b := backend(t, &strata.Config{Hooks: log.hooks(), Observer: observed})
+	src := newHeld()
+	src.v.Store(7)
+	c, err := strata.New(b, "c", func(ctx context.Context, id int) (string, error) {
+		v, err := src.load(ctx, id)
+		return strconv.FormatInt(v, 10), err
+	}, &strata.Options[int, string]{DecodeEach: true, Codec: unencodable{codec.JSON[string]()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			if v, err := c.Get(t.Context(), 1); v != "7" || err != nil {
+				t.Errorf("%q, %v", v, err)
+			}
+		})
+	}
+	<-src.here
+	redistest.WaitFor(t, "the second reader", func() bool { return c.Stats().Shared == 1 })
+	src.letGo <- struct{}{}
+	readers.Wait()
+	observed.mu.Lock()
+	defer observed.mu.Unlock()
+	for _, op := range []string{"layered c fill", "layered c wait", "source c load"} {
+		if !observed.names[op] {
+			t.Errorf("the Observer saw %v, want %s", observed.names, op)
+		}
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	for _, op := range log.seen {
+		if strings.HasPrefix(op, "layered") {
+			t.Errorf("a hook was called for %q", op)
+		}
 	}
 }

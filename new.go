@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/oneline"
@@ -109,6 +110,7 @@ func (c *untyped[K]) openTiers() (*layered.Store[any], error) {
 	case b.ristretto != nil:
 		l1 = ristrettostore.New[any](b.ristretto, nil)
 	}
+	store.SampleRemovals(l1, func(cause string, age time.Duration) { b.removals.call(c.name, cause, age) })
 	l2, err := openL2(&b.l2, l2Space{
 		name: c.name, prefix: b.cfg.Prefix + c.space, codec: o.Codec,
 		values:      c.values,

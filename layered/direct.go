@@ -61,7 +61,7 @@ func (s *Store[T]) direct(ctx context.Context, src *Source[T], jobs []*job[T]) e
 		defer cancel()
 	}
 	s.count.loads.Add(1)
-	ctx, end := store.Observe(ctx, s.opts.Observer, store.Op{Store: "source", Cache: s.opts.Name, Name: "load", Key: key, Keys: len(jobs)})
+	ctx, end := store.Observe(ctx, s.opts.Observer, s.loadOf(jobs))
 	began, n := time.Now(), 0
 	err = ask(ctx, &s.orphans, leave, func() { src.load(ctx, jobs) })
 	for _, j := range jobs {

@@ -102,8 +102,20 @@ func (s *Store[T]) beginLoad(ctx context.Context, l *loading, jobs []*job[T], ma
 	s.count.loads.Add(1)
 	l.began, l.stamp = time.Now(), s.opts.Tags.now()
 	l.limit.Start(ctx, s.loadEnd(l.began))
-	l.ctx, l.end = store.Observe(&l.limit, s.opts.Observer, store.Op{Store: "source", Cache: s.opts.Name, Name: "load", Key: jobs[0].key, Keys: len(jobs)})
+	l.ctx, l.end = store.Observe(&l.limit, s.opts.Observer, s.loadOf(jobs))
 	return true
+}
+
+// loadOf returns the operation of a load of jobs.
+func (s *Store[T]) loadOf(jobs []*job[T]) store.Op {
+	op := store.Op{Store: "source", Cache: s.opts.Name, Name: "load", Keys: len(jobs)}
+	if len(jobs) == 1 {
+		op.Key = jobs[0].key
+	} else if store.Observed(s.opts.Observer) {
+		all := keysOf(jobs)
+		op.AllKeys = &all
+	}
+	return op
 }
 
 // loadEnd returns the deadline of a load that begins at a time. Zero: it has none.

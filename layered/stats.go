@@ -30,7 +30,7 @@ type Counts struct {
 	EncodeErrors  uint64 // loaded values that a tier could not hold: see store.ErrUnstorable and store.ErrTooLarge
 	Invalidations uint64 // keys that L2 has pushed: a process changed them, perhaps this one, or L2 expired or evicted them
 	OwnChanges    uint64 // keys that this process changed; a change of all counts as one
-	Outdated      uint64 // copies in L1 that were found to have an invalidated tag
+	Outdated      uint64 // copies in L1 that a read found to have a tag that any process has invalidated; of a value that another process loads again before, L2 pushes the key
 	Lost          uint64 // times that invalidations were possibly missed, and all of L1 was suspect
 	Revalidated   uint64 // suspect copies that L2 confirmed
 	Refused       uint64 // copies and loads not kept because a change overtook them

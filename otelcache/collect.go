@@ -38,6 +38,7 @@ func (in *instruments) collect(b *strata.Backend, to metric.Observer) {
 		r.requests(c.Name, &c.Stats)
 		r.protection(c.Name, &c.Stats)
 		r.coherence(c.Name, &c.Stats)
+		r.count("cache.corrupt", in.corrupt.of(c.Name).Load(), cacheName, c.Name)
 		budget = max(budget, c.Stats.L1.MaxBytes)
 	}
 	if len(caches) > 0 {

@@ -2,6 +2,8 @@ package otelcache
 
 import (
 	"context"
+	"iter"
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/trace"
@@ -23,15 +25,28 @@ type links struct {
 type awaited struct {
 	waiting int
 	callers []trace.SpanContext // at most maxLinks, since the last load
-	load    trace.Span          // nil while there is none
+	load    *load               // nil while there is none
+}
+
+// A load is one of some keys that is in flight.
+type load struct {
+	span   trace.Span
+	linked []trace.SpanID // at most maxLinks
+}
+
+// link links the span to that of caller, once.
+func (l *load) link(caller trace.SpanContext) {
+	if len(l.linked) < maxLinks && !slices.Contains(l.linked, caller.SpanID()) {
+		l.linked = append(l.linked, caller.SpanID())
+		l.span.AddLink(trace.Link{SpanContext: caller})
+	}
 }
 
 // awaitedKey is the key in the context of a caller that waits.
 type awaitedKey struct{ *links }
 
-// of returns what is known of the key of op. l.mu is held.
-func (l *links) of(op store.Op) *awaited {
-	key := [2]string{op.Cache, op.Key}
+// of returns what is known of a key. l.mu is held.
+func (l *links) of(key [2]string) *awaited {
 	a := l.loads[key]
 	if a == nil {
 		a = &awaited{}
@@ -51,13 +66,12 @@ func (l *links) waits(ctx context.Context, op store.Op) context.Context {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.of(op)
+	a := l.of([2]string{op.Cache, op.Key})
 	a.waiting++
-	if len(a.callers) < maxLinks {
+	if a.load != nil {
+		a.load.link(caller)
+	} else if len(a.callers) < maxLinks {
 		a.callers = append(a.callers, caller)
-		if a.load != nil {
-			a.load.AddLink(trace.Link{SpanContext: caller})
-		}
 	}
 	return context.WithValue(ctx, awaitedKey{l}, a)
 }
@@ -71,33 +85,54 @@ func (l *links) waited(ctx context.Context, op store.Op) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a.waiting--
-	l.forget(a, op)
+	l.forget(a, [2]string{op.Cache, op.Key})
 }
 
-// began links load to the callers that wait for it now, and to those that come until it ends.
-func (l *links) began(load trace.Span, op store.Op) {
+// began links the span of a load to the callers that wait for any of its keys now, and to those
+// that come until it ends.
+func (l *links) began(span trace.Span, op store.Op) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.of(op)
-	for _, caller := range a.callers {
-		load.AddLink(trace.Link{SpanContext: caller})
+	now := &load{span: span}
+	for key := range keysOf(op) {
+		a := l.of(key)
+		for _, caller := range a.callers {
+			now.link(caller)
+		}
+		a.load = now
 	}
-	a.load = load
 }
 
-// ended is called before load ends.
-func (l *links) ended(load trace.Span, op store.Op) {
+// ended is called before the span of a load ends.
+func (l *links) ended(span trace.Span, op store.Op) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a := l.loads[[2]string{op.Cache, op.Key}]; a != nil && a.load == load {
-		a.load, a.callers = nil, nil
-		l.forget(a, op)
+	for key := range keysOf(op) {
+		if a := l.loads[key]; a != nil && a.load != nil && a.load.span == span {
+			a.load, a.callers = nil, nil
+			l.forget(a, key)
+		}
+	}
+}
+
+// keysOf returns the keys of op, with the cache.
+func keysOf(op store.Op) iter.Seq[[2]string] {
+	return func(yield func([2]string) bool) {
+		if op.AllKeys == nil {
+			yield([2]string{op.Cache, op.Key})
+			return
+		}
+		for _, key := range *op.AllKeys {
+			if !yield([2]string{op.Cache, key}) {
+				return
+			}
+		}
 	}
 }
 
 // forget removes a if nobody needs it. l.mu is held.
-func (l *links) forget(a *awaited, op store.Op) {
+func (l *links) forget(a *awaited, key [2]string) {
 	if a.waiting == 0 && a.load == nil {
-		delete(l.loads, [2]string{op.Cache, op.Key})
+		delete(l.loads, key)
 	}
 }

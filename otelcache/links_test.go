@@ -83,3 +83,70 @@ func TestLinks(t *testing.T) {
 		t.Errorf("links of the next load: %v", all)
 	}
 }
+
+// TestLinks_many: the span of a load of several ids is linked to those of callers that wait for
+// any of them, each once and at most 32.
+func TestLinks_many(t *testing.T) {
+	server := redistest.Start(t, nil)
+	m := newTelemetry(t)
+	b := open(t, m, &strata.Config{RedisURL: server.URL()})
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	c, err := strata.New(b, "c", nil, &strata.Options[int, int]{LoadMany: func(_ context.Context, ids []int) (map[int]int, error) {
+		begun <- struct{}{}
+		<-goOn
+		all := make(map[int]int)
+		for _, id := range ids {
+			all[id] = id
+		}
+		return all, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var waiting sync.WaitGroup
+	get := func(ids ...int) trace.SpanID {
+		ctx, span := m.trace(t)
+		waiting.Go(func() {
+			if got, err := c.GetMany(ctx, ids); err != nil || len(got) != len(ids) {
+				t.Error(got, err)
+			}
+			span.End()
+		})
+		return span.SpanContext().SpanID()
+	}
+	for _, callers := range []int{5, 40} {
+		m.spans.Reset()
+		before := c.Stats().Shared
+		leader := get(1, 2, 3)
+		<-begun
+		want := make(map[trace.SpanID]bool)
+		for i := range callers {
+			want[get(1+i%2*2, 2)] = true
+		}
+		redistest.WaitFor(t, "the callers to wait", func() bool { return c.Stats().Shared-before == uint64(callers) })
+		goOn <- struct{}{}
+		waiting.Wait()
+		loads := 0
+		for _, s := range m.spans.GetSpans() {
+			if s.Name != "load c" {
+				continue
+			}
+			if loads++; len(s.Links) != min(callers, 32) {
+				t.Errorf("%d links to %d callers", len(s.Links), callers)
+			}
+			for _, l := range s.Links {
+				id := l.SpanContext.SpanID()
+				if !want[id] || id == leader {
+					t.Errorf("a link to %v", id)
+				}
+				delete(want, id)
+			}
+		}
+		if loads != 1 {
+			t.Errorf("%d loads", loads)
+		}
+		if err := c.Delete(t.Context(), 1, 2, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -38,19 +38,20 @@ const (
 
 // metrics are all instruments. docs/metrics.md is made of this table.
 var metrics = []instrument{
-	{"cache.requests", counter, "{request}", []string{cacheName, tier, result}, "Reads by what answered them: a hit of l1 or l2, or a miss, for which the source is asked."},
+	{"cache.requests", counter, "{request}", []string{cacheName, tier, result}, "Reads by what answered them: l1, l2, or the source (miss)."},
 	{"cache.loads", counter, "{load}", []string{cacheName, result}, "Calls of the loader: ok or error. An absent value is no error."},
 	{"cache.load.duration", histogram, "s", []string{cacheName, result}, "How long calls of the loader took: ok, absent or error."},
-	{"cache.coalesced", counter, "{request}", []string{cacheName, scope}, "Reads that waited for a load of another caller, in this process or another one of the fleet, instead of loading."},
+	{"cache.coalesced", counter, "{request}", []string{cacheName, scope}, "Reads that waited for a load of another caller, of this process or the fleet."},
 	{"cache.refreshes", counter, "{refresh}", []string{cacheName, result}, "Loads of values that are cached: ok or error."},
-	{"cache.stale.served", counter, "{answer}", []string{cacheName, reason}, "Stale answers because the source failed or is slow, or because Redis could not confirm the copy either (suspect)."},
+	{"cache.stale.served", counter, "{answer}", []string{cacheName, reason}, "Stale answers because the source failed or is slow, or Redis could not confirm the copy either (suspect)."},
 	{"cache.defaults", counter, "{answer}", []string{cacheName}, "Answers of Options.Default."},
 	{"cache.overloads", counter, "{load}", []string{cacheName}, "Loads refused by MaxLoads or LoadBudget."},
 	{"cache.entries", upDownCounter, "{entry}", []string{cacheName, tier}, "Entries in l1."},
 	{"cache.size", upDownCounter, "By", []string{cacheName, tier}, "Bytes that entries in l1 are counted as."},
 	{"cache.size.limit", upDownCounter, "By", []string{tier}, "The budget of l1, which all caches share."},
 	{"cache.evictions", counter, "{eviction}", []string{cacheName, reason}, "Entries of l1 that made room (capacity), or were not admitted (rejected)."},
-	{"cache.invalidations", counter, "{invalidation}", []string{cacheName, origin}, "Invalidations by origin: keys that this process changed (local); keys that Redis has pushed, because any process changed them, or they expired or were evicted (redis); copies in l1 that were found to have an invalidated tag (tag)."},
+	{entryAgeName, histogram, "s", []string{cacheName, reason}, "Age of entries of l1 when they go, since their load began, of one in 64: expired, evicted, invalidated or replaced."},
+	{"cache.invalidations", counter, "{invalidation}", []string{cacheName, origin}, "Invalidations by origin: keys that this process changed (local); keys that Redis has pushed, because any process changed them, or they expired or were evicted (redis); copies in l1 that a read finds with a tag that any process has invalidated (tag), unless another process has loaded the value again: Redis pushes that."},
 	{"cache.invalidation.lag", gauge, "s", nil, "Upper bound of the delay of invalidations: how long the last heartbeat took, whose reply shares their connection."},
 	{"cache.suspect", counter, "{event}", []string{cacheName}, "Times that invalidations may have been missed, after which all copies in l1 were suspect."},
 	{"cache.revalidated", counter, "{entry}", []string{cacheName}, "Suspect copies that Redis confirmed."},
@@ -64,7 +65,7 @@ var metrics = []instrument{
 	{"cache.retry.queue", upDownCounter, "{key}", []string{cacheName}, "Keys with a change that Redis has not acknowledged; -1: all keys of the cache."},
 	{"cache.retry.oldest", gauge, "s", []string{cacheName}, "Age of the oldest of these changes."},
 	{"cache.refused", counter, "{change}", []string{cacheName}, "Changes that Redis refused permanently."},
-	{"redis.connected", upDownCounter, "1", nil, "1 while invalidations arrive from Redis, or are not needed because nothing is cached in memory; otherwise 0."},
+	{"redis.connected", upDownCounter, "1", nil, "1 while invalidations arrive from Redis, or are not needed; otherwise 0."},
 	{"redis.breaker.state", upDownCounter, "1", []string{state}, "1 for the state of the circuit breaker: closed, half-open or open; 0 for the others."},
 	{"redis.errors", counter, "{error}", nil, "Times that Redis could not be used."},
 	{"redis.replica.reads", counter, "{value}", []string{result}, "With ReadReplicas, reads of large values: hit if a replica sent the value, or miss if the primary did."},
@@ -76,12 +77,12 @@ var metrics = []instrument{
 // synchronous are the counters that collect does not read, elsewhere the metrics that
 // Instrument does not report.
 var (
-	synchronous = []string{corruptName, decisionsName, verifiedName}
+	synchronous = []string{decisionsName, verifiedName}
 	elsewhere   = []string{decisionsName, verifiedName, verifiedAgeName}
 )
 
 const (
-	corruptName   = "cache.corrupt"
+	entryAgeName  = "cache.entry.age"
 	decisionsName = "ratelimit.decisions"
 )
 

@@ -56,7 +56,7 @@ func (o *observer) Begin(ctx context.Context, op store.Op) context.Context {
 		attrs = append(attrs, attribute.String("db.system.name", "redis"), attribute.String("db.operation.name", op.Name))
 	}
 	ctx, span := o.tracer.Start(ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(attrs...))
-	if load && op.Keys == 1 && span.IsRecording() {
+	if load && span.IsRecording() {
 		o.links.began(span, op)
 	}
 	return context.WithValue(ctx, spanKey{o}, span)
@@ -91,14 +91,14 @@ func (o *observer) End(ctx context.Context, op store.Op, r store.Result) {
 		if how == "ok" && (errors.Is(r.Err, store.ErrNotFound) || op.Keys == 1 && r.Hits == 0) {
 			how = "absent"
 		}
-		o.in.durations["cache.load.duration"].Record(ctx, r.Elapsed.Seconds(), o.in.attributes.of(o.in, op.Cache, "", how))
+		o.in.durations["cache.load.duration"].Record(ctx, r.Elapsed.Seconds(), o.in.attributes.of(o.in, op.Cache, "", how, ""))
 	case op.Store == "redis" && op.Name == "decode":
-		o.in.counters[corruptName].Add(ctx, 1, o.in.attributes.of(o.in, op.Cache, "", ""))
+		o.in.corrupt.of(op.Cache).Add(1)
 	case op.Store == "redis":
 		if how == "ok" && r.Hits == 0 && strings.HasPrefix(op.Name, "get") {
 			how = "miss"
 		}
-		o.in.durations["redis.operation.duration"].Record(ctx, r.Elapsed.Seconds(), o.in.attributes.of(o.in, op.Cache, op.Name, how))
+		o.in.durations["redis.operation.duration"].Record(ctx, r.Elapsed.Seconds(), o.in.attributes.of(o.in, op.Cache, op.Name, how, ""))
 	}
 }
 
@@ -125,15 +125,15 @@ func errorType(err error) string {
 
 // attributes are the sets of attributes of durations, each made once: there are few, and making
 // one takes longer than all else.
-type attributes struct{ made sync.Map } // of [3]string to metric.MeasurementOption
+type attributes struct{ made sync.Map } // of [4]string to metric.MeasurementOption
 
-func (a *attributes) of(in *instruments, cache, op, how string) metric.MeasurementOption {
-	key := [3]string{cache, op, how}
+func (a *attributes) of(in *instruments, cache, op, how, why string) metric.MeasurementOption {
+	key := [4]string{cache, op, how, why}
 	if o, ok := a.made.Load(key); ok {
 		return o.(metric.MeasurementOption)
 	}
 	var pairs []string
-	for i, name := range []string{cacheName, operation, result} {
+	for i, name := range []string{cacheName, operation, result, reason} {
 		if key[i] != "" {
 			pairs = append(pairs, name, key[i])
 		}

@@ -70,4 +70,27 @@ func TestInvalidations_origin(t *testing.T) {
 	expect("a tag of values that are read at once", 2, 3, 3)
 	must(c.Clear(t.Context()))
 	expect("a Clear", 3, 3, 3)
+
+	// The same in another process, which has pushed nothing but the tag itself.
+	get("a", "b", "d")
+	must(there.InvalidateTags(t.Context(), "of a"))
+	redistest.WaitFor(t, "the tag of the other process", func() bool { get("a"); return c.Stats().Outdated == 4 })
+	expect("a tag that another process has invalidated", 3, 3, 4)
+	must(there.InvalidateTags(t.Context(), "of b", "of d"))
+	redistest.WaitFor(t, "the tags of the other process", func() bool {
+		if _, err := c.GetMany(t.Context(), []string{"b", "d"}); err != nil {
+			t.Fatal(err)
+		}
+		return c.Stats().Outdated == 6
+	})
+	expect("tags of values that are read at once", 3, 3, 6)
+
+	// If that process loads the value again, Redis pushes its key to this one.
+	must(there.InvalidateTags(t.Context(), "of a"))
+	if _, err := other.Get(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	redistest.WaitFor(t, "the push of the key", func() bool { return c.Stats().Invalidations == 4 })
+	get("a")
+	expect("a value that another process has loaded again", 3, 4, 6)
 }

@@ -13,6 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -85,7 +88,11 @@ func Instrument(b *strata.Backend, o *Options) (stop func() error, err error) {
 		return nil, fmt.Errorf("otelcache: %w", err)
 	}
 	remove := b.Observe(newObserver(&c, in))
+	stopAges := b.SampleRemovals(func(cache, cause string, age time.Duration) {
+		in.durations[entryAgeName].Record(context.Background(), age.Seconds(), in.attributes.of(in, cache, "", "", cause))
+	})
 	return func() error {
+		stopAges()
 		remove()
 		return registration.Unregister()
 	}, nil
@@ -100,6 +107,19 @@ type instruments struct {
 	counters   map[string]metric.Int64Counter
 	durations  map[string]metric.Float64Histogram
 	attributes attributes
+	corrupt    corrupt
+}
+
+// corrupt counts values that cannot be decoded, by cache. A counter of the SDK would begin with
+// the first one, and Prometheus sees no increase in the first sample of a series.
+type corrupt struct{ counts sync.Map } // of a name to *atomic.Uint64
+
+func (c *corrupt) of(cache string) *atomic.Uint64 {
+	if n, ok := c.counts.Load(cache); ok {
+		return n.(*atomic.Uint64)
+	}
+	n, _ := c.counts.LoadOrStore(cache, new(atomic.Uint64))
+	return n.(*atomic.Uint64)
 }
 
 // newInstruments makes the instruments with these names; none: those of Instrument.
@@ -130,7 +150,7 @@ func (in *instruments) add(m instrument) (err error) {
 		in.observed[m.Name], err = in.meter.Int64ObservableUpDownCounter(name, unit, text)
 	case m.Kind == gauge:
 		in.gauges[m.Name], err = in.meter.Float64ObservableGauge(name, unit, text)
-	case m.Name == verifiedAgeName:
+	case m.Name == verifiedAgeName, m.Name == entryAgeName:
 		in.durations[m.Name], err = in.meter.Float64Histogram(name, unit, text, metric.WithExplicitBucketBoundaries(ages...))
 	case m.Kind == histogram:
 		in.durations[m.Name], err = in.meter.Float64Histogram(name, unit, text, metric.WithExplicitBucketBoundaries(bounds...))

@@ -74,7 +74,7 @@ func (m *telemetry) series(t *testing.T) map[string]float64 {
 			case metricdata.Histogram[float64]:
 				for _, p := range d.DataPoints {
 					first, last := 1e-6, 10.
-					if metric.Name == "strata.cache.verified.age" {
+					if metric.Name == "strata.cache.verified.age" || metric.Name == "strata.cache.entry.age" {
 						first, last = .01, 7*24*3600
 					}
 					if p.Bounds[0] != first || p.Bounds[len(p.Bounds)-1] != last {
@@ -145,9 +145,10 @@ func TestInstrument(t *testing.T) {
 		"cache.load.duration{strata.cache.name=users,strata.cache.result=ok}":                     2,
 		"cache.load.duration{strata.cache.name=users,strata.cache.result=absent}":                 1,
 		"cache.load.duration{strata.cache.name=users,strata.cache.result=error}":                  1,
-		"redis.connected{}": 1,
-		"redis.breaker.state{strata.redis.breaker.state=closed}": 1,
-		"redis.breaker.state{strata.redis.breaker.state=open}":   0,
+		"cache.corrupt{strata.cache.name=users}":                                                  0,
+		"redis.connected{}":                                                                       1,
+		"redis.breaker.state{strata.redis.breaker.state=closed}":                                  1,
+		"redis.breaker.state{strata.redis.breaker.state=open}":                                    0,
 	} {
 		if v, ok := got["strata."+name]; !ok || v != want {
 			t.Errorf("%s is %v (%v), want %v", name, v, ok, want)

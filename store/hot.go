@@ -30,6 +30,27 @@ func SampleHits[T any](s Store[T], fn func(key string)) (every int, stop func(),
 	return 0, nil, unsupported(s, "sample hits")
 }
 
+// A RemovalSampler is a Store in this process that shows how old its entries are when they go,
+// and why: only the engine knows.
+type RemovalSampler interface {
+	// SampleRemovals calls fn from now on for some of the entries that leave the store, one in
+	// 64 on the average. cause is "expired" if the entry was past its expiry, and otherwise
+	// "evicted" if it had to make room, "invalidated" if it was deleted or cleared, or
+	// "replaced" if another one was set. age is the time since the load of the value began;
+	// entries for which that is not known are left out, and so are those that were not
+	// admitted. fn may be called concurrently and under a lock of the engine: it must return
+	// quickly and not call the store. A later call replaces fn.
+	SampleRemovals(fn func(cause string, age time.Duration))
+}
+
+// SampleRemovals calls fn for a sample of the entries that leave s as [RemovalSampler] describes
+// it. Without the capability it does nothing.
+func SampleRemovals[T any](s Store[T], fn func(cause string, age time.Duration)) {
+	if r, ok := s.(RemovalSampler); ok {
+		r.SampleRemovals(fn)
+	}
+}
+
 // HotHalfLife is the time after which what a [HotKeeper] keeps counts half.
 const HotHalfLife = time.Hour
 

@@ -35,6 +35,16 @@ type Op struct {
 	Name  string // what it does: "get", "set", "load"
 	Key   string // empty where there are several keys or none
 	Keys  int    // how many keys
+
+	// AllKeys are the keys of a load of several, which must not be changed. nil: of any other
+	// operation.
+	AllKeys *[]string
+}
+
+// Observed reports whether o, which may be nil, has anybody to notify.
+func Observed(o Observer) bool {
+	many, ok := o.(*Observers)
+	return o != nil && (!ok || many.list.Load() != nil)
 }
 
 // A Result is how an [Op] ended.

@@ -19,7 +19,7 @@ type Stripe struct {
 
 	Sets, Deletes, Evictions, Rejected atomic.Uint64
 
-	_ [8]byte
+	Removals atomic.Uint64 // of items that Removed was called for
 }
 
 // At returns the counters for keys with the hash h.

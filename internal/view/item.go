@@ -84,7 +84,7 @@ func (it *Item) Release() {
 	it.gen.bytes.Add(-it.Cost)
 }
 
-// Evicted counts that the item had to make room.
+// Evicted counts that the item had to make room. Removed must be called, too.
 func (it *Item) Evicted() { it.gen.counters.Mine().Evictions.Add(1) }
 
 // Rejected counts that the item was set but not kept.

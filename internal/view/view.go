@@ -25,6 +25,7 @@ type View[T any] struct {
 	Mask uint64
 
 	samplers samplers
+	removal  removal
 
 	seed maphash.Seed // of its own, so that views of a budget do not collide
 	cost func(key string, e *store.Entry[T]) int64
@@ -56,7 +57,7 @@ func (v *View[T]) Hash(key string) uint64 { return maphash.String(v.seed, key) &
 
 // Clear disowns all items that were made before.
 func (v *View[T]) Clear() {
-	if old := v.gen.Swap(&generation{counters: &v.Counters}); old != nil {
+	if old := v.gen.Swap(&generation{counters: &v.Counters, removal: &v.removal, removed: v.removed}); old != nil {
 		old.over.Store(true)
 	}
 }
@@ -72,6 +73,8 @@ func (v *View[T]) Stats() store.Stats {
 // A generation is the items that a view made between two Clears.
 type generation struct {
 	counters       *Counters // of the view
+	removal        *removal  // the same
+	removed        func(it *Item, cause string)
 	entries, bytes atomic.Int64
 	over           atomic.Bool // another one has begun
 }

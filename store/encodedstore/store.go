@@ -137,6 +137,11 @@ func (s *Store[T]) SampleHits(fn func(key string)) (every int, stop func()) {
 	return s.inner.SampleHits(fn)
 }
 
+// SampleRemovals implements [store.RemovalSampler]. It does nothing if the inner store is none.
+func (s *Store[T]) SampleRemovals(fn func(cause string, age time.Duration)) {
+	store.SampleRemovals(s.inner, fn)
+}
+
 // Stats implements [store.Reporter]. An entry that cannot be decoded counts as a hit of
 // the inner store; here it is a miss.
 func (s *Store[T]) Stats(ctx context.Context) (store.Stats, error) {

@@ -106,8 +106,16 @@ func (b *Budget) deleted(e otter.DeletionEvent[uint64, *view.Item]) {
 	b.entries.Add(-1)
 	b.bytes.Add(-e.Value.Cost)
 	e.Value.Release()
-	if e.Cause == otter.CauseOverflow {
+	cause := view.Invalidated
+	switch e.Cause {
+	case otter.CauseOverflow:
 		e.Value.Evicted()
+		cause = view.Evicted
+	case otter.CauseReplacement:
+		cause = view.Replaced
+	}
+	if !b.closed.Load() {
+		e.Value.Removed(cause)
 	}
 }
 

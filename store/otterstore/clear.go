@@ -2,6 +2,7 @@ package otterstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/lokroom/strata/keys"
 	"github.com/lokroom/strata/store"
@@ -47,6 +48,11 @@ func (s *Store[T]) Stats(context.Context) (store.Stats, error) {
 	st := s.view.Stats()
 	st.MaxBytes = s.budget.max.Load()
 	return st, nil
+}
+
+// SampleRemovals implements [store.RemovalSampler].
+func (s *Store[T]) SampleRemovals(fn func(cause string, age time.Duration)) {
+	s.view.SampleRemovals(fn)
 }
 
 // SampleHits implements [store.HitSampler].

@@ -49,6 +49,7 @@ var (
 	_ store.Clearer        = (*Store[int])(nil)
 	_ store.Reporter       = (*Store[int])(nil)
 	_ store.HitSampler     = (*Store[int])(nil)
+	_ store.RemovalSampler = (*Store[int])(nil)
 )
 
 // New returns an empty store in b.

@@ -117,10 +117,10 @@ func (b *Budget) admit(s *stripe, h uint64, it *view.Item) {
 	}
 	c := &cell{hash: h}
 	s.cells[h] = c
-	b.fill(c, it)
+	b.fill(c, it, "")
 	if !b.engine.Set(h, c, 0) { // too much at a time
 		it.Rejected()
-		b.kill(s, c)
+		b.kill(s, c, "")
 	}
 }
 
@@ -132,8 +132,11 @@ func (b *Budget) replace(c *cell, it *view.Item) {
 		it.Rejected()
 		it = nil
 	}
-	revived := c.item.Load() == nil
-	b.fill(c, it)
+	revived, cause := c.item.Load() == nil, view.Replaced
+	if it == nil {
+		cause = view.Invalidated
+	}
+	b.fill(c, it, cause)
 	if it == nil || c.known != 0 && (revived || c.known != c.cost) {
 		b.report(c)
 	}
@@ -150,8 +153,9 @@ func (b *Budget) report(c *cell) {
 	b.engine.SetWithTTL(c.hash, c, 0, ttl)
 }
 
-// fill puts it in the place of what the live cell c holds. Either may be nil.
-func (b *Budget) fill(c *cell, it *view.Item) {
+// fill puts it in the place of what the live cell c holds, which is removed for a cause of
+// package view, or another. Either may be nil.
+func (b *Budget) fill(c *cell, it *view.Item, cause string) {
 	cost := min(empty, c.cost)
 	if it != nil {
 		cost = it.Cost
@@ -161,6 +165,9 @@ func (b *Budget) fill(c *cell, it *view.Item) {
 	if old := c.item.Swap(it); old != nil {
 		old.Release()
 		b.entries.Add(-1)
+		if cause != "" {
+			old.Removed(cause)
+		}
 	}
 	more := cost - c.cost
 	c.cost = cost
@@ -172,9 +179,9 @@ func (b *Budget) fill(c *cell, it *view.Item) {
 	}
 }
 
-// kill takes the live cell c out of use for good.
-func (b *Budget) kill(s *stripe, c *cell) {
-	b.fill(c, nil)
+// kill takes the live cell c out of use for good. See fill for the cause.
+func (b *Budget) kill(s *stripe, c *cell, cause string) {
+	b.fill(c, nil, cause)
 	b.bytes.Add(-c.cost)
 	if c.known == 0 {
 		b.underway.Add(-c.cost)

@@ -46,7 +46,7 @@ func (b *Budget) evicted(i *ristretto.Item[*cell]) {
 		s := b.stripe(c.hash)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		b.lose(s, c, (*view.Item).Evicted)
+		b.lose(s, c, (*view.Item).Evicted, view.Evicted)
 	}
 }
 
@@ -59,19 +59,19 @@ func (b *Budget) rejected(i *ristretto.Item[*cell]) {
 	defer s.mu.Unlock()
 	switch {
 	case !c.arrived:
-		b.lose(s, c, (*view.Item).Rejected)
+		b.lose(s, c, (*view.Item).Rejected, "")
 	case !c.dead && c.item.Load() == nil:
 		b.report(c) // when it was emptied the engine did not yet hold it
 	}
 }
 
-// lose kills c, if it lives.
-func (b *Budget) lose(s *stripe, c *cell, count func(*view.Item)) {
+// lose kills c, if it lives. See fill for the cause.
+func (b *Budget) lose(s *stripe, c *cell, count func(*view.Item), cause string) {
 	if c.dead {
 		return
 	}
 	if it := c.item.Load(); it != nil {
 		count(it)
 	}
-	b.kill(s, c)
+	b.kill(s, c, cause)
 }
