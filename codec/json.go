@@ -114,10 +114,7 @@ func explainJSON(err error) string {
 }
 
 // Canonical implements [Canonicalizer].
-func (*jsonCodec[T]) Canonical(v T) T {
-	inUTC(&v, utcWalk{compact: true})
-	return v
-}
+func (*jsonCodec[T]) Canonical(v T) T { return canonical(v, utcWalk{compact: true}) }
 
 // CodecID returns IDJSON.
 func (*jsonCodec[T]) CodecID() byte { return IDJSON }

@@ -188,10 +188,7 @@ func explainMsgpack(err error) string {
 }
 
 // Canonical implements [Canonicalizer].
-func (*msgpackCodec[T]) Canonical(v T) T {
-	inUTC(&v, utcWalk{})
-	return v
-}
+func (*msgpackCodec[T]) Canonical(v T) T { return canonical(v, utcWalk{}) }
 
 // CodecID returns IDMsgpack.
 func (*msgpackCodec[T]) CodecID() byte { return IDMsgpack }

@@ -82,6 +82,16 @@ func referentOf(v reflect.Value) referent {
 	return p
 }
 
+// canonical returns v with its times in UTC. A v of a type without times is not allocated.
+func canonical[T any](v T, how utcWalk) T {
+	if !timesOf(reflect.TypeFor[T]()).any {
+		return v
+	}
+	own := v
+	inUTC(&own, how)
+	return own
+}
+
 // inUTC converts the times in *v to UTC. Unless how.own is set, it modifies only *v, and
 // copies the data that it refers to.
 func inUTC[T any](v *T, how utcWalk) {

@@ -130,7 +130,7 @@ func TestCanonical_withoutTimesDoesNotAllocate(t *testing.T) {
 	c, v := codec.Codec[row](codec.Msgpack[row]()), row{A: []string{"x"}, C: new(int)}
 	times := codec.Codec[listing](codec.Msgpack[listing]())
 	l := codec.Canonical(times, sample())
-	if n := testing.AllocsPerRun(100, func() { codec.Canonical(c, v) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { codec.Canonical(c, v) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { codec.Canonical(times, l) }); n > 1 {
