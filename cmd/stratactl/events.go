@@ -68,7 +68,7 @@ func (t *tool) events(ctx context.Context, each func(event) error) error {
 		select {
 		case e := <-found:
 			if n := lost.Swap(0); n > 0 {
-				send(event{What: "lost", Key: fmt.Sprintf("%d events", n)})
+				send(event{What: "lost", Key: counted(n, "event", "events")})
 			}
 			if err := each(e); errors.Is(err, errEnough) {
 				return nil

@@ -62,7 +62,8 @@ func (t *tool) stats(ctx context.Context) error {
 	if server.MaxBytes > 0 {
 		limit = "of " + size(float64(server.MaxBytes))
 	}
-	fmt.Fprintf(t.out, "Redis: %d keys, %s %s, %d evicted, %d expired, %d primaries\n\n", server.Keys, size(float64(server.Bytes)), limit, server.Evictions, server.Expired, server.Nodes)
+	fmt.Fprintf(t.out, "Redis: %s, %s %s, %d evicted, %d expired, %s\n\n", counted(server.Keys, "key", "keys"), size(float64(server.Bytes)), limit,
+		server.Evictions, server.Expired, counted(server.Nodes, "primary", "primaries"))
 	rows := [][]string{{"CACHE", "KEYS", "MEMORY", "PREFIXES"}}
 	for _, c := range caches {
 		rows = append(rows, []string{c.Cache, fmt.Sprint(c.Keys), "~" + size(float64(c.Bytes)), strings.Join(c.Spaces, " ")})
@@ -104,7 +105,7 @@ func (t *tool) countKeys(ctx context.Context) ([]*cacheStats, error) {
 			}
 		}
 		total += len(found)
-		progress("%d keys", total)
+		progress("%s", counted(total, "key", "keys"))
 		return nil
 	})
 	progress("")

@@ -15,8 +15,11 @@ func TestTerminal(t *testing.T) {
 	if isTerminal(f) {
 		t.Error(os.DevNull + " is a terminal")
 	}
+}
+
+func TestCounted(t *testing.T) {
 	for n, want := range map[int]string{0: "0 values", 1: "1 value", 2: "2 values"} {
-		if got := values(n); got != want {
+		if got := counted(n, "value", "values"); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}

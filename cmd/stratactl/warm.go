@@ -66,7 +66,7 @@ func (t *tool) warm(ctx context.Context, templates []string, limit int) error {
 	if n := failed.Load(); n > 0 {
 		return fmt.Errorf("%d of %d requests failed, the first: %w", n, done.Load(), why)
 	}
-	return t.done(fmt.Sprintf("%d requests", done.Load()), map[string]int64{"requests": done.Load()})
+	return t.done(counted(done.Load(), "request", "requests"), map[string]int64{"requests": done.Load()})
 }
 
 // eachURL sends the URLs.

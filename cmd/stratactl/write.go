@@ -11,12 +11,15 @@ import (
 // done reports a change.
 func (t *tool) done(text string, v any) error { return t.line(t.colour("32", "done")+": "+text, v) }
 
-func values(n int) string {
+// counted returns n with its noun, which is one for 1 and else many.
+func counted[N int | int64](n N, one, many string) string {
 	if n == 1 {
-		return "1 value"
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d values", n)
+	return fmt.Sprintf("%d %s", n, many)
 }
+
+func values(n int) string { return counted(n, "value", "values") }
 
 func (t *tool) delCommand() *cli.Command {
 	return &cli.Command{
