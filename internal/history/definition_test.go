@@ -37,6 +37,9 @@ func TestCheck_definition(t *testing.T) {
 				{To: from + ms(40), Since: from + ms(20), Until: from + ms(40), Own: true},
 			}
 		}
+		if n%7 == 0 {
+			rules.Unpushed = func(w *history.Op) time.Duration { return ms(int(w.Version%3) * 10) }
+		}
 		want := define(ops, &rules)
 		for name, n := range want.violations {
 			seen.violations[name] += n
@@ -156,6 +159,9 @@ func slow(ops []history.Op, g history.Op, rules *history.Rules) string {
 }
 
 func excused(w, g history.Op, rules *history.Rules, disconnected time.Duration) bool {
+	if rules.Unpushed != nil && w.Process != g.Process && g.Call-w.Return < rules.Unpushed(&w) {
+		return true
+	}
 	for _, f := range rules.Failovers {
 		if (f.Own || w.Process != g.Process) && f.From <= w.Return && w.Call <= f.To && g.Return >= f.Since && g.Call < f.Until+disconnected {
 			return true

@@ -131,6 +131,29 @@ func TestCheck_failovers(t *testing.T) {
 	}
 }
 
+// What Redis does not push is excused for a time, in other processes.
+func TestCheck_unpushed(t *testing.T) {
+	v2 := append(v1[:2:2], commit(1, 40, 50, 2), deleted(1, 50, 60, 2)) // v1 returned at 30
+	rules := history.Rules{MaxDisconnected: maxDisconnected, Unpushed: func(w *history.Op) time.Duration {
+		return time.Duration(w.Version-1) * 20 * time.Millisecond // none of v1
+	}}
+	for _, c := range []struct {
+		name string
+		get  history.Op
+		want string
+	}{
+		{"in time", get(2, 79, 90, 1, history.L2), ""},
+		{"too late", get(2, 80, 90, 1, history.L2), "G1"},
+		{"in the process that wrote it", get(1, 79, 90, 1, history.L2), "G1"},
+		{"another write is missed, too", get(2, 79, 90, 0, history.L2), "G1"},
+	} {
+		r := history.Check(append(v2[:4:4], c.get), rules)
+		if got := violated(r); got != c.want {
+			t.Errorf("%s: violated %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 // A load counts as doubled if another process was loading and nothing had changed.
 func TestCheck_loads(t *testing.T) {
 	load := func(process int, call, ret time.Duration) history.Op { return op(history.Load, process, call, ret, 0) }

@@ -24,6 +24,10 @@ type Rules struct {
 
 	// Failovers are the periods in which Redis may lose confirmed writes.
 	Failovers []Window
+
+	// Unpushed returns how long after the return of w a read may miss it, because Redis pushed
+	// no invalidation: see docs/guarantees.md on evictions. nil: no time.
+	Unpushed func(w *Op) time.Duration
 }
 
 // A Window is a failover: writes during it may be lost until they are replayed.
@@ -43,9 +47,12 @@ func (r *Rules) disconnected(g *Op) time.Duration {
 	return r.MaxDisconnected + r.Slack
 }
 
-// excuses reports whether g may miss w because of a failover. Replayed writes reach L1 like
-// all writes.
+// excuses reports whether g may miss w because of a failover, or because w was not pushed.
+// Replayed writes reach L1 like all writes.
 func (r *Rules) excuses(w *written, g *Op) bool {
+	if r.Unpushed != nil && w.Process != g.Process && g.Call < w.Return+r.Unpushed(&w.Op) {
+		return true
+	}
 	for _, f := range r.Failovers {
 		if w.Process == g.Process && !f.Own {
 			continue

@@ -30,6 +30,7 @@ type historyFault struct {
 	orphans   bool                          // leases are left behind: waiters soon turn to other keys
 	leases    bool                          // none is left behind, see historyLease
 	forgets   bool                          // Redis may lose holds, so no guarantee depends on them
+	evicts    bool                          // Redis evicts keys that it does not push: see unpushedTags
 	sweeps    bool                          // all keys are read at the end
 	inject    func(context.Context, *fleet) // until the context ends; undoes all faults
 	happened  func(*testing.T, *fleet, *history.Report, []history.Op)
@@ -75,11 +76,11 @@ var historyFaults = []historyFault{
 	{name: "link ends", keys: 9, proxied: true, inject: often((*redistest.Proxy).End), happened: lost},
 
 	{
-		name: "eviction", redis: redistest.Options{MaxMemory: "4mb", MaxMemoryPolicy: "allkeys-lru"}, forgets: true,
+		name: "eviction", redis: redistest.Options{MaxMemory: "4mb", MaxMemoryPolicy: "allkeys-lru"}, forgets: true, evicts: true,
 		inject: fillMemory, happened: evicted,
 	},
 	{
-		name: "eviction of what has an end", redis: redistest.Options{MaxMemoryPolicy: "volatile-lru"}, forgets: true,
+		name: "eviction of what has an end", redis: redistest.Options{MaxMemoryPolicy: "volatile-lru"}, forgets: true, evicts: true,
 		inject: shrinkMemory, happened: evicted,
 	},
 	{name: "memory is full", inject: shrinkMemory, happened: full},

@@ -122,6 +122,17 @@ func shrinkMemory(ctx context.Context, f *fleet) {
 	})
 }
 
+// unpushedTags is how long after an invalidation by tag, or a Clear, other processes may find
+// the old value in Redis, where their own connection made Redis evict the key of the tag: Redis
+// then pushes neither the eviction nor the invalidation. The next heartbeat notices, which
+// is sent after a quarter of MaxDisconnected, and takes as long on a busy machine.
+func unpushedTags(w *history.Op) time.Duration {
+	if w.Kind == history.Delete && strings.HasPrefix(w.Key, string(histTagged)) {
+		return historyMaxDisconnected / 2
+	}
+	return 0
+}
+
 func evicted(t *testing.T, f *fleet, _ *history.Report, _ []history.Op) {
 	info, err := f.server.Info("stats")
 	if err != nil {

@@ -193,6 +193,9 @@ func (f *fleet) judge(fault *historyFault, ops []history.Op) *history.Report {
 	if fault.leases {
 		rules.Lease = historyLease
 	}
+	if fault.evicts {
+		rules.Unpushed = unpushedTags
+	}
 	return history.Check(ops, rules)
 }
 
