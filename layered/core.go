@@ -57,6 +57,7 @@ type core[T any] struct {
 	long         longQueue
 	recentWrites *retry.Log // nil if L2 is not watched
 	ownHolds     ownHolds
+	localIntents localIntents
 	count        counters
 	closed       atomic.Bool
 }

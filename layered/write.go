@@ -108,6 +108,7 @@ func (s *Store[T]) write(ctx context.Context, op string, ks []string, f func() e
 	if err != nil {
 		err = s.failed(op, first(ks), err)
 	} else {
+		s.localIntents.wrote(ks)
 		err = s.named(f())
 	}
 	return s.wrote(ctx, op, ks, m, before, err)
@@ -275,6 +276,7 @@ func (s *Store[T]) writeAll(ctx context.Context, op string, open func(), f func(
 	if err != nil {
 		err = s.failed(op, "", err)
 	} else {
+		s.localIntents.wroteAll()
 		err = s.named(f())
 	}
 	outcome := store.OutcomeOf(err)

@@ -3,6 +3,7 @@ package layered
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/lokroom/strata/internal/oneline"
@@ -11,9 +12,10 @@ import (
 
 // A WriteIntent is a change of the source in progress. See [Store.BeginWrite].
 type WriteIntent[T any] struct {
-	store *Store[T]
-	token uint64
-	keys  []string
+	store   *Store[T]
+	token   uint64
+	keys    []string
+	moments []uint64 // of the keys, without an L2: see localIntents
 }
 
 // BeginWrite declares that the source is about to change:
@@ -31,9 +33,13 @@ type WriteIntent[T any] struct {
 // nothing behind: BeginWrite and Commit are Delete. An L2 that is no [store.Writer] is an
 // error that is errors.ErrUnsupported.
 func (s *Store[T]) BeginWrite(ctx context.Context, hold time.Duration, keys ...string) (*WriteIntent[T], error) {
+	keys = slices.Compact(slices.Sorted(slices.Values(keys))) // a key that is given twice ends once
 	b := &WriteIntent[T]{store: s, keys: keys}
 	if !s.hasL2 {
-		return b, s.Delete(ctx, keys...)
+		if err := b.beginLocal(ctx, hold); err != nil {
+			return nil, err
+		}
+		return b, nil
 	}
 	l2, err := s.intentWriter("begin write")
 	if err != nil {
@@ -48,6 +54,20 @@ func (s *Store[T]) BeginWrite(ctx context.Context, hold time.Duration, keys ...s
 		return nil, err
 	}
 	return b, nil
+}
+
+func (b *WriteIntent[T]) beginLocal(ctx context.Context, hold time.Duration) error {
+	s := b.store
+	for _, key := range b.keys {
+		s.localIntents.begin(key, hold)
+	}
+	if err := s.Delete(ctx, b.keys...); err != nil {
+		return err
+	}
+	for _, key := range b.keys {
+		b.moments = append(b.moments, s.localIntents.moment(key))
+	}
+	return nil
 }
 
 // Commit ends the write intent, whether the source was changed or not. It removes everywhere
@@ -68,16 +88,28 @@ func (b *WriteIntent[T]) CommitSet(ctx context.Context, entries map[string]store
 func (b *WriteIntent[T]) end(ctx context.Context, entries map[string]store.Entry[T]) error {
 	s := b.store
 	if !s.hasL2 {
-		if err := s.Delete(ctx, b.keys...); err != nil || len(entries) == 0 {
-			return err
-		}
-		return s.setMany(ctx, entries)
+		return s.write(ctx, "end write", b.keys, func() error { return b.endLocal(ctx, entries) })
 	}
 	l2, err := s.intentWriter("end write")
 	if err != nil {
 		return err
 	}
 	return s.write(ctx, "end write", b.keys, func() error { return l2.EndWrite(ctx, b.token, entries, b.keys...) })
+}
+
+func (b *WriteIntent[T]) endLocal(ctx context.Context, entries map[string]store.Entry[T]) error {
+	s := b.store
+	errs := make(map[string]error)
+	for i, key := range b.keys {
+		err := s.dropL1(ctx, key)
+		if e, ok := entries[key]; ok && err == nil {
+			s.localIntents.set(key, b.moments[i], func() { err = s.setL1(ctx, key, e) })
+		}
+		if err != nil {
+			errs[key] = err
+		}
+	}
+	return store.NewManyError(errs)
 }
 
 // DeleteHolding is Delete for a source that is read from a replica, which may lag by h.For: a
