@@ -18,11 +18,18 @@ type localIntents struct {
 }
 
 type intentKey struct {
-	writes uint64     // writes since the first intent
+	open   int        // intents that have not ended
+	writes uint64     // writes since the first of them
 	until  store.Time // the end of the last hold: an intent that nobody ends is then forgotten
 }
 
-// begin adds an intent for key that lasts for hold.
+// A moment is the state of a key after BeginWrite.
+type moment struct {
+	key    *intentKey // another one, or none, once all intents have ended
+	writes uint64
+}
+
+// begin adds an intent for key that lasts for hold. end must follow.
 func (l *localIntents) begin(key string, hold time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -38,7 +45,20 @@ func (l *localIntents) begin(key string, hold time.Duration) {
 		l.keys[key] = k
 		l.open.Add(1)
 	}
+	k.open++
 	k.until = max(k.until, store.In(hold))
+}
+
+// end removes an intent for key.
+func (l *localIntents) end(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.keys[key]; k != nil {
+		if k.open--; k.open == 0 {
+			delete(l.keys, key)
+			l.open.Add(-1)
+		}
+	}
 }
 
 func (l *localIntents) forget(now store.Time) {
@@ -51,14 +71,14 @@ func (l *localIntents) forget(now store.Time) {
 	l.next = max(64, 2*len(l.keys))
 }
 
-// moment returns the number of writes of key.
-func (l *localIntents) moment(key string) uint64 {
+// moment returns the state of key.
+func (l *localIntents) moment(key string) moment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if k := l.keys[key]; k != nil {
-		return k.writes
+		return moment{k, k.writes}
 	}
-	return 0
+	return moment{}
 }
 
 // wrote counts a write of keys that is about to begin.
@@ -89,10 +109,10 @@ func (l *localIntents) wroteAll() {
 
 // set calls f if no write of key has begun since the moment, but that of the caller, nor begins
 // before f has returned. f must be quick.
-func (l *localIntents) set(key string, moment uint64, f func()) {
+func (l *localIntents) set(key string, since moment, f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if k := l.keys[key]; k != nil && k.writes == moment+1 && store.Now() < k.until {
+	if k := l.keys[key]; k != nil && k == since.key && k.writes == since.writes+1 && store.Now() < k.until {
 		f()
 	}
 }

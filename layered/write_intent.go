@@ -15,7 +15,7 @@ type WriteIntent[T any] struct {
 	store   *Store[T]
 	token   uint64
 	keys    []string
-	moments []uint64 // of the keys, without an L2: see localIntents
+	moments []moment // of the keys, without an L2: see localIntents
 }
 
 // BeginWrite declares that the source is about to change:
@@ -62,6 +62,7 @@ func (b *WriteIntent[T]) beginLocal(ctx context.Context, hold time.Duration) err
 		s.localIntents.begin(key, hold)
 	}
 	if err := s.Delete(ctx, b.keys...); err != nil {
+		b.forgetLocal()
 		return err
 	}
 	for _, key := range b.keys {
@@ -88,6 +89,7 @@ func (b *WriteIntent[T]) CommitSet(ctx context.Context, entries map[string]store
 func (b *WriteIntent[T]) end(ctx context.Context, entries map[string]store.Entry[T]) error {
 	s := b.store
 	if !s.hasL2 {
+		defer b.forgetLocal()
 		return s.write(ctx, "end write", b.keys, func() error { return b.endLocal(ctx, entries) })
 	}
 	l2, err := s.intentWriter("end write")
@@ -95,6 +97,12 @@ func (b *WriteIntent[T]) end(ctx context.Context, entries map[string]store.Entry
 		return err
 	}
 	return s.write(ctx, "end write", b.keys, func() error { return l2.EndWrite(ctx, b.token, entries, b.keys...) })
+}
+
+func (b *WriteIntent[T]) forgetLocal() {
+	for _, key := range b.keys {
+		b.store.localIntents.end(key)
+	}
 }
 
 func (b *WriteIntent[T]) endLocal(ctx context.Context, entries map[string]store.Entry[T]) error {

@@ -7,8 +7,8 @@ import (
 	"github.com/lokroom/strata/internal/flight"
 )
 
-// The memory of a call is used again only if nobody but its leader has ever known it: whoever
-// joined and left may still hold it.
+// The memory of a call is used again only if nobody but its leader has ever known it: a
+// caller that joined and left may still hold it.
 func TestCall_Free_notIfJoined(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -13,7 +13,7 @@ import (
 	"github.com/lokroom/strata/invalidate/outbox"
 )
 
-// A relay of SQLite applies rows long before the poll, whoever has recorded them: this
+// A relay of SQLite applies rows long before the poll, whatever process has recorded them: this
 // process, also with a single connection, another one, or a trigger. It does so in each
 // journal mode.
 func TestSQLite_wakes(t *testing.T) {
