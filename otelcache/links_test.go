@@ -18,10 +18,8 @@ func TestLinks(t *testing.T) {
 	m := newTelemetry(t)
 	b := open(t, m, &strata.Config{RedisURL: server.URL()})
 	begun, goOn := make(chan struct{}), make(chan struct{})
-	c, err := strata.New(b, "c", func(context.Context, string) (string, error) {
-		begun <- struct{}{}
-		<-goOn
-		return "v", nil
+	c, err := strata.New(b, "c", func(ctx context.Context, _ string) (string, error) {
+		return "v", stay(ctx, begun, goOn)
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -91,9 +89,10 @@ func TestLinks_many(t *testing.T) {
 	m := newTelemetry(t)
 	b := open(t, m, &strata.Config{RedisURL: server.URL()})
 	begun, goOn := make(chan struct{}), make(chan struct{})
-	c, err := strata.New(b, "c", nil, &strata.Options[int, int]{LoadMany: func(_ context.Context, ids []int) (map[int]int, error) {
-		begun <- struct{}{}
-		<-goOn
+	c, err := strata.New(b, "c", nil, &strata.Options[int, int]{LoadMany: func(ctx context.Context, ids []int) (map[int]int, error) {
+		if err := stay(ctx, begun, goOn); err != nil {
+			return nil, err
+		}
 		all := make(map[int]int)
 		for _, id := range ids {
 			all[id] = id
@@ -114,14 +113,15 @@ func TestLinks_many(t *testing.T) {
 		})
 		return span.SpanContext().SpanID()
 	}
-	for _, callers := range []int{5, 40} {
+	for round, callers := range []int{5, 40} {
 		m.spans.Reset()
 		before := c.Stats().Shared
-		leader := get(1, 2, 3)
+		id := 10 * round // ids of its own: the push of a deletion would start further loads
+		leader := get(id+1, id+2, id+3)
 		<-begun
 		want := make(map[trace.SpanID]bool)
 		for i := range callers {
-			want[get(1+i%2*2, 2)] = true
+			want[get(id+1+i%2*2, id+2)] = true
 		}
 		redistest.WaitFor(t, "the callers to wait", func() bool { return c.Stats().Shared-before == uint64(callers) })
 		goOn <- struct{}{}
@@ -145,8 +145,20 @@ func TestLinks_many(t *testing.T) {
 		if loads != 1 {
 			t.Errorf("%d loads", loads)
 		}
-		if err := c.Delete(t.Context(), 1, 2, 3); err != nil {
-			t.Fatal(err)
-		}
+	}
+}
+
+// stay is a loader that stays from begun to goOn, unless ctx ends.
+func stay(ctx context.Context, begun chan<- struct{}, goOn <-chan struct{}) error {
+	select {
+	case begun <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-goOn:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -93,6 +93,7 @@ func Binary() (string, error) {
 func WaitFor(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	if err := waitFor(what, cond); err != nil {
+		fmt.Fprintln(os.Stderr, t.Name(), err) // cleanups may wait for ever: for a loader, say
 		t.Fatal(err)
 	}
 }
