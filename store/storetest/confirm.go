@@ -58,7 +58,7 @@ var confirmRules = []rule{{
 				if ch.on != "" && !ch.on.of(other) || ch.keeps {
 					continue
 				}
-				c.set("k", store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), LoadedAt: store.Now(), Tags: []string{"t"}})
+				c.settled("k", store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), LoadedAt: store.Now(), Tags: []string{"t"}})
 				old := c.get("k")
 				c.ok(ch.do(c, other), ch.name)
 				e := old
@@ -116,7 +116,7 @@ var revalidateRules = []rule{{
 				if ch.on != "" && !ch.on.of(other) || ch.keeps {
 					continue
 				}
-				c.set("k", store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), Tags: []string{"t"}})
+				c.settled("k", store.Entry[Value]{Value: number(1), ExpiresAt: store.In(hour), Tags: []string{"t"}})
 				e := c.get("k")
 				c.ok(ch.do(c, other), ch.name)
 				if now, err := c.filler().Revalidate(c.ctx, "k", e); err != store.ErrNotFound {

@@ -173,8 +173,9 @@ var closedRules = []rule{{
 	},
 }}
 
-// settled sets e until it is there: a tier in front of another one may retry a change after
-// its context had ended, and until then does not read what that concerns.
+// settled sets e until it is there. A tier in front of another one may retry a change after
+// its context had ended, and until then does not read what that concerns. A store may take an
+// entry for older than a tag that a peer has just invalidated, until it is notified of that.
 func (c *check) settled(key string, e store.Entry[Value]) {
 	for range 1000 {
 		c.set(key, e)
