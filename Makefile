@@ -90,7 +90,7 @@ soak: need-go need-redis ## what several processes see while things fail, SOAK=1
 mutants: need-go need-redis ## take each fence away, and write into internal/mutant/README.md which tests notice: half an hour
 	STRATA_MUTANTS=$(or $(MUTANTS),all) go test -count=1 -timeout 10h -v $(TESTFLAGS) -run 'TestMutants$$' ./internal/integration
 
-options: need-go need-redis ## remove what passes each option on, and see a test of the root fail: OPTIONS=Options.TTL, or all of them, half an hour
+options: need-go need-redis ## remove what passes each option on, and see a test of the root fail: OPTIONS=Options.TTL, or all of them, most of an hour
 	STRATA_OPTIONS=$(or $(OPTIONS),all) go test -count=1 -timeout 10h -v -run 'TestHeld_mutants$$' .
 
 model: need-go ## explore the coherence protocol whole (internal/model/README.md): three minutes, 1.2 GB

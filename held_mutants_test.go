@@ -26,6 +26,9 @@ var usedAt = []struct{ option, file, old, new string }{
 	{"Config.Hooks", "backend.go", "b.cfg.Hooks.observer(b.cfg.Observer)", "b.cfg.Observer"},
 }
 
+// complaint matches what a test says when it fails.
+var complaint = regexp.MustCompile(`\w+_test\.go:\d+: .*`)
+
 // TestHeld_mutants: without what passes an option on, the test of the option in heldBy fails.
 // It runs with "make options", not with all tests: each option takes a build.
 func TestHeld_mutants(t *testing.T) {
@@ -90,5 +93,7 @@ func mustFail(t *testing.T, file, code, test string) {
 		t.Errorf("%s passes without it", test)
 	case strings.Contains(string(out), "[build failed]"), !strings.Contains(string(out), "--- FAIL: "+test) && !strings.Contains(string(out), "panic: "):
 		t.Errorf("%s did not run:\n%s", test, out)
+	default:
+		t.Logf("noticed: %s", complaint.Find(out))
 	}
 }

@@ -3,6 +3,7 @@ package strata_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lokroom/strata"
+	"github.com/lokroom/strata/codec"
 	"github.com/lokroom/strata/internal/memfleet"
 	"github.com/lokroom/strata/internal/redistest"
 	"github.com/lokroom/strata/store"
@@ -21,9 +23,9 @@ import (
 // heldBy names, for each field of Options and Config, a test that fails if the field is not
 // passed on. "make options" removes the lines that pass one on, and runs these.
 var heldBy = map[string]string{
-	"Options.TTL": "TestOptions_ttls", "Options.TTLOf": "TestOptions_ttls", "Options.AbsentFor": "TestOptions_ttls", "Options.StaleFor": "TestOptions_ttls",
+	"Options.TTL": "TestOptions_ttls", "Options.TTLOf": "TestOptions_ttls", "Options.AbsentFor": "TestHeld_AbsentFor", "Options.StaleFor": "TestOptions_ttls",
 	"Options.StaleWhileRevalidate": "TestHeld_StaleWhileRevalidate", "Options.RefreshAhead": "TestHeld_RefreshAhead", "Options.LoadTimeout": "TestHeld_LoadTimeout",
-	"Options.LoadMany": "TestCache_GetMany", "Options.Tags": "TestLoadEntry", "Options.Clone": "TestIsolation_options", "Options.Codec": "TestNew_refusesTypesThatTheCodecChanges",
+	"Options.LoadMany": "TestCache_GetMany", "Options.Tags": "TestLoadEntry", "Options.Clone": "TestIsolation_options", "Options.Codec": "TestHeld_Codec",
 	"Options.MaxTTL": "TestOptions_precedence", "Options.OverrideOf": "TestOptions_precedence", "Options.KeepInL1": "TestOptions_KeepInL1",
 	"Options.IdleTTL": "TestOptions_IdleTTL", "Options.SourceFirst": "TestOptions_SourceFirst", "Options.RefreshEvery": "TestOptions_RefreshEvery", "Options.RefreshFor": "TestOptions_RefreshEvery",
 	"Options.SchemaVersion": "TestHeld_SchemaVersion", "Options.L1TTL": "TestHeld_L1TTL", "Options.Jitter": "TestCache_lifetimes", "Options.RevalidateFor": "TestHeld_RevalidateFor",
@@ -190,6 +192,36 @@ func TestHeld_L1TTL(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		gets(t, c, "k", 2)
 	})
+}
+
+func TestHeld_AbsentFor(t *testing.T) {
+	inMemory(t, strata.Options[string, int64]{AbsentFor: time.Minute}, func(t *testing.T, c *strata.Cache[string, int64], s *slowSource) {
+		s.err = store.ErrNotFound
+		for loads, wait := range []time.Duration{0, 59 * time.Second, 2 * time.Second} {
+			time.Sleep(wait)
+			if _, err := c.Get(t.Context(), "k"); !errors.Is(err, store.ErrNotFound) || s.calls.Load() != max(1, int64(loads)) {
+				t.Errorf("%v later: %v, after %d loads", wait, err, s.calls.Load())
+			}
+		}
+	})
+}
+
+func TestHeld_Codec(t *testing.T) {
+	s := redistest.Start(t, nil)
+	c, err := strata.New(backend(t, &strata.Config{RedisURL: s.URL()}), "c", (&slowSource{}).load, &strata.Options[string, int64]{Codec: codec.JSON[int64]()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Set(t.Context(), "k", 1234567890); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := s.Do("KEYS", "*:k")
+	if err != nil || len(keys.([]any)) != 1 {
+		t.Fatal(keys, err)
+	}
+	if record, err := s.Do("GET", keys.([]any)[0]); err != nil || !strings.Contains(fmt.Sprint(record), "1234567890") {
+		t.Errorf("Redis has %q, %v", record, err)
+	}
 }
 
 func TestHeld_FinishLoads(t *testing.T) {
